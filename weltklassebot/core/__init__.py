@@ -1,0 +1,1 @@
+"""The risk core: pure, synchronous, deterministic. `Engine.handle` is its one door."""

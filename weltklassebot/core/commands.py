@@ -1,0 +1,285 @@
+"""What can be asked of the risk core: one frozen struct a command, one union of them all.
+
+The tag (`op`) is the command's one stable name: on the order stream, in the journal (`action`), in metrics and docs.
+Times are Unix seconds UTC with microseconds; prices, quantities and money are `Decimal`.
+A command that was decoded is well-formed; `validation.validate` says whether it also makes sense.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from weltklassebot.core.parameters import Parameters
+
+__all__ = [
+    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery", "Cooldown",
+    "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock", "RecoverKillSwitch",
+    "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume", "SetLimits", "Side", "Start",
+    "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+]  # fmt: skip
+
+ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
+Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+Timestamp = Annotated[float, Meta(description="Unix seconds UTC", ge=0, lt=1e11)]
+
+Side = Literal["buy", "sell"]
+OrderType = Literal["market", "limit", "stop", "stop_limit"]
+TimeInForce = Literal["gtc", "day", "ioc", "fok", "gtd"]
+OrderStatus = Literal[
+    "sent", "not_sent", "accepted", "pending_cancel", "cancel_rejected", "replaced", "rejected", "canceled", "expired",
+    "filled", "unknown",
+]  # fmt: skip
+OrderKey = tuple[str, str, str]
+"""(account, strategy, client_order_id)"""
+
+
+class Command(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="op", gc=False
+):
+    """Base of all commands."""
+
+
+# --- what bots send -------------------------------------------------------------------------------------------------
+
+
+class CheckOrder(Command, tag="check"):
+    """May this order go out? (account, strategy, client_order_id) is its identity."""
+
+    client_order_id: Id
+    symbol: Id
+    side: Side
+    quantity: Decimal
+    order_type: OrderType = "limit"
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = "gtc"
+    account: Id = "default"
+    strategy: Id = "default"
+    venue: Id = "default"
+    reduce_only: bool = False
+    delta: Decimal | None = None
+
+    @property
+    def key(self) -> OrderKey:
+        return (self.account, self.strategy, self.client_order_id)
+
+
+class ReportOrder(Command, tag="order_event"):
+    """What became of an order. A terminal status carries how much was filled in all."""
+
+    client_order_id: Id
+    status: OrderStatus
+    account: Id = "default"
+    strategy: Id = "default"
+    filled_quantity: Decimal | None = None
+
+    @property
+    def key(self) -> OrderKey:
+        return (self.account, self.strategy, self.client_order_id)
+
+
+class ReportFill(Command, tag="fill"):
+    """An execution. (venue, account, symbol, fill_id) is its identity."""
+
+    fill_id: Id
+    client_order_id: Id
+    symbol: Id
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    account: Id = "default"
+    strategy: Id = "default"
+    venue: Id = "default"
+    fee: Decimal | None = None
+    ts: Timestamp | None = None
+
+    @property
+    def order_key(self) -> OrderKey:
+        return (self.account, self.strategy, self.client_order_id)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.venue, self.account, self.symbol, self.fill_id)
+
+
+class Mark(Command, tag="mark"):
+    """A price. The rate of a currency is the mark of `<currency>-<base currency>`."""
+
+    symbol: Id
+    price: Decimal
+    ts: Timestamp | None = None
+    delta: Decimal | None = None
+
+
+class ReportEquity(Command, tag="equity"):
+    """An account's equity in the base currency; `flow` is the deposit (+) or withdrawal (-) it contains for the first
+    time."""
+
+    equity: Decimal
+    account: Id = "default"
+    flow: Decimal = Decimal(0)
+    as_of: Timestamp | None = None
+
+
+# --- what operators do ----------------------------------------------------------------------------------------------
+
+
+class Halt(Command, tag="halt"):
+    reason: Reason
+    actor: str | None = None
+
+
+class Cooldown(Command, tag="cooldown"):
+    reason: Reason
+    minutes: Annotated[float, Meta(gt=0, le=525_600)] | None = None
+    actor: str | None = None
+
+
+class Resume(Command, tag="resume"):
+    """Back to RUNNING; with `account`, lift that account's halt alone."""
+
+    reason: Reason
+    rebase_peak: bool = False
+    account: Id | None = None
+    actor: str | None = None
+
+
+class TriggerKillSwitch(Command, tag="kill_switch_trigger"):
+    reason: Reason
+    actor: str | None = None
+
+
+class RecoverKillSwitch(Command, tag="kill_switch_recover"):
+    approved_by: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
+class CompleteRecovery(Command, tag="kill_switch_complete_recovery"):
+    """`accept` names every cancel request that is still unconfirmed and accepted as such."""
+
+    accept: tuple[str, ...] = ()
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
+class CancelAll(Command, tag="cancel_all"):
+    """Ask for the cancellation of every open order in the scope (no scope: the desk)."""
+
+    reason: Reason
+    account: Id | None = None
+    strategy: Id | None = None
+    symbol: Id | None = None
+    actor: str | None = None
+
+
+class AdjustPosition(Command, tag="adjust_position"):
+    """Set a position to what it is known to be. `price` values it until a mark arrives."""
+
+    symbol: Id
+    quantity: Decimal
+    reason: Reason
+    account: Id = "default"
+    strategy: Id = "default"
+    price: Decimal | None = None
+    actor: str | None = None
+
+
+class ResolveOrder(Command, tag="resolve_order"):
+    """An operator's word on the fate of an order."""
+
+    client_order_id: Id
+    status: Literal["not_sent", "rejected", "canceled", "expired", "filled"]
+    reason: Reason
+    account: Id = "default"
+    strategy: Id = "default"
+    filled_quantity: Decimal | None = None
+    actor: str | None = None
+
+    @property
+    def key(self) -> OrderKey:
+        return (self.account, self.strategy, self.client_order_id)
+
+
+class AcceptFill(Command, tag="accept_fill"):
+    """Book a doubtful fill, or with `discard` declare that it never was."""
+
+    fill_id: Id
+    symbol: Id
+    reason: Reason
+    account: Id = "default"
+    venue: Id = "default"
+    discard: bool = False
+    actor: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.venue, self.account, self.symbol, self.fill_id)
+
+
+class SetLimits(Command, tag="set_limits"):
+    """Change limits until `unset_limits`. `None` is unlimited."""
+
+    set: dict[str, Decimal | None]
+    reason: Reason
+    actor: str | None = None
+
+
+class UnsetLimits(Command, tag="unset_limits"):
+    """Go back to the configured values."""
+
+    keys: tuple[str, ...]
+    reason: Reason
+    actor: str | None = None
+
+
+class ReanchorClock(Command, tag="reanchor_clock"):
+    """Trust the wall clock again. `wall` is stamped by the shell."""
+
+    reason: Reason
+    wall: Timestamp = 0.0
+    automatic: bool = False
+    actor: str | None = None
+
+
+# --- what the shell itself submits ----------------------------------------------------------------------------------
+
+
+class Start(Command, tag="start"):
+    """The first record of every run: the settings in force, the wall clock, and the stop found latched, if any."""
+
+    version: str
+    format: int
+    parameters: Parameters
+    wall: Timestamp
+    latch: Literal["kill", "halt", "journal_failed"] | None = None
+    latch_reason: str = ""
+    latch_ts: Timestamp | None = None
+
+
+class Tick(Command, tag="tick"):
+    """Time passed: whatever is due is done."""
+
+
+class ReportClock(Command, tag="clock"):
+    """The wall clock, when it differs from `now` by more than is allowed, or agrees again."""
+
+    wall: Timestamp
+
+
+class Stop(Command, tag="stop"):
+    """The last record of a clean run."""
+
+    reason: str = ""
+
+
+AnyCommand = (
+    CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
+    | UnsetLimits | ReanchorClock | Start | Tick | ReportClock | Stop
+)  # fmt: skip
+

@@ -1,0 +1,220 @@
+"""What came of a command: one frozen struct an event, one union of them all.
+
+A record of the journal holds a command and its events. Folding the events gives the state; the command is at hand when
+they are folded, so an event repeats nothing that its command already says.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+
+__all__ = [
+    "AccountHalted", "AccountResumed", "AnyEvent", "ApprovalsWithdrawn", "CancelRequest", "CancelsAccepted",
+    "CancelsRequested", "ClockDoubted", "ClockReanchored", "ClockTrusted", "DayRolled", "Denial", "EquityDoubted",
+    "EquityTaken", "Event", "FillAccepted", "FillBooked", "FillDiscarded", "FillDoubted", "KillSwitchChanged",
+    "KillSwitchState", "LimitChange", "LimitsChanged", "MarkTaken", "OrderApproved", "OrderDenied", "OrderUpdated",
+    "PeakRebased", "PositionAdjusted", "Reason", "RiskState", "RiskStateChanged", "SEVERITY", "Started",
+]  # fmt: skip
+
+RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
+KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
+
+Reason = Literal[
+    # stops
+    "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
+    # unknown means no
+    "overloaded", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark", "no_fx_rate",
+    "stale_fx_rate",
+    # what is wrong with the order
+    "reduce_only", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
+    # bounds
+    "max_open_orders", "max_remembered", "max_symbols",
+    # a replayed approval that is no longer one
+    "approval_expired", "order_ended", "withdrawn",
+]  # fmt: skip
+SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
+"""Denials are listed in this order."""
+
+
+class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One control's refusal: what it found (`value`) against what it allows (`limit`)."""
+
+    reason: Reason
+    limit: Decimal | None = None
+    value: Decimal | None = None
+
+
+class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
+    """Base of all events."""
+
+
+# --- orders and fills -----------------------------------------------------------------------------------------------
+
+
+class OrderApproved(Event, tag="approved"):
+    notional: Decimal
+    """In the base currency, as valued at this moment; zero for a reducing order without a price."""
+    valid_until: float
+    reducing: bool = False
+
+
+class OrderDenied(Event, tag="denied"):
+    denials: tuple[Denial, ...]
+    max_reducing_quantity: Decimal | None = None
+
+
+class OrderUpdated(Event, tag="order_updated"):
+    reserved: Decimal
+    """What still counts as open."""
+    ended: bool = False
+    slot_returned: bool = False
+
+
+class FillBooked(Event, tag="fill_booked"):
+    position: Decimal
+    """Of (account, strategy, symbol), after it."""
+    ended: bool = False
+    slot_taken: bool = False
+
+
+class FillDoubted(Event, tag="fill_doubted"):
+    cause: Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+
+
+class FillAccepted(Event, tag="fill_accepted"):
+    position: Decimal
+
+
+class FillDiscarded(Event, tag="fill_discarded"):
+    pass
+
+
+class PositionAdjusted(Event, tag="position_adjusted"):
+    old: Decimal
+    new: Decimal
+
+
+# --- prices and equity ----------------------------------------------------------------------------------------------
+
+
+class MarkTaken(Event, tag="mark_taken"):
+    as_of: float
+    """The older of the source's time and the receipt."""
+
+
+class EquityTaken(Event, tag="equity_taken"):
+    equity: Decimal
+    """Of the desk."""
+    peak: Decimal
+    flow: Decimal = Decimal(0)
+    """That of the doubted reports before it included."""
+
+
+class EquityDoubted(Event, tag="equity_doubted"):
+    agreeing: int
+    """How many reports in a row say so by now."""
+
+
+class PeakRebased(Event, tag="peak_rebased"):
+    old: Decimal
+    new: Decimal
+
+
+# --- stops ----------------------------------------------------------------------------------------------------------
+
+
+class RiskStateChanged(Event, tag="risk_state"):
+    state: RiskState
+    cause: Literal["admin", "max_drawdown", "max_trades_per_day", "expired", "latch"]
+    until: float | None = None
+    """End of a cooldown."""
+    minutes: float | None = None
+
+
+class KillSwitchChanged(Event, tag="kill_switch"):
+    state: KillSwitchState
+    cause: Literal["admin", "latch"] = "admin"
+    until: float | None = None
+    """RECOVERING: when recovery may be completed at the earliest."""
+
+
+class ApprovalsWithdrawn(Event, tag="approvals_withdrawn"):
+    """Approvals decided before a stop and not yet released when it came: they are denials now."""
+
+    released_through_seq: int
+    orders: tuple[tuple[str, str, str], ...]
+    reason: Reason
+
+
+class CancelRequest(Struct, frozen=True, gc=False):
+    id: str
+    account: str
+    strategy: str
+    client_order_id: str
+
+
+class CancelsRequested(Event, tag="cancels_requested"):
+    requests: tuple[CancelRequest, ...]
+
+
+class CancelsAccepted(Event, tag="cancels_accepted"):
+    """An operator lets these requests rest unconfirmed."""
+
+    ids: tuple[str, ...]
+
+
+class AccountHalted(Event, tag="account_halted"):
+    account: str
+    doubtful_fills: int
+
+
+class AccountResumed(Event, tag="account_resumed"):
+    account: str
+
+
+# --- the rest -------------------------------------------------------------------------------------------------------
+
+
+class LimitChange(Struct, frozen=True, gc=False):
+    key: str
+    old: Decimal | None
+    new: Decimal | None
+
+
+class LimitsChanged(Event, tag="limits_changed"):
+    changes: tuple[LimitChange, ...]
+
+
+class DayRolled(Event, tag="day_rolled"):
+    trading_day: str
+    next_roll: float
+
+
+class ClockDoubted(Event, tag="clock_doubted"):
+    difference: float
+    """Wall clock less `now`, in seconds."""
+
+
+class ClockTrusted(Event, tag="clock_trusted"):
+    pass
+
+
+class ClockReanchored(Event, tag="clock_reanchored"):
+    offset: float
+    """Wall clock less `now` that is accepted from here on; 0 when `now` jumped to the wall clock."""
+
+
+class Started(Event, tag="started"):
+    awaiting_admin: bool = False
+    """A restored COOLDOWN or HALTED blocks until an admin acts."""
+
+
+AnyEvent = (
+    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
+    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
+    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
+    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | Started
+)  # fmt: skip

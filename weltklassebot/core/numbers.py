@@ -1,0 +1,58 @@
+"""Exact numbers: what is accepted, how it is calculated with, and how it is printed.
+
+Prices, quantities and money are `Decimal`. A number that enters has at most 18 whole and 18 fractional digits, so a
+product of five of them still fits the 200 digits of `EXACT`: sums and products in the core are exact, never rounded.
+The only inexact operation is the division that rescales the peak after a deposit; it is rounded to 18 places.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from typing import Final
+
+__all__ = ["EXACT", "ONE", "STEP", "ZERO", "NotExact", "exact", "plain", "ratio"]
+
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+STEP: Final = Decimal("1e-18")
+"""The smallest amount that can be said."""
+
+EXACT: Final = Context(prec=200, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""The context of the core. Contexts are per thread, so the engine installs it at every entry."""
+
+_ENTRY = Context(prec=36, traps=[Inexact, InvalidOperation])
+_quantize = _ENTRY.quantize
+
+
+NOT_EXACT: Final = "must be a finite number with at most 18 whole and 18 fractional digits"
+
+
+class NotExact(ValueError):
+    """The number is not finite, or has more than 18 whole or 18 fractional digits."""
+
+
+def exact(value: Decimal) -> Decimal:
+    """Return `value` if it can be held exactly, in a form that prints without an exponent where that is possible.
+
+    Raises `NotExact` for NaN, infinities and numbers with more than 18 whole or 18 fractional digits.
+    """
+    try:
+        fixed = _quantize(value, STEP)
+    except (InvalidOperation, Inexact):
+        raise NotExact(NOT_EXACT) from None
+    if not fixed.is_finite():
+        raise NotExact(NOT_EXACT)
+    text = str(value)
+    # "1e5" would come back as "1E+5", and a megabyte of trailing zeros would be kept.
+    return Decimal(plain(fixed)) if "E" in text or len(text) > 40 or not value else value
+
+
+def plain(value: Decimal) -> str:
+    """Print without an exponent and without trailing zeros behind the point: `64000`, `0.0000001`."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """`numerator / denominator`, rounded half even to 18 places. The denominator is not zero."""
+    return EXACT.quantize(EXACT.divide(numerator, denominator), STEP).normalize(EXACT)

@@ -1,0 +1,104 @@
+"""What the risk core is told once: limits, policy, instruments and bounds.
+
+Frozen, and journaled whole at every start, so that a replay needs nothing else. Limits that are `None` are unlimited.
+Units stand in the names; fractions are of one (0.2 is 20 %).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["LIMITS", "NEVER_UNLIMITED", "WHOLE", "Instrument", "Parameters", "limit_error", "with_limits"]
+
+
+class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How one unit of a symbol turns into money: quantity x price x multiplier, in `currency`."""
+
+    currency: str | None = None
+    """None: the base currency."""
+    multiplier: Decimal = Decimal(1)
+    tick: Decimal | None = None
+    lot: Decimal | None = None
+    allow_short: bool = True
+    delta: Decimal | None = None
+
+
+class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything the core must know besides the commands."""
+
+    # limits
+    max_drawdown: Decimal | None = Decimal("0.2")
+    max_order_notional: Decimal | None = Decimal(25_000)
+    max_notional: Decimal | None = Decimal(100_000)
+    max_trades_per_day: int | None = 500
+    cooldown_minutes: int = 15
+    # policy of stops
+    after_restart: Literal["admin", "expiry"] = "admin"
+    allow_reducing_when_halted: Literal["rule", "always", "never"] = "rule"
+    cancel_on_halt: Literal["opening", "all", "none"] = "opening"
+    recovery_cooldown_seconds: float = 60.0
+    max_doubtful_fills: int = 3
+    doubtful_fill_window_seconds: float = 300.0
+    # answers
+    approval_ttl_seconds: float = 5.0
+    # valuation
+    base_currency: str = "EUR"
+    symbols: dict[str, Instrument] = {}
+    require_mark: bool | None = None
+    """None: true as soon as `symbols` names an instrument."""
+    max_mark_age_seconds: float = 60.0
+    # equity
+    equity_max_step: Decimal = Decimal("0.2")
+    equity_confirmations: int = 3
+    max_equity_age_seconds: float | None = None
+    # the trading day
+    timezone: str = "UTC"
+    day_roll: str = "00:00"
+    # time
+    max_clock_step_seconds: float = 5.0
+    # bounds
+    max_open_orders: int = 10_000
+    max_remembered: int = 500_000
+    max_remembered_per_strategy: int = 250_000
+    max_remembered_denials: int = 100_000
+    max_symbols: int = 10_000
+    max_accounts: int = 1_000
+    max_doubtful: int = 10_000
+
+    @property
+    def mark_required(self) -> bool:
+        return bool(self.symbols) if self.require_mark is None else self.require_mark
+
+
+LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
+"""The limits that can be changed at run time."""
+
+WHOLE: Final = frozenset({"max_trades_per_day", "cooldown_minutes"})
+"""Those of them that count."""
+
+NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
+
+
+def limit_error(key: str, value: Decimal | None) -> str | None:
+    """What is wrong with this value for this limit, if anything."""
+    if key not in LIMITS:
+        return f"no such limit; there are {', '.join(LIMITS)}"
+    if value is None:
+        return "cannot be unlimited; 0 switches it off" if key in NEVER_UNLIMITED else None
+    if not value.is_finite() or value < 0 or value >= 10**18:
+        return "must be a finite number, not negative"
+    if key in WHOLE and value != value.to_integral_value():
+        return "must be a whole number"
+    if key == "max_drawdown" and not 0 < value <= 1:
+        return "must be a fraction above 0 and at most 1 (0.2 is 20 %)"
+    return None
+
+
+def with_limits(parameters: Parameters, overrides: dict[str, Decimal | None]) -> Parameters:
+    """`parameters` with the limits that were set at run time put over them."""
+    typed = {key: int(value) if value is not None and key in WHOLE else value for key, value in overrides.items()}
+    return msgspec.structs.replace(parameters, **typed) if typed else parameters

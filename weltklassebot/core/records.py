@@ -1,0 +1,27 @@
+"""The envelope of everything that happened: one record a command, with who, when and what came of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from weltklassebot.core.commands import AnyCommand
+from weltklassebot.core.events import AnyEvent
+
+__all__ = ["Record"]
+
+
+class Record(Struct, frozen=True, kw_only=True, gc=False):
+    """One accepted command and its events, in the order in which the journal prints them.
+
+    `actor` is who it claims to be, `principal` who was authenticated. `released_through_seq` is there when a stop
+    withdrew approvals: the highest sequence number whose answer had left the daemon by then.
+    """
+
+    seq: int
+    ts: float
+    actor: str
+    principal: str
+    action: str
+    reason: str
+    command: AnyCommand
+    events: list[AnyEvent]
