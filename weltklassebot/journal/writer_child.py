@@ -26,11 +26,22 @@ import sys
 import time
 from typing import Final, NamedTuple
 
-__all__ = ["APPEND", "BOTH", "REPLY_SIZE", "STATE", "Appender", "Failed", "Reply", "frame", "frame_both", "parse_reply"]
+__all__ = [
+    "KIND_APPEND",
+    "KIND_BOTH",
+    "KIND_STATE",
+    "REPLY_SIZE",
+    "Appender",
+    "Failed",
+    "Reply",
+    "frame",
+    "frame_both",
+    "parse_reply",
+]
 
-APPEND: Final = b"A"
-STATE: Final = b"S"
-BOTH: Final = b"P"
+KIND_APPEND: Final = b"A"
+KIND_STATE: Final = b"S"
+KIND_BOTH: Final = b"P"
 
 _JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
@@ -81,7 +92,7 @@ def frame(kind: bytes, payload: bytes) -> bytes:
 def frame_both(records: bytes, state: bytes) -> bytes:
     """One request for an append and a new risk_state.json."""
     return b"".join(
-        (_HEAD.pack(BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
+        (_HEAD.pack(KIND_BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
     )
 
 
@@ -186,12 +197,12 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
     appended = False
     appender.fsync_seconds = 0.0
     try:
-        if kind == APPEND:
+        if kind == KIND_APPEND:
             appender.append(payload)
             appended = True
-        elif kind == STATE:
+        elif kind == KIND_STATE:
             appender.replace_state(payload)
-        elif kind == BOTH:
+        elif kind == KIND_BOTH:
             end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
             appender.append(payload[_LENGTH.size : end])
             appended = True
