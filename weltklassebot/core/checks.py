@@ -11,7 +11,7 @@ from decimal import Decimal
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable
-from weltklassebot.core.numbers import ONE, ZERO
+from weltklassebot.core.numbers import EXACT, ONE, ZERO, ratio
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.state import State
 
@@ -154,7 +154,7 @@ def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
     """1 - equity / peak, to 18 places; zero while there is no positive peak."""
     if peak <= 0:
         return ZERO
-    return round((peak - equity) / peak, 18).normalize()
+    return ratio(EXACT.subtract(peak, equity), peak)
 
 
 def _check_inputs(
