@@ -282,4 +282,3 @@ AnyCommand = (
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
     | UnsetLimits | ReanchorClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip
-
