@@ -33,8 +33,8 @@ install_debian() {
   [ ${#missing[@]} -gt 0 ] || return 0
   as=$(may_install) || return 1
   echo "installing Debian packages: ${missing[*]}" >&2
-  ${as}env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 </dev/null || true # old lists may do
-  ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 </dev/null
+  ${as}env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null || true # old lists may do
+  ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null
 }
 
 require_python() {
@@ -60,7 +60,7 @@ has() { [ "$(cat "$VENV/.stamp-$1" 2>/dev/null)" = "$KEY" ]; }
 
 install() {
   # The pinned setuptools comes with the first lock, so that nothing is built with an unpinned one.
-  "$VENV/bin/python" -m pip install -q --require-hashes --no-deps --no-build-isolation -r "$1" </dev/null
+  "$VENV/bin/python" -m pip install -q --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$1" </dev/null
 }
 
 make_environment() {
