@@ -46,7 +46,7 @@ class Command(
 # --- what bots send -------------------------------------------------------------------------------------------------
 
 
-class CheckOrder(Command, tag="check"):
+class CheckOrder(Command, frozen=True, tag="check"):
     """May this order go out? (account, strategy, client_order_id) is its identity."""
 
     client_order_id: Id
@@ -68,7 +68,7 @@ class CheckOrder(Command, tag="check"):
         return (self.account, self.strategy, self.client_order_id)
 
 
-class ReportOrder(Command, tag="order_event"):
+class ReportOrder(Command, frozen=True, tag="order_event"):
     """What became of an order. A terminal status carries how much was filled in all."""
 
     client_order_id: Id
@@ -82,7 +82,7 @@ class ReportOrder(Command, tag="order_event"):
         return (self.account, self.strategy, self.client_order_id)
 
 
-class ReportFill(Command, tag="fill"):
+class ReportFill(Command, frozen=True, tag="fill"):
     """An execution. (venue, account, symbol, fill_id) is its identity."""
 
     fill_id: Id
@@ -106,7 +106,7 @@ class ReportFill(Command, tag="fill"):
         return (self.venue, self.account, self.symbol, self.fill_id)
 
 
-class Mark(Command, tag="mark"):
+class Mark(Command, frozen=True, tag="mark"):
     """A price. The rate of a currency is the mark of `<currency>-<base currency>`."""
 
     symbol: Id
@@ -115,7 +115,7 @@ class Mark(Command, tag="mark"):
     delta: Decimal | None = None
 
 
-class ReportEquity(Command, tag="equity"):
+class ReportEquity(Command, frozen=True, tag="equity"):
     """An account's equity in the base currency; `flow` is the deposit (+) or withdrawal (-) it contains for the first
     time."""
 
@@ -128,18 +128,18 @@ class ReportEquity(Command, tag="equity"):
 # --- what operators do ----------------------------------------------------------------------------------------------
 
 
-class Halt(Command, tag="halt"):
+class Halt(Command, frozen=True, tag="halt"):
     reason: Reason
     actor: str | None = None
 
 
-class Cooldown(Command, tag="cooldown"):
+class Cooldown(Command, frozen=True, tag="cooldown"):
     reason: Reason
     minutes: Annotated[float, Meta(gt=0, le=525_600)] | None = None
     actor: str | None = None
 
 
-class Resume(Command, tag="resume"):
+class Resume(Command, frozen=True, tag="resume"):
     """Back to RUNNING; with `account`, lift that account's halt alone."""
 
     reason: Reason
@@ -148,18 +148,18 @@ class Resume(Command, tag="resume"):
     actor: str | None = None
 
 
-class TriggerKillSwitch(Command, tag="kill_switch_trigger"):
+class TriggerKillSwitch(Command, frozen=True, tag="kill_switch_trigger"):
     reason: Reason
     actor: str | None = None
 
 
-class RecoverKillSwitch(Command, tag="kill_switch_recover"):
+class RecoverKillSwitch(Command, frozen=True, tag="kill_switch_recover"):
     approved_by: Annotated[str, Meta(min_length=1, max_length=200)]
     reason: Annotated[str, Meta(max_length=500)] = ""
     actor: str | None = None
 
 
-class CompleteRecovery(Command, tag="kill_switch_complete_recovery"):
+class CompleteRecovery(Command, frozen=True, tag="kill_switch_complete_recovery"):
     """`accept` names every cancel request that is still unconfirmed and accepted as such."""
 
     accept: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class CompleteRecovery(Command, tag="kill_switch_complete_recovery"):
     actor: str | None = None
 
 
-class CancelAll(Command, tag="cancel_all"):
+class CancelAll(Command, frozen=True, tag="cancel_all"):
     """Ask for the cancellation of every open order in the scope (no scope: the desk)."""
 
     reason: Reason
@@ -177,7 +177,7 @@ class CancelAll(Command, tag="cancel_all"):
     actor: str | None = None
 
 
-class AdjustPosition(Command, tag="adjust_position"):
+class AdjustPosition(Command, frozen=True, tag="adjust_position"):
     """Set a position to what it is known to be. `price` values it until a mark arrives."""
 
     symbol: Id
@@ -189,7 +189,7 @@ class AdjustPosition(Command, tag="adjust_position"):
     actor: str | None = None
 
 
-class ResolveOrder(Command, tag="resolve_order"):
+class ResolveOrder(Command, frozen=True, tag="resolve_order"):
     """An operator's word on the fate of an order."""
 
     client_order_id: Id
@@ -205,7 +205,7 @@ class ResolveOrder(Command, tag="resolve_order"):
         return (self.account, self.strategy, self.client_order_id)
 
 
-class AcceptFill(Command, tag="accept_fill"):
+class AcceptFill(Command, frozen=True, tag="accept_fill"):
     """Book a doubtful fill, or with `discard` declare that it never was."""
 
     fill_id: Id
@@ -221,7 +221,7 @@ class AcceptFill(Command, tag="accept_fill"):
         return (self.venue, self.account, self.symbol, self.fill_id)
 
 
-class SetLimits(Command, tag="set_limits"):
+class SetLimits(Command, frozen=True, tag="set_limits"):
     """Change limits until `unset_limits`. `None` is unlimited."""
 
     set: dict[str, Decimal | None]
@@ -229,7 +229,7 @@ class SetLimits(Command, tag="set_limits"):
     actor: str | None = None
 
 
-class UnsetLimits(Command, tag="unset_limits"):
+class UnsetLimits(Command, frozen=True, tag="unset_limits"):
     """Go back to the configured values."""
 
     keys: tuple[str, ...]
@@ -237,7 +237,7 @@ class UnsetLimits(Command, tag="unset_limits"):
     actor: str | None = None
 
 
-class ReanchorClock(Command, tag="reanchor_clock"):
+class ReanchorClock(Command, frozen=True, tag="reanchor_clock"):
     """Trust the wall clock again. `wall` is stamped by the shell."""
 
     reason: Reason
@@ -249,7 +249,7 @@ class ReanchorClock(Command, tag="reanchor_clock"):
 # --- what the shell itself submits ----------------------------------------------------------------------------------
 
 
-class Start(Command, tag="start"):
+class Start(Command, frozen=True, tag="start"):
     """The first record of every run: the settings in force, the wall clock, and the stop found latched, if any."""
 
     version: str
@@ -261,17 +261,17 @@ class Start(Command, tag="start"):
     latch_ts: Timestamp | None = None
 
 
-class Tick(Command, tag="tick"):
+class Tick(Command, frozen=True, tag="tick"):
     """Time passed: whatever is due is done."""
 
 
-class ReportClock(Command, tag="clock"):
+class ReportClock(Command, frozen=True, tag="clock"):
     """The wall clock, when it differs from `now` by more than is allowed, or agrees again."""
 
     wall: Timestamp
 
 
-class Stop(Command, tag="stop"):
+class Stop(Command, frozen=True, tag="stop"):
     """The last record of a clean run."""
 
     reason: str = ""

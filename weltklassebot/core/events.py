@@ -12,13 +12,44 @@ from typing import Final, Literal
 from msgspec import Struct
 
 __all__ = [
-    "AccountHalted", "AccountResumed", "AnyEvent", "ApprovalsWithdrawn", "CancelRequest", "CancelsAccepted",
-    "CancelsRequested", "ClockDoubted", "ClockReanchored", "ClockTrusted", "DayRolled", "Denial", "EquityDoubted",
-    "EquityTaken", "Event", "FillAccepted", "FillBooked", "FillDiscarded", "FillDoubted", "KillSwitchChanged",
-    "KillSwitchState", "LimitChange", "LimitsChanged", "MarkTaken", "OrderApproved", "OrderDenied", "OrderUpdated",
-    "PeakRebased", "PositionAdjusted", "Reason", "RiskState", "RiskStateChanged", "SEVERITY", "Started",
+    "SEVERITY",
+    "AccountHalted",
+    "AccountResumed",
+    "AnyEvent",
+    "ApprovalsWithdrawn",
+    "CancelRequest",
+    "CancelsAccepted",
+    "CancelsRequested",
+    "ClockDoubted",
+    "ClockReanchored",
+    "ClockTrusted",
+    "DayRolled",
+    "Denial",
+    "DoubtCause",
+    "EquityDoubted",
+    "EquityTaken",
+    "Event",
+    "FillAccepted",
+    "FillBooked",
+    "FillDiscarded",
+    "FillDoubted",
+    "KillSwitchChanged",
+    "KillSwitchState",
+    "LimitChange",
+    "LimitsChanged",
+    "MarkTaken",
+    "OrderApproved",
+    "OrderDenied",
+    "OrderUpdated",
+    "PeakRebased",
+    "PositionAdjusted",
+    "Reason",
+    "RiskState",
+    "RiskStateChanged",
+    "Started",
 ]  # fmt: skip
 
+DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 
@@ -54,45 +85,45 @@ class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=
 # --- orders and fills -----------------------------------------------------------------------------------------------
 
 
-class OrderApproved(Event, tag="approved"):
+class OrderApproved(Event, frozen=True, tag="approved"):
     notional: Decimal
     """In the base currency, as valued at this moment; zero for a reducing order without a price."""
     valid_until: float
     reducing: bool = False
 
 
-class OrderDenied(Event, tag="denied"):
+class OrderDenied(Event, frozen=True, tag="denied"):
     denials: tuple[Denial, ...]
     max_reducing_quantity: Decimal | None = None
 
 
-class OrderUpdated(Event, tag="order_updated"):
+class OrderUpdated(Event, frozen=True, tag="order_updated"):
     reserved: Decimal
     """What still counts as open."""
     ended: bool = False
     slot_returned: bool = False
 
 
-class FillBooked(Event, tag="fill_booked"):
+class FillBooked(Event, frozen=True, tag="fill_booked"):
     position: Decimal
     """Of (account, strategy, symbol), after it."""
     ended: bool = False
     slot_taken: bool = False
 
 
-class FillDoubted(Event, tag="fill_doubted"):
-    cause: Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+class FillDoubted(Event, frozen=True, tag="fill_doubted"):
+    cause: DoubtCause
 
 
-class FillAccepted(Event, tag="fill_accepted"):
+class FillAccepted(Event, frozen=True, tag="fill_accepted"):
     position: Decimal
 
 
-class FillDiscarded(Event, tag="fill_discarded"):
+class FillDiscarded(Event, frozen=True, tag="fill_discarded"):
     pass
 
 
-class PositionAdjusted(Event, tag="position_adjusted"):
+class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
     old: Decimal
     new: Decimal
 
@@ -100,12 +131,12 @@ class PositionAdjusted(Event, tag="position_adjusted"):
 # --- prices and equity ----------------------------------------------------------------------------------------------
 
 
-class MarkTaken(Event, tag="mark_taken"):
+class MarkTaken(Event, frozen=True, tag="mark_taken"):
     as_of: float
     """The older of the source's time and the receipt."""
 
 
-class EquityTaken(Event, tag="equity_taken"):
+class EquityTaken(Event, frozen=True, tag="equity_taken"):
     equity: Decimal
     """Of the desk."""
     peak: Decimal
@@ -113,12 +144,12 @@ class EquityTaken(Event, tag="equity_taken"):
     """That of the doubted reports before it included."""
 
 
-class EquityDoubted(Event, tag="equity_doubted"):
+class EquityDoubted(Event, frozen=True, tag="equity_doubted"):
     agreeing: int
     """How many reports in a row say so by now."""
 
 
-class PeakRebased(Event, tag="peak_rebased"):
+class PeakRebased(Event, frozen=True, tag="peak_rebased"):
     old: Decimal
     new: Decimal
 
@@ -126,22 +157,22 @@ class PeakRebased(Event, tag="peak_rebased"):
 # --- stops ----------------------------------------------------------------------------------------------------------
 
 
-class RiskStateChanged(Event, tag="risk_state"):
+class RiskStateChanged(Event, frozen=True, tag="risk_state"):
     state: RiskState
-    cause: Literal["admin", "max_drawdown", "max_trades_per_day", "expired", "latch"]
+    cause: Literal["admin", "max_drawdown", "max_trades_per_day", "expired", "latch", "journal_failed"]
     until: float | None = None
     """End of a cooldown."""
     minutes: float | None = None
 
 
-class KillSwitchChanged(Event, tag="kill_switch"):
+class KillSwitchChanged(Event, frozen=True, tag="kill_switch"):
     state: KillSwitchState
     cause: Literal["admin", "latch"] = "admin"
     until: float | None = None
     """RECOVERING: when recovery may be completed at the earliest."""
 
 
-class ApprovalsWithdrawn(Event, tag="approvals_withdrawn"):
+class ApprovalsWithdrawn(Event, frozen=True, tag="approvals_withdrawn"):
     """Approvals decided before a stop and not yet released when it came: they are denials now."""
 
     released_through_seq: int
@@ -156,22 +187,22 @@ class CancelRequest(Struct, frozen=True, gc=False):
     client_order_id: str
 
 
-class CancelsRequested(Event, tag="cancels_requested"):
+class CancelsRequested(Event, frozen=True, tag="cancels_requested"):
     requests: tuple[CancelRequest, ...]
 
 
-class CancelsAccepted(Event, tag="cancels_accepted"):
+class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
     """An operator lets these requests rest unconfirmed."""
 
     ids: tuple[str, ...]
 
 
-class AccountHalted(Event, tag="account_halted"):
+class AccountHalted(Event, frozen=True, tag="account_halted"):
     account: str
     doubtful_fills: int
 
 
-class AccountResumed(Event, tag="account_resumed"):
+class AccountResumed(Event, frozen=True, tag="account_resumed"):
     account: str
 
 
@@ -184,30 +215,30 @@ class LimitChange(Struct, frozen=True, gc=False):
     new: Decimal | None
 
 
-class LimitsChanged(Event, tag="limits_changed"):
+class LimitsChanged(Event, frozen=True, tag="limits_changed"):
     changes: tuple[LimitChange, ...]
 
 
-class DayRolled(Event, tag="day_rolled"):
+class DayRolled(Event, frozen=True, tag="day_rolled"):
     trading_day: str
     next_roll: float
 
 
-class ClockDoubted(Event, tag="clock_doubted"):
+class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
     difference: float
     """Wall clock less `now`, in seconds."""
 
 
-class ClockTrusted(Event, tag="clock_trusted"):
+class ClockTrusted(Event, frozen=True, tag="clock_trusted"):
     pass
 
 
-class ClockReanchored(Event, tag="clock_reanchored"):
+class ClockReanchored(Event, frozen=True, tag="clock_reanchored"):
     offset: float
     """Wall clock less `now` that is accepted from here on; 0 when `now` jumped to the wall clock."""
 
 
-class Started(Event, tag="started"):
+class Started(Event, frozen=True, tag="started"):
     awaiting_admin: bool = False
     """A restored COOLDOWN or HALTED blocks until an admin acts."""
 

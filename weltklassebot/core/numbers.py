@@ -36,13 +36,15 @@ def exact(value: Decimal) -> Decimal:
 
     Raises `NotExact` for NaN, infinities and numbers with more than 18 whole or 18 fractional digits.
     """
+    text = str(value)
+    if len(text) <= 18 and "E" not in text and value and value.is_finite():
+        return value  # eighteen characters cannot hold too many digits
     try:
         fixed = _quantize(value, STEP)
     except (InvalidOperation, Inexact):
         raise NotExact(NOT_EXACT) from None
     if not fixed.is_finite():
         raise NotExact(NOT_EXACT)
-    text = str(value)
     # "1e5" would come back as "1E+5", and a megabyte of trailing zeros would be kept.
     return Decimal(plain(fixed)) if "E" in text or len(text) > 40 or not value else value
 

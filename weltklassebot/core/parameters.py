@@ -12,6 +12,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from weltklassebot.core.numbers import ONE
+
 __all__ = ["LIMITS", "NEVER_UNLIMITED", "WHOLE", "Instrument", "Parameters", "limit_error", "with_limits"]
 
 
@@ -20,7 +22,7 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
     currency: str | None = None
     """None: the base currency."""
-    multiplier: Decimal = Decimal(1)
+    multiplier: Decimal = ONE
     tick: Decimal | None = None
     lot: Decimal | None = None
     allow_short: bool = True

@@ -60,6 +60,9 @@ _PLANS: Final = {kind: _plan(kind) for kind in AnyCommand.__args__}
 
 def validate(command: AnyCommand) -> None:
     """Raise `Invalid` if the command makes no sense; bring its numbers into the form in which they are printed."""
+    if type(command) is CheckOrder:
+        _check_order(command)
+        return
     fresh, shared, numbers, texts = _PLANS[type(command)]
     for name in fresh:
         if not _is_id(getattr(command, name)):
@@ -76,10 +79,7 @@ def validate(command: AnyCommand) -> None:
         text = getattr(command, name)
         if text is not None and (len(text) > 500 or _has_control(text)):
             raise Invalid(name, "must have at most 500 characters, and no control characters")
-    if isinstance(command, CheckOrder | ReportFill):
-        _check_order(command)
-    else:
-        _check_rest(command)
+    _check_meaning(command)
 
 
 _BAD_ID: Final = "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"
@@ -102,20 +102,38 @@ def _check_number(command: AnyCommand, name: str, number: Decimal) -> None:
         force_setattr(command, name, clean)
 
 
-def _check_order(command: CheckOrder | ReportFill) -> None:
-    if command.quantity <= 0:
+def _check_order(order: CheckOrder) -> None:
+    """The same for orders, written out: it stands before every answer."""
+    if not _is_id(order.client_order_id):
+        raise Invalid("client_order_id", _BAD_ID)
+    if order.symbol not in _known:
+        _learn("symbol", order.symbol)
+    if order.account not in _known:
+        _learn("account", order.account)
+    if order.strategy not in _known:
+        _learn("strategy", order.strategy)
+    if order.venue not in _known:
+        _learn("venue", order.venue)
+    _check_number(order, "quantity", order.quantity)
+    if order.price is not None:
+        _check_number(order, "price", order.price)
+    if order.stop_price is not None:
+        _check_number(order, "stop_price", order.stop_price)
+    if order.delta is not None:
+        _check_number(order, "delta", order.delta)
+    if order.quantity <= 0:
         raise Invalid("quantity", "must be positive")
-    if isinstance(command, ReportFill):
-        return
-    kind = command.order_type
-    if command.price is None and kind in ("limit", "stop_limit"):
+    kind = order.order_type
+    if order.price is None and kind in ("limit", "stop_limit"):
         raise Invalid("price", f"a {kind} order needs one")
-    if command.stop_price is None and kind in ("stop", "stop_limit"):
+    if order.stop_price is None and kind in ("stop", "stop_limit"):
         raise Invalid("stop_price", f"a {kind} order needs one")
 
 
-def _check_rest(command: AnyCommand) -> None:
+def _check_meaning(command: AnyCommand) -> None:
     match command:
+        case ReportFill(quantity=quantity) if quantity <= 0:
+            raise Invalid("quantity", "must be positive")
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled) | ResolveOrder(filled_quantity=filled) if filled is not None:

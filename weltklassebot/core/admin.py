@@ -1,0 +1,109 @@
+"""Starts, limits and the clock: what an operator or the shell tells the core about itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from weltklassebot.core.calendar import TradingCalendar
+from weltklassebot.core.checks import breached
+from weltklassebot.core.commands import ReanchorClock, ReportClock, SetLimits, Start, UnsetLimits
+from weltklassebot.core.events import (
+    AnyEvent,
+    ClockDoubted,
+    ClockReanchored,
+    ClockTrusted,
+    DayRolled,
+    LimitChange,
+    LimitsChanged,
+    RiskStateChanged,
+    Started,
+)
+from weltklassebot.core.memory import Refused
+from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.state import State
+from weltklassebot.core.stops import halt_events, kill_events
+
+__all__ = ["decide_clock", "decide_limits", "decide_start", "due"]
+
+
+def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
+    """What time alone brings about, in the order in which it fell due: missed day rolls, then the end of a cooldown."""
+    events: list[AnyEvent] = []
+    if now >= state.next_roll and state.started:
+        first_day, first_end = calendar.day(state.next_roll)
+        day, end = calendar.day(now)
+        if first_day != day:
+            # Two rolls empty the memory of the day before; more would do nothing else.
+            events.append(DayRolled(trading_day=first_day, next_roll=first_end))
+        events.append(DayRolled(trading_day=day, next_roll=end))
+    risk = state.risk
+    if risk.state == "COOLDOWN" and risk.until is not None and now >= risk.until and not risk.awaiting_admin:
+        events.append(RiskStateChanged(state="RUNNING", cause="expired"))
+    return events
+
+
+def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int, now: float) -> list[AnyEvent]:
+    """Take the settings in force; obey a latch that the journal knows nothing of."""
+    stopped = state.risk.state == "HALTED" or (
+        state.risk.state == "COOLDOWN" and start.parameters.after_restart == "admin"
+    )
+    events: list[AnyEvent] = [Started(awaiting_admin=stopped)]
+    if not state.started:
+        day, end = calendar.day(now)
+        events.append(DayRolled(trading_day=day, next_roll=end))
+    if start.latch == "kill" and state.kill_switch.state != "KILLED":
+        events += kill_events(state, seq, None, latched=True)
+    elif start.latch is not None and start.latch != "kill" and state.risk.state != "HALTED":
+        events += halt_events(state, seq, None, cause="latch" if start.latch == "halt" else "journal_failed")
+    difference = _difference(start.wall, now)
+    if abs(difference) > start.parameters.max_clock_step_seconds:
+        events.append(ClockDoubted(difference=difference))
+    return events
+
+
+def decide_limits(
+    state: State, command: SetLimits | UnsetLimits, seq: int, released_through_seq: int | None
+) -> list[AnyEvent]:
+    """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set."""
+    overrides = dict(state.overrides)
+    if isinstance(command, SetLimits):
+        overrides.update(command.set)
+    else:
+        for key in command.keys or tuple(overrides):
+            if key not in overrides:
+                raise Refused(f"{key} was not set at run time: it is as configured")
+            del overrides[key]
+    changed = with_limits(state.configured, overrides)
+    keys = command.set if isinstance(command, SetLimits) else (command.keys or tuple(state.overrides))
+    changes = tuple(
+        LimitChange(key, _number(getattr(state.parameters, key)), _number(getattr(changed, key))) for key in keys
+    )
+    events: list[AnyEvent] = [LimitsChanged(changes=changes)]
+    limit = changed.max_drawdown
+    if limit is None or state.equity is None or state.peak is None or state.risk.state == "HALTED":
+        return events
+    if breached(state.equity, state.peak, limit):
+        events += halt_events(state, seq, released_through_seq, cause="max_drawdown")
+    return events
+
+
+def _number(value: Decimal | int | None) -> Decimal | None:
+    return Decimal(value) if isinstance(value, int) else value
+
+
+def _difference(wall: float, now: float) -> float:
+    return round((wall - now) * 1e6) / 1e6
+
+
+def decide_clock(state: State, command: ReportClock | ReanchorClock, now: float) -> list[AnyEvent]:
+    """Doubt the clock, trust it again, or start anew from the wall clock. `now` itself never goes back."""
+    difference = _difference(command.wall, now)
+    if isinstance(command, ReportClock):
+        far = abs(difference - state.clock_offset) > state.parameters.max_clock_step_seconds
+        if far and not state.clock_doubted:
+            return [ClockDoubted(difference=difference)]
+        return [ClockTrusted()] if state.clock_doubted and not far else []
+    if command.automatic and (state.self_anchored or difference < 0):
+        raise Refused("the clock re-anchors itself once a start, and only forward")
+    # Ahead of the wall clock, `now` can only go on: the difference is accepted instead.
+    return [ClockReanchored(offset=min(difference, 0.0))]

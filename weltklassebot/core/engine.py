@@ -1,0 +1,182 @@
+"""The one door to the risk core: a command goes in with its sequence number and its moment, events come out.
+
+Invariants: `handle` decides first and changes the state only by the events it returns; a refusal or a replay changes
+nothing; folding those events into another engine (`apply`) gives an equal state. Nothing here reads a clock, a random
+source, a file or a log: the same commands at the same moments give the same events, bit for bit.
+"""
+
+from __future__ import annotations
+
+from decimal import getcontext, setcontext
+from typing import assert_never
+
+from msgspec import Struct
+
+from weltklassebot.core.admin import decide_clock, decide_limits, decide_start, due
+from weltklassebot.core.calendar import TradingCalendar
+from weltklassebot.core.checks import decide_check
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    CompleteRecovery,
+    Cooldown,
+    Halt,
+    Mark,
+    ReanchorClock,
+    RecoverKillSwitch,
+    ReportClock,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    Stop,
+    Tick,
+    TriggerKillSwitch,
+    UnsetLimits,
+)
+from weltklassebot.core.equity import decide_equity
+from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
+from weltklassebot.core.evolve import EVOLVERS
+from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
+from weltklassebot.core.memory import Refused, Replayed, recall_order
+from weltklassebot.core.numbers import EXACT
+from weltklassebot.core.records import Record
+from weltklassebot.core.state import State
+from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
+
+__all__ = ["Engine", "Recorded", "Refused", "Replayed"]
+
+
+class Recorded(Struct, frozen=True, gc=False):
+    """What came of a command that is to be recorded."""
+
+    events: list[AnyEvent]
+
+
+class Engine:
+    """Decides, evolves, and knows when it wants to be woken.
+
+    Not thread-safe: one owner at a time. `seq` rises by one a record; `now` never goes back.
+    """
+
+    def __init__(self) -> None:
+        self.state = State()
+        self._calendar = TradingCalendar()
+
+    def handle(
+        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+    ) -> Recorded | Replayed:
+        """Decide, and fold what was decided.
+
+        `released_through_seq`: the highest sequence number whose answer has left; a stop withdraws approvals behind it.
+        Raises `Refused` (`Conflict`, `NotFound`) for what is not possible now; then nothing has changed.
+        """
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            state = self.state
+            if type(command) is CheckOrder:
+                replayed = recall_order(state, command, now)
+                if replayed is not None:
+                    return replayed
+            elif type(command) is Start:
+                self._calendar = TradingCalendar.of(command.parameters)
+            if now >= state.next_due and type(command) is not Tick and type(command) is not Start:
+                raise AssertionError("something is due: submit a Tick before any other command")
+            decided = self._decide(command, seq, now, released_through_seq)
+            if isinstance(decided, Replayed):
+                return decided
+            self._fold(decided, command, seq, now)
+            return Recorded(decided)
+        finally:
+            setcontext(before)
+
+    def apply(self, record: Record) -> None:
+        """Fold one record of the journal."""
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            command = record.command
+            if type(command) is Start:
+                self._calendar = TradingCalendar.of(command.parameters)
+            self._fold(record.events, command, record.seq, record.ts)
+        finally:
+            setcontext(before)
+
+    def deadline(self) -> float | None:
+        """When time alone changes something next: from then on a `Tick` comes before any other command."""
+        return self.state.next_due if self.state.started else None
+
+    def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
+        state = self.state
+        for event in events:
+            EVOLVERS[type(event)](state, event, command, seq, now)
+        state.last_seq = seq
+        state.now = now
+
+    def _decide(self, command: AnyCommand, seq: int, now: float, released: int | None) -> list[AnyEvent] | Replayed:
+        state = self.state
+        match command:
+            case CheckOrder():
+                answer = decide_check(state, command, now)
+                if type(answer) is OrderApproved and (cooldown := self._last_slot(now)) is not None:
+                    return [answer, cooldown]
+                return [answer]
+            case ReportOrder() | ResolveOrder():
+                return decide_report(state, command)
+            case ReportFill():
+                return decide_fill(state, command, now)
+            case Mark():
+                return self._decide_mark(command, now)
+            case ReportEquity():
+                return decide_equity(state, command, seq, now, released)
+            case Halt() | Cooldown() | Resume():
+                return decide_admin(state, command, seq, now, released)
+            case TriggerKillSwitch() | RecoverKillSwitch() | CompleteRecovery():
+                return decide_kill_switch(state, command, seq, now, released)
+            case CancelAll():
+                return decide_cancel_all(state, command, seq)
+            case AdjustPosition():
+                return decide_adjust(state, command)
+            case AcceptFill():
+                return decide_accept_fill(state, command)
+            case SetLimits() | UnsetLimits():
+                return decide_limits(state, command, seq, released)
+            case ReanchorClock() | ReportClock():
+                return decide_clock(state, command, now)
+            case Start():
+                return decide_start(state, command, self._calendar, seq, now)
+            case Tick():
+                return due(state, self._calendar, now)
+            case Stop():
+                return []
+            case _:
+                assert_never(command)
+
+    def _last_slot(self, now: float) -> RiskStateChanged | None:
+        """The approval that takes the day's last slot starts the cooldown, once a day."""
+        state = self.state
+        most = state.parameters.max_trades_per_day
+        if most is None or state.trades_today + 1 < most:
+            return None
+        minutes = state.parameters.cooldown_minutes
+        if minutes <= 0 or state.cooldown_taken or state.risk.state != "RUNNING":
+            return None
+        until = later(now, minutes * 60)
+        return RiskStateChanged(state="COOLDOWN", cause="max_trades_per_day", until=until, minutes=float(minutes))
+
+    def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
+        state = self.state
+        market = state.markets.get(mark.symbol)
+        if market is None and len(state.markets) >= state.parameters.max_symbols:
+            raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")
+        as_of = now if mark.ts is None else min(mark.ts, now)
+        if market is not None and market.mark is not None and as_of < market.as_of:
+            raise Refused("older than the mark that is known")
+        return [MarkTaken(as_of=as_of)]

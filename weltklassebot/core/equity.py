@@ -1,0 +1,73 @@
+"""Equity, its peak, and the drawdown between them.
+
+A deposit or withdrawal rescales the peak, so that it looks like neither profit nor loss; an account that reports for
+the first time is a deposit to the desk. A step too large to be true moves nothing until several reports in a row agree.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from weltklassebot.core.checks import breached
+from weltklassebot.core.commands import ReportEquity
+from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken
+from weltklassebot.core.memory import Refused
+from weltklassebot.core.numbers import ZERO, ratio
+from weltklassebot.core.state import AccountEquity, State
+from weltklassebot.core.stops import halt_events
+
+__all__ = ["decide_equity"]
+
+_NEW = AccountEquity()
+
+
+def decide_equity(
+    state: State, report: ReportEquity, seq: int, now: float, released_through_seq: int | None
+) -> list[AnyEvent]:
+    """Take the report or doubt it; halt if the drawdown reaches its limit. Raises `Refused` for a report out of order."""
+    account = state.accounts.get(report.account, _NEW)
+    if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
+        raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
+    as_of = now if report.as_of is None else min(now, report.as_of)
+    if account.known and as_of < account.as_of:
+        raise Refused("as_of is older than the last report of this account")
+    flow = account.pending_flow + report.flow
+    agreeing = _agreeing(state, account, report, flow)
+    if agreeing and agreeing < state.parameters.equity_confirmations:
+        return [EquityDoubted(agreeing=agreeing)]
+    # An account that reports for the first time brings its equity with it, like a deposit.
+    moved = flow if account.known else report.equity
+    desk = state.equity or ZERO
+    equity = desk - account.equity + report.equity
+    peak = max(_rescaled(state.peak, desk, moved), equity)
+    events: list[AnyEvent] = [EquityTaken(equity=equity, peak=peak, flow=flow)]
+    limit = state.parameters.max_drawdown
+    if limit is not None and breached(equity, peak, limit) and state.risk.state != "HALTED":
+        events += halt_events(state, seq, released_through_seq, cause="max_drawdown")
+    return events
+
+
+def _agreeing(state: State, account: AccountEquity, report: ReportEquity, flow: Decimal) -> int:
+    """How many reports in a row say this unlikely thing; 0 if it is not unlikely at all."""
+    equity, step = report.equity, state.parameters.equity_max_step
+    if equity > 0:
+        if not account.known:
+            return 0
+        expected = account.equity + flow
+        if expected > 0 and abs(equity - expected) <= step * expected:
+            return 0
+    if account.doubted is None:
+        return 1
+    again = account.doubted + report.flow
+    return account.agreeing + 1 if abs(equity - again) <= step * abs(again) else 1
+
+
+def _rescaled(peak: Decimal | None, equity: Decimal, flow: Decimal) -> Decimal:
+    """The peak after a flow: peak x (E + F) / E. Where that means nothing (E or E + F not positive), the flow is added."""
+    if peak is None:
+        return flow
+    if not flow:
+        return peak
+    if equity > 0 and equity + flow > 0:
+        return ratio(peak * (equity + flow), equity)
+    return peak + flow

@@ -1,0 +1,214 @@
+"""State + what happened -> state. Total, in place, deterministic: the live path and the fold of the journal are this.
+
+An event is folded together with the command that it came of, so `evolve` takes both, and the record's `seq` and `now`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from weltklassebot.core import evolve_orders
+from weltklassebot.core.commands import AnyCommand, ReportEquity, SetLimits, Start, UnsetLimits
+from weltklassebot.core.events import (
+    AccountHalted,
+    AccountResumed,
+    AnyEvent,
+    ApprovalsWithdrawn,
+    CancelsAccepted,
+    CancelsRequested,
+    ClockDoubted,
+    ClockReanchored,
+    ClockTrusted,
+    DayRolled,
+    EquityDoubted,
+    EquityTaken,
+    FillAccepted,
+    FillBooked,
+    FillDiscarded,
+    FillDoubted,
+    KillSwitchChanged,
+    LimitsChanged,
+    MarkTaken,
+    OrderApproved,
+    OrderDenied,
+    OrderUpdated,
+    PeakRebased,
+    PositionAdjusted,
+    RiskStateChanged,
+    Started,
+)
+from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
+
+__all__ = ["EVOLVERS", "evolve"]
+
+Evolver = Callable[[State, Any, Any, int, float], None]
+
+
+def evolve(state: State, event: AnyEvent, command: AnyCommand, seq: int, now: float) -> None:
+    """Fold one event."""
+    EVOLVERS[type(event)](state, event, command, seq, now)
+
+
+def _started(state: State, event: Started, command: Start, seq: int, now: float) -> None:
+    state.configured = command.parameters
+    state.parameters = with_limits(command.parameters, state.overrides)
+    if state.risk.state != "RUNNING":
+        state.risk.awaiting_admin = event.awaiting_admin
+    state.started = now
+    state.clock_doubted = False
+    state.clock_offset = 0.0
+    state.self_anchored = False
+    evolve_orders.revalue_all(state)
+    _schedule(state)
+
+
+def _schedule(state: State) -> None:
+    """When time alone changes something next."""
+    risk = state.risk
+    state.next_due = state.next_roll
+    if risk.state == "COOLDOWN" and risk.until is not None and not risk.awaiting_admin:
+        state.next_due = min(state.next_due, risk.until)
+
+
+def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, now: float) -> None:
+    state.trading_day = event.trading_day
+    state.memory_since = state.day_started
+    state.day_started = state.next_roll or now
+    state.next_roll = event.next_roll
+    state.trades_today = 0
+    state.cooldown_taken = False
+    state.day_equity = state.equity
+    state.ended_before, state.ended = state.ended, {}
+    state.fills_before, state.fills = state.fills, {}
+    state.remembered_before, state.remembered = state.remembered, {}
+    _schedule(state)
+
+
+def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:
+    reason = (
+        getattr(command, "reason", "") or (command.latch_reason if isinstance(command, Start) else "") or event.cause
+    )
+    if event.cause == "max_trades_per_day":
+        state.cooldown_taken = True
+    state.risk = Risk(
+        state=event.state, since=now, cause=event.cause, reason=reason, until=event.until, minutes=event.minutes,
+        awaiting_admin=isinstance(command, Start),
+    )  # fmt: skip
+    if event.state == "HALTED":
+        state.halt_seq = seq
+        policy = state.parameters.allow_reducing_when_halted
+        if policy == "never" or (policy == "rule" and event.cause in ("admin", "latch")):
+            state.halt_all_seq = seq
+    _schedule(state)
+
+
+def _kill_switch_changed(state: State, event: KillSwitchChanged, command: AnyCommand, seq: int, now: float) -> None:
+    reason = getattr(command, "reason", "") or (command.latch_reason if isinstance(command, Start) else "")
+    state.kill_switch = KillSwitch(
+        state=event.state,
+        since=now,
+        reason=None if event.state == "ACTIVE" else reason or state.kill_switch.reason,
+        until=event.until,
+        approved_by=getattr(command, "approved_by", state.kill_switch.approved_by),
+    )
+    if event.state == "KILLED":
+        state.kill_seq = seq
+
+
+def _equity_taken(state: State, event: EquityTaken, command: ReportEquity, seq: int, now: float) -> None:
+    account = state.accounts.setdefault(command.account, AccountEquity())
+    if account.doubted is not None:
+        state.doubted_accounts -= 1
+    as_of = now if command.as_of is None else min(now, command.as_of)
+    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True)
+    state.equity = event.equity
+    state.peak = event.peak
+
+
+def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
+    account = state.accounts.setdefault(command.account, AccountEquity())
+    if account.doubted is None:
+        state.doubted_accounts += 1
+    account.doubted = command.equity
+    account.agreeing = event.agreeing
+    account.pending_flow += command.flow
+
+
+def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: int, now: float) -> None:
+    state.peak = event.new
+
+
+def _limits_changed(state: State, event: LimitsChanged, command: SetLimits | UnsetLimits, seq: int, now: float) -> None:
+    if isinstance(command, SetLimits):
+        state.overrides.update(command.set)
+    else:
+        for key in command.keys or tuple(state.overrides):
+            state.overrides.pop(key, None)
+    state.parameters = with_limits(state.configured, state.overrides)
+
+
+def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand, seq: int, now: float) -> None:
+    for cancel_id in event.ids:
+        cancel = state.cancels.pop(cancel_id, None)
+        known = state.orders.get(cancel.key) if cancel is not None else None
+        if known is not None:
+            known.cancel_id = None
+
+
+def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq: int, now: float) -> None:
+    state.halted_accounts[event.account] = now
+
+
+def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, seq: int, now: float) -> None:
+    state.halted_accounts.pop(event.account, None)
+    state.doubted_at.pop(event.account, None)
+
+
+def _clock_doubted(state: State, event: ClockDoubted, command: AnyCommand, seq: int, now: float) -> None:
+    state.clock_doubted = True
+
+
+def _clock_trusted(state: State, event: ClockTrusted, command: AnyCommand, seq: int, now: float) -> None:
+    state.clock_doubted = False
+
+
+def _clock_reanchored(state: State, event: ClockReanchored, command: AnyCommand, seq: int, now: float) -> None:
+    state.clock_doubted = False
+    state.clock_offset = event.offset
+    if getattr(command, "automatic", False):
+        state.self_anchored = True
+
+
+EVOLVERS: Final = cast(
+    dict[type, Evolver],
+    {
+        Started: _started,
+        DayRolled: _day_rolled,
+        RiskStateChanged: _risk_changed,
+        KillSwitchChanged: _kill_switch_changed,
+        EquityTaken: _equity_taken,
+        EquityDoubted: _equity_doubted,
+        PeakRebased: _peak_rebased,
+        LimitsChanged: _limits_changed,
+        CancelsAccepted: _cancels_accepted,
+        AccountHalted: _account_halted,
+        AccountResumed: _account_resumed,
+        ClockDoubted: _clock_doubted,
+        ClockTrusted: _clock_trusted,
+        ClockReanchored: _clock_reanchored,
+        OrderApproved: evolve_orders.approved,
+        OrderDenied: evolve_orders.denied,
+        OrderUpdated: evolve_orders.updated,
+        FillBooked: evolve_orders.fill_booked,
+        FillDoubted: evolve_orders.fill_doubted,
+        FillAccepted: evolve_orders.fill_accepted,
+        FillDiscarded: evolve_orders.fill_discarded,
+        PositionAdjusted: evolve_orders.position_adjusted,
+        MarkTaken: evolve_orders.mark_taken,
+        ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
+        CancelsRequested: evolve_orders.cancels_requested,
+    },
+)
+"""One function an event; a test holds the table against the union."""

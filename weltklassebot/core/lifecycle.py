@@ -1,0 +1,130 @@
+"""What became of orders: statuses, fills, and the operator's word where nobody else knows.
+
+A reservation ends only when the order's fate is known. A fill that fits no order is held as doubtful: exposed at once,
+never a reason to call another order reducing.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
+from weltklassebot.core.events import (
+    AccountHalted,
+    AnyEvent,
+    DoubtCause,
+    FillAccepted,
+    FillBooked,
+    FillDiscarded,
+    FillDoubted,
+    OrderUpdated,
+    PositionAdjusted,
+)
+from weltklassebot.core.machines import NOT_SENT_FROM, TERMINAL
+from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
+from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.state import Ended, OpenOrder, State
+
+__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
+
+
+def signed(side: str, quantity: Decimal) -> Decimal:
+    return quantity if side == "buy" else -quantity
+
+
+def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyEvent] | Replayed:
+    """Take a status. Raises `NotFound`, and `Refused` for a status that contradicts what is known."""
+    known = state.orders.get(report.key)
+    if known is None:
+        return _report_on_ended(state, report)
+    status = report.status
+    if status == "not_sent":
+        by_operator = isinstance(report, ResolveOrder)
+        if known.filled or (known.status not in NOT_SENT_FROM and not by_operator):
+            raise Refused(f"order {report.client_order_id} is {known.status}: it was sent")
+        return [OrderUpdated(reserved=ZERO, ended=True, slot_returned=_slot_comes_back(state, known, ZERO))]
+    if status not in TERMINAL:
+        if known.status in TERMINAL:
+            raise Refused(f"order {report.client_order_id} is {known.status} already")
+        return [OrderUpdated(reserved=known.remaining)]
+    filled = report.filled_quantity
+    if filled is None:
+        filled = known.order.quantity if status == "filled" else known.filled
+    if filled < known.filled:
+        raise Refused(f"filled_quantity {plain(filled)} is less than the {plain(known.filled)} booked from fills")
+    if filled > known.order.quantity:
+        raise Refused(f"filled_quantity {plain(filled)} is more than the order's {plain(known.order.quantity)}")
+    missing = filled - known.filled
+    return [OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))]
+
+
+def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replayed:
+    """The same end may be reported twice; anything else about an order that ended is a contradiction."""
+    ended = state.recall_ended(report.key)
+    if ended is None:
+        raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
+    if report.status in TERMINAL or report.status == "not_sent":
+        return Replayed(seq=ended.seq, ts=ended.ts, allowed=True)
+    raise Refused(f"order {report.client_order_id} has ended")
+
+
+def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
+    return not filled and known.counted and known.day == state.trading_day
+
+
+def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | Replayed:
+    """Book a fill, or hold it as doubtful. Raises `Conflict` if its id means another fill."""
+    if (before := recall_fill(state, fill)) is not None:
+        return before
+    known = state.orders.get(fill.order_key)
+    ended = None if known is not None else state.recall_ended(fill.order_key)
+    cause = _doubt(state, fill, known, ended)
+    if cause is None:
+        held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
+        done = known is not None and (
+            known.remaining <= fill.quantity
+            if known.status in TERMINAL
+            else known.filled + fill.quantity == known.order.quantity
+        )
+        recount = ended is not None and not ended.counted and ended.day == state.trading_day
+        return [FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)]
+    if len(state.doubtful) >= state.parameters.max_doubtful:
+        raise Refused("too many doubtful fills wait for an operator", code="overloaded")
+    events: list[AnyEvent] = [FillDoubted(cause=cause)]
+    since = now - state.parameters.doubtful_fill_window_seconds
+    count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
+    if count >= state.parameters.max_doubtful_fills and fill.account not in state.halted_accounts:
+        events.append(AccountHalted(account=fill.account, doubtful_fills=count))
+    return events
+
+
+def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
+    """Why this fill can't be what it says, as far as anybody knows."""
+    if fill.ts is not None and fill.ts < state.memory_since:
+        return "older_than_memory"
+    if known is not None:
+        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
+            return "conflicts_with_order"
+        return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
+    if ended is not None:
+        if (ended.symbol, ended.side) != (fill.symbol, fill.side) or ended.reason != "order_ended":
+            return "conflicts_with_order"
+        return "exceeds_order" if fill.quantity > ended.unfilled else None
+    return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"
+
+
+def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
+    """An operator's word on a doubtful fill."""
+    doubtful = state.doubtful.get(command.key)
+    if doubtful is None:
+        raise NotFound(f"no doubtful fill {command.fill_id} of account {command.account} in {command.symbol}")
+    if command.discard:
+        return [FillDiscarded()]
+    fill = doubtful.fill
+    held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
+    return [FillAccepted(position=held + signed(fill.side, fill.quantity))]
+
+
+def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
+    held = state.positions.get((command.account, command.strategy, command.symbol), ZERO)
+    return [PositionAdjusted(old=held, new=command.quantity)]

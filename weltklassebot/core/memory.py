@@ -1,0 +1,119 @@
+"""What was answered before: the same order again gets the first answer, another content under its key is a conflict."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from weltklassebot.core.commands import CheckOrder, ReportFill
+from weltklassebot.core.events import Denial, Reason, RiskState
+from weltklassebot.core.numbers import plain
+from weltklassebot.core.state import FillKey, OpenOrder, State
+
+__all__ = ["Conflict", "NotFound", "Refused", "Replayed", "content", "recall_fill", "recall_order"]
+
+
+class Refused(Exception):
+    """A command that is well-formed and not possible now. It changes nothing and leaves no record."""
+
+    def __init__(self, message: str, *, code: str = "conflict") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Conflict(Refused):
+    """The key is taken by something else."""
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="not_found")
+
+
+class Replayed(Struct, frozen=True, kw_only=True, gc=False):
+    """The answer that was given before, as far as it still holds. Nothing was counted and nothing is recorded."""
+
+    seq: int
+    ts: float = 0.0
+    allowed: bool = False
+    state: RiskState = "RUNNING"
+    denials: tuple[Denial, ...] = ()
+    valid_until: float | None = None
+    max_reducing_quantity: Decimal | None = None
+
+
+def content(command: CheckOrder | ReportFill) -> int:
+    """A digest of what the command says: equal for equal content, however its numbers were written."""
+    numbers: tuple[Decimal | None, ...]
+    words: tuple[str, ...]
+    if isinstance(command, CheckOrder):
+        numbers = (command.quantity, command.price, command.stop_price, command.delta)
+        words = (
+            command.symbol, command.side, command.order_type, command.time_in_force, command.venue,
+            "r" if command.reduce_only else "",
+        )  # fmt: skip
+    else:
+        numbers = (command.quantity, command.price, command.fee)
+        words = (command.client_order_id, command.strategy, command.side)
+    text = "\x1f".join((*words, *("" if number is None else plain(number) for number in numbers)))
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def recall_order(state: State, order: CheckOrder, now: float) -> Replayed | None:
+    """The first answer to this order, if it is remembered. Raises `Conflict` if the key means another order."""
+    key = (order.account, order.strategy, order.client_order_id)
+    if (known := state.orders.get(key)) is not None:
+        if known.order != order:
+            raise Conflict(f"client_order_id {order.client_order_id} was used for another order")
+        return _recall_approval(state, known, now)
+    if (denied := state.denied.get(key)) is not None:
+        _same(denied.digest, order)
+        return Replayed(
+            seq=denied.seq, ts=denied.ts, state=denied.state, denials=denied.denials,
+            max_reducing_quantity=denied.max_reducing_quantity,
+        )  # fmt: skip
+    if (ended := state.ended.get(key) or state.ended_before.get(key)) is not None:
+        _same(ended.digest, order)
+        return Replayed(seq=ended.seq, ts=ended.ts, state=state.risk.state, denials=(Denial(reason=ended.reason),))
+    return None
+
+
+def _same(digest: int, order: CheckOrder) -> None:
+    if digest != content(order):
+        raise Conflict(f"client_order_id {order.client_order_id} was used for another order")
+
+
+def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
+    """An approval stands as long as it has neither expired nor been overtaken by a stop."""
+    reason: Reason | None = None
+    if known.seq < state.kill_seq:
+        reason = "kill_switch"
+    elif known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
+        reason = "halted"
+    elif now >= known.valid_until:
+        reason = "approval_expired"
+    return Replayed(
+        seq=known.seq,
+        ts=known.ts,
+        allowed=reason is None,
+        state=known.state,
+        denials=() if reason is None else (Denial(reason=reason),),
+        valid_until=known.valid_until,
+    )
+
+
+def recall_fill(state: State, fill: ReportFill) -> Replayed | None:
+    """Whether this execution was reported before. Raises `Conflict` if its key means another one."""
+    key: FillKey = fill.key
+    digest = state.recall_fill(key)
+    if digest is None and (doubtful := state.doubtful.get(key)) is not None:
+        digest = content(doubtful.fill)
+    if digest is None:
+        return None
+    if digest != content(fill):
+        raise Conflict(f"fill_id {fill.fill_id} was used for another fill")
+    return Replayed(seq=0, allowed=True)

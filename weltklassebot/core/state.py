@@ -1,0 +1,188 @@
+"""The state of the risk core: private to the engine, changed in place by `evolve` alone, never by a decision.
+
+Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), fills (venue, account,
+symbol, fill_id), positions (account, strategy, symbol).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
+from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
+from weltklassebot.core.exposure import Market
+from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.parameters import Parameters
+
+__all__ = [
+    "AccountEquity",
+    "Cancel",
+    "Denied",
+    "DoubtfulFill",
+    "Ended",
+    "FillKey",
+    "KillSwitch",
+    "OpenOrder",
+    "Risk",
+    "State",
+]
+
+FillKey = tuple[str, str, str, str]
+
+
+class OpenOrder(Struct, gc=False):
+    """An approval whose fate is not known to the end. `remaining` is what it still reserves."""
+
+    order: CheckOrder
+    seq: int
+    ts: float
+    state: RiskState
+    """When it was approved."""
+    day: str
+    valid_until: float
+    reducing: bool
+    own: Decimal
+    remaining: Decimal
+    filled: Decimal = ZERO
+    status: str = "approved"
+    counted: bool = True
+    """It holds a trade slot of its day."""
+    cancel_id: str | None = None
+
+
+class Ended(Struct, gc=False, kw_only=True):
+    """What is remembered of an order that ended: enough to know it again, and to book a late fill."""
+
+    digest: int
+    seq: int
+    ts: float
+    symbol: str
+    side: str
+    unfilled: Decimal
+    day: str
+    counted: bool
+    reason: Reason
+    """Why a replay of it is not a yes."""
+
+
+class Denied(Struct, gc=False, kw_only=True):
+    digest: int
+    seq: int
+    ts: float
+    state: RiskState
+    denials: tuple[Denial, ...]
+    max_reducing_quantity: Decimal | None
+
+
+class DoubtfulFill(Struct, kw_only=True):
+    """A fill that may or may not be true: exposed like an open order until an operator says which."""
+
+    fill: ReportFill
+    seq: int
+    ts: float
+    cause: str
+    own: Decimal
+    remaining: Decimal
+
+
+class AccountEquity(Struct, kw_only=True):
+    equity: Decimal = ZERO
+    as_of: float = 0.0
+    known: bool = False
+    doubted: Decimal | None = None
+    agreeing: int = 0
+    pending_flow: Decimal = ZERO
+
+
+class Risk(Struct, kw_only=True):
+    state: RiskState = "RUNNING"
+    since: float = 0.0
+    cause: str = "admin"
+    reason: str = ""
+    until: float | None = None
+    minutes: float | None = None
+    awaiting_admin: bool = False
+    """Restored by a restart: neither time nor anything else but an admin ends it."""
+
+
+class KillSwitch(Struct, kw_only=True):
+    state: KillSwitchState = "ACTIVE"
+    since: float = 0.0
+    reason: str | None = None
+    until: float | None = None
+    approved_by: str | None = None
+
+
+class Cancel(Struct, kw_only=True):
+    """A cancel request that nobody has confirmed yet."""
+
+    key: OrderKey
+    since: float
+    reason: str
+
+
+class State(Struct, kw_only=True):
+    configured: Parameters = field(default_factory=Parameters)
+    overrides: dict[str, Decimal | None] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=Parameters)
+    """`configured` with `overrides` over it: what is in force."""
+    last_seq: int = 0
+    now: float = 0.0
+    started: float = 0.0
+    # stops
+    risk: Risk = field(default_factory=Risk)
+    kill_switch: KillSwitch = field(default_factory=KillSwitch)
+    kill_seq: int = 0
+    """Approvals up to here were overtaken by a kill,"""
+    halt_seq: int = 0
+    """by a halt,"""
+    halt_all_seq: int = 0
+    """by a halt that lets nothing pass, reducing or not."""
+    halted_accounts: dict[str, float] = field(default_factory=dict)
+    cancels: dict[str, Cancel] = field(default_factory=dict)
+    # the day
+    trading_day: str = ""
+    next_roll: float = 0.0
+    day_started: float = 0.0
+    memory_since: float = 0.0
+    trades_today: int = 0
+    cooldown_taken: bool = False
+    day_equity: Decimal | None = None
+    next_due: float = 0.0
+    # equity
+    accounts: dict[str, AccountEquity] = field(default_factory=dict)
+    equity: Decimal | None = None
+    peak: Decimal | None = None
+    doubted_accounts: int = 0
+    # exposure
+    markets: dict[str, Market] = field(default_factory=dict)
+    positions: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
+    gross: Decimal = ZERO
+    unpriced: int = 0
+    # orders and fills
+    orders: dict[OrderKey, OpenOrder] = field(default_factory=dict)
+    ended: dict[OrderKey, Ended] = field(default_factory=dict)
+    ended_before: dict[OrderKey, Ended] = field(default_factory=dict)
+    denied: OrderedDict[OrderKey, Denied] = field(default_factory=OrderedDict)
+    fills: dict[FillKey, int] = field(default_factory=dict)
+    fills_before: dict[FillKey, int] = field(default_factory=dict)
+    doubtful: dict[FillKey, DoubtfulFill] = field(default_factory=dict)
+    doubted_at: dict[str, list[float]] = field(default_factory=dict)
+    remembered: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Ended orders and fills of today, per (account, strategy),"""
+    remembered_before: dict[tuple[str, str], int] = field(default_factory=dict)
+    """and of the trading day before."""
+    # time
+    clock_doubted: bool = False
+    clock_offset: float = 0.0
+    self_anchored: bool = False
+
+    def recall_ended(self, key: OrderKey) -> Ended | None:
+        return self.ended.get(key) or self.ended_before.get(key)
+
+    def recall_fill(self, key: FillKey) -> int | None:
+        found = self.fills.get(key)
+        return self.fills_before.get(key) if found is None else found

@@ -1,0 +1,209 @@
+"""Halt, cooldown, resume, kill: what each does beyond the change of state, and when it is refused.
+
+A stop withdraws the approvals that were decided and not yet released, and asks for the cancellation of what rests.
+Moves are those of `machines`; a pair that is missing there is refused.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from weltklassebot.core.checks import breached, drawdown
+from weltklassebot.core.commands import (
+    CancelAll,
+    CompleteRecovery,
+    Cooldown,
+    Halt,
+    OrderKey,
+    RecoverKillSwitch,
+    Resume,
+    TriggerKillSwitch,
+)
+from weltklassebot.core.events import (
+    AccountResumed,
+    AnyEvent,
+    ApprovalsWithdrawn,
+    CancelRequest,
+    CancelsAccepted,
+    CancelsRequested,
+    KillSwitchChanged,
+    PeakRebased,
+    RiskStateChanged,
+)
+from weltklassebot.core.machines import KILL_SWITCH_MOVES, RISK_MOVES, TERMINAL
+from weltklassebot.core.memory import NotFound, Refused
+from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.state import OpenOrder, State
+
+__all__ = ["decide_admin", "decide_cancel_all", "decide_kill_switch", "halt_events", "kill_events", "later"]
+
+HaltCause = Literal["admin", "max_drawdown", "latch", "journal_failed"]
+
+
+def later(now: float, seconds: float) -> float:
+    """`now + seconds`, to the microsecond, as every time in here."""
+    return round((now + seconds) * 1e6) / 1e6
+
+
+def decide_admin(
+    state: State, command: Halt | Cooldown | Resume, seq: int, now: float, released_through_seq: int | None
+) -> list[AnyEvent]:
+    """An operator moves the risk state. Raises `Refused` where the table has no such move."""
+    if isinstance(command, Halt):
+        return halt_events(state, seq, released_through_seq, cause="admin")
+    if isinstance(command, Cooldown):
+        target = RISK_MOVES.get((state.risk.state, "cooldown"))
+        if target is None:
+            raise Refused(f"{state.risk.state} cannot become COOLDOWN: resume first, or leave it stopped")
+        minutes = float(state.parameters.cooldown_minutes) if command.minutes is None else command.minutes
+        if minutes <= 0:
+            raise Refused("cooldown_minutes is 0: say how many minutes")
+        return [RiskStateChanged(state=target, cause="admin", until=later(now, minutes * 60), minutes=minutes)]
+    return _resume(state, command)
+
+
+def _resume(state: State, command: Resume) -> list[AnyEvent]:
+    if command.account is not None:
+        if command.account not in state.halted_accounts:
+            raise NotFound(f"account {command.account} is not halted")
+        return [AccountResumed(account=command.account)]
+    events: list[AnyEvent] = []
+    limit, equity, peak = state.parameters.max_drawdown, state.equity, state.peak
+    if limit is not None and equity is not None and peak is not None and breached(equity, peak, limit):
+        if not command.rebase_peak:
+            raise Refused(
+                f"drawdown {plain(drawdown(equity, peak))} still reaches its limit {plain(limit)}: "
+                "it would halt again; rebase_peak starts anew from the equity of now"
+            )
+        if equity <= 0:
+            raise Refused(f"equity is {plain(equity)}: there is no peak to start anew from")
+    if command.rebase_peak and equity is not None and peak is not None and equity != peak:
+        events.append(PeakRebased(old=peak, new=equity))
+    return [*events, RiskStateChanged(state="RUNNING", cause="admin")]
+
+
+def decide_kill_switch(
+    state: State,
+    command: TriggerKillSwitch | RecoverKillSwitch | CompleteRecovery,
+    seq: int,
+    now: float,
+    released_through_seq: int | None,
+) -> list[AnyEvent]:
+    """An operator moves the kill switch. A trigger is never refused."""
+    current = state.kill_switch
+    match command:
+        case TriggerKillSwitch():
+            return kill_events(state, seq, released_through_seq)
+        case RecoverKillSwitch():
+            if (current.state, "recover") not in KILL_SWITCH_MOVES:
+                raise Refused(f"kill switch is {current.state}: only KILLED can recover")
+            return [KillSwitchChanged(state="RECOVERING", until=later(now, state.parameters.recovery_cooldown_seconds))]
+        case CompleteRecovery():
+            return _complete_recovery(state, command, now)
+
+
+def _complete_recovery(state: State, command: CompleteRecovery, now: float) -> list[AnyEvent]:
+    current = state.kill_switch
+    if (current.state, "complete-recovery") not in KILL_SWITCH_MOVES:
+        raise Refused(f"kill switch is {current.state}: only RECOVERING can be completed")
+    if current.until is not None and now < current.until:
+        raise Refused(f"the recovery cooldown runs for another {current.until - now:.1f} s")
+    named = set(command.accept)
+    if unknown := named - state.cancels.keys():
+        raise NotFound(f"no unconfirmed cancel request {min(unknown)}")
+    if unconfirmed := state.cancels.keys() - named:
+        raise Refused(
+            f"{len(unconfirmed)} cancel requests are unconfirmed ({', '.join(sorted(unconfirmed)[:5])}): "
+            "confirm their orders' end, or accept each by its id"
+        )
+    events: list[AnyEvent] = [CancelsAccepted(ids=command.accept)] if command.accept else []
+    return [*events, KillSwitchChanged(state="ACTIVE")]
+
+
+def halt_events(state: State, seq: int, released_through_seq: int | None, *, cause: HaltCause) -> list[AnyEvent]:
+    """All that a halt does."""
+    events: list[AnyEvent] = [RiskStateChanged(state="HALTED", cause=cause)]
+    automatic = cause in ("max_drawdown", "journal_failed")
+    policy = state.parameters.allow_reducing_when_halted
+    reducing_passes = policy == "always" or (policy == "rule" and automatic)
+    withdrawn = _unreleased(state, released_through_seq, spare_reducing=reducing_passes)
+    if withdrawn and released_through_seq is not None:
+        events.append(ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=withdrawn, reason="halted"))
+    scope = state.parameters.cancel_on_halt
+    if scope != "none":
+        gone = set(withdrawn)
+        resting = [known for known in state.orders.values() if known.order.key not in gone]
+        events += _cancels(seq, resting if scope == "all" else _opening(state, resting))
+    return events
+
+
+def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
+    """All that a kill does."""
+    events: list[AnyEvent] = [KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin")]
+    withdrawn = _unreleased(state, released_through_seq, spare_reducing=False)
+    if withdrawn and released_through_seq is not None:
+        events.append(
+            ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=withdrawn, reason="kill_switch")
+        )
+    gone = set(withdrawn)
+    return events + _cancels(seq, [known for known in state.orders.values() if known.order.key not in gone])
+
+
+def _unreleased(state: State, released_through_seq: int | None, *, spare_reducing: bool) -> tuple[OrderKey, ...]:
+    """Approvals whose answers have not left the daemon. The newest orders are at the end."""
+    found: list[OrderKey] = []
+    if released_through_seq is None:
+        return ()
+    for known in reversed(state.orders.values()):
+        if known.seq <= released_through_seq:
+            break
+        if known.status == "approved" and not (spare_reducing and known.reducing):
+            found.append(known.order.key)
+    return tuple(reversed(found))
+
+
+def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:
+    """Those that would open or flip a position if all of them were filled, the oldest being taken to close first."""
+    room: dict[tuple[str, str, str], Decimal] = {}
+    opening = []
+    for known in orders:
+        order = known.order
+        place = (order.account, order.symbol, order.side)
+        market = state.markets.get(order.symbol)
+        book = market.books.get(order.account) if market is not None else None
+        if place not in room:
+            held = book.quantity if book is not None else ZERO
+            room[place] = max(held if order.side == "sell" else -held, ZERO)
+        left = room[place]
+        if left >= known.remaining:
+            room[place] = left - known.remaining
+        else:
+            opening.append(known)
+    return opening
+
+
+def _cancels(seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
+    """One request for each order that has none pending and may still rest at a venue."""
+    wanted = [known for known in orders if known.cancel_id is None and known.status not in TERMINAL]
+    if not wanted:
+        return []
+    requests = tuple(
+        CancelRequest(f"c{seq}-{number}", known.order.account, known.order.strategy, known.order.client_order_id)
+        for number, known in enumerate(wanted, start=1)
+    )
+    return [CancelsRequested(requests=requests)]
+
+
+def decide_cancel_all(state: State, command: CancelAll, seq: int) -> list[AnyEvent]:
+    """Ask for the cancellation of everything open in the scope."""
+    return _cancels(
+        seq,
+        [
+            known
+            for known in state.orders.values()
+            if command.account in (None, known.order.account)
+            and command.strategy in (None, known.order.strategy)
+            and command.symbol in (None, known.order.symbol)
+        ],
+    )

@@ -1,0 +1,177 @@
+"""What the outside may see of the state: plain dicts, built on request, with decimals as plain strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from weltklassebot.core.checks import drawdown
+from weltklassebot.core.numbers import plain
+from weltklassebot.core.parameters import LIMITS
+from weltklassebot.core.state import OpenOrder, State
+
+__all__ = ["cancel_requests", "doubtful_fills", "limits", "orders", "positions", "risk_state_file", "summary"]
+
+
+def _text(value: Decimal | int | None) -> str | int | None:
+    return plain(value) if isinstance(value, Decimal) else value
+
+
+def risk_state_file(state: State) -> dict[str, Any]:
+    """`risk_state.json`: for people and tools; recovery never reads it."""
+    risk, kill = state.risk, state.kill_switch
+    meta: dict[str, Any] = {}
+    if risk.minutes is not None:
+        meta["cooldown_minutes"] = int(risk.minutes) if risk.minutes == int(risk.minutes) else risk.minutes
+    if risk.state != "RUNNING":
+        meta["reason"] = risk.reason
+        meta["cause"] = risk.cause
+    return {
+        "state": risk.state,
+        "since": risk.since,
+        "cooldown_until": risk.until,
+        "meta": meta,
+        "kill_switch": {"state": kill.state, "since": kill.since, "reason": kill.reason},
+        "seq": state.last_seq,
+    }
+
+
+def summary(state: State) -> dict[str, Any]:
+    """`GET /v1/state`, but for what only the journal and the shell know."""
+    risk, kill = state.risk, state.kill_switch
+    equity, peak = state.equity, state.peak
+    return {
+        **risk_state_file(state),
+        "awaiting_admin": risk.awaiting_admin,
+        "kill_switch": {
+            "state": kill.state,
+            "since": kill.since,
+            "reason": kill.reason,
+            "recovery_until": kill.until,
+            "approved_by": kill.approved_by,
+            "unconfirmed_cancels": sorted(state.cancels),
+        },
+        "trading_day": state.trading_day,
+        "next_roll": state.next_roll,
+        "trades_today": state.trades_today,
+        "equity": _text(equity),
+        "peak_equity": _text(peak),
+        "drawdown": plain(drawdown(equity, peak)) if equity is not None and peak is not None else None,
+        "equity_doubtful": bool(state.doubted_accounts),
+        "gross_notional": plain(state.gross) if not state.unpriced else None,
+        "positions": list(positions(state)),
+        "open_orders": len(state.orders),
+        "doubtful_fills": len(state.doubtful),
+        "halted_accounts": sorted(state.halted_accounts),
+        "clock_doubted": state.clock_doubted,
+        "limits": limits(state),
+    }
+
+
+def limits(state: State) -> dict[str, Any]:
+    """What is in force, what is configured, and what was set at run time. None is unlimited."""
+    return {
+        key: {
+            "value": _text(getattr(state.parameters, key)),
+            "configured": _text(getattr(state.configured, key)),
+            "set_at_run_time": key in state.overrides,
+        }
+        for key in LIMITS
+    }
+
+
+def positions(state: State, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:
+    """Accounts' positions, or those of each strategy; marks that are too old to decide on are shown as stale."""
+    oldest = state.now - state.parameters.max_mark_age_seconds
+    if by_strategy:
+        rows: Iterable[tuple[str, str | None, str, Decimal]] = (
+            (account, strategy, symbol, held) for (account, strategy, symbol), held in state.positions.items()
+        )
+    else:
+        rows = (
+            (account, None, symbol, book.quantity)
+            for symbol, market in state.markets.items()
+            for account, book in market.books.items()
+            if not book.empty
+        )
+    for account, strategy, symbol, held in sorted(rows, key=lambda row: (row[0], row[2], row[1] or "")):
+        market = state.markets[symbol]
+        book = market.books[account]
+        row: dict[str, Any] = {"account": account, "symbol": symbol, "quantity": plain(held)}
+        if strategy is not None:
+            row["strategy"] = strategy
+        else:
+            row |= {
+                "open_buys": plain(book.buys.quantity),
+                "open_sells": plain(book.sells.quantity),
+                "exposure": None if book.unpriced else plain(book.exposure),
+            }
+        row["mark"] = _text(market.mark)
+        row["stale"] = market.mark is None or market.as_of < oldest
+        yield row
+
+
+def orders(state: State, *, account: str | None = None, strategy: str | None = None) -> Iterator[dict[str, Any]]:
+    """Open orders, the oldest first."""
+    for known in state.orders.values():
+        if account in (None, known.order.account) and strategy in (None, known.order.strategy):
+            yield _order(known)
+
+
+def _order(known: OpenOrder) -> dict[str, Any]:
+    order = known.order
+    return {
+        "account": order.account,
+        "strategy": order.strategy,
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "order_type": order.order_type,
+        "quantity": plain(order.quantity),
+        "price": _text(order.price),
+        "stop_price": _text(order.stop_price),
+        "status": known.status,
+        "filled_quantity": plain(known.filled),
+        "reserved_quantity": plain(known.remaining),
+        "reducing": known.reducing,
+        "seq": known.seq,
+        "ts": known.ts,
+        "valid_until": known.valid_until,
+        "cancel_id": known.cancel_id,
+    }
+
+
+def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
+    """Cancel requests that nobody has confirmed, the oldest first."""
+    for cancel_id, cancel in state.cancels.items():
+        account, strategy, client_order_id = cancel.key
+        yield {
+            "id": cancel_id,
+            "account": account,
+            "strategy": strategy,
+            "client_order_id": client_order_id,
+            "symbol": state.orders[cancel.key].order.symbol,
+            "since": cancel.since,
+            "reason": cancel.reason,
+        }
+
+
+def doubtful_fills(state: State) -> Iterator[dict[str, Any]]:
+    """Fills that wait for an operator's word."""
+    for doubtful in state.doubtful.values():
+        fill = doubtful.fill
+        yield {
+            "venue": fill.venue,
+            "account": fill.account,
+            "strategy": fill.strategy,
+            "symbol": fill.symbol,
+            "fill_id": fill.fill_id,
+            "client_order_id": fill.client_order_id,
+            "side": fill.side,
+            "quantity": plain(fill.quantity),
+            "price": plain(fill.price),
+            "cause": doubtful.cause,
+            "seq": doubtful.seq,
+            "ts": doubtful.ts,
+        }
