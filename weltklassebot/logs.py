@@ -65,7 +65,7 @@ def configure(level: Level = "info", form: Format = "json") -> None:
 
 def logger(**bound: Any) -> FilteringBoundLogger:
     """A logger that adds `bound` to each of its lines. The first argument of a line is a name, not a sentence."""
-    return cast("FilteringBoundLogger", structlog.get_logger(**bound))
+    return cast(FilteringBoundLogger, structlog.get_logger(**bound))
 
 
 def _dumps(value: Any, default: Any) -> bytes:

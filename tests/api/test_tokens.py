@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from weltklassebot.api.tokens import MAX_TOKENS, ROLES, TokenError, TokenFile, Tokens, allows
+from weltklassebot.api.tokens import MAX_TOKENS, TokenError, TokenFile, Tokens
 
 
 class Clock:
@@ -111,22 +111,12 @@ def test_a_file_that_others_may_read_lets_nobody_in(path, clock):
     assert tokens.verify(text) is not None
 
 
-def test_roles_include_each_other_upwards():
-    assert [[allows(has, needs) for needs in ROLES] for has in ROLES] == [
-        [True, False, False],
-        [True, True, False],
-        [True, True, True],
-    ]
-
-
-def test_bindings_narrow(path):
+def test_bindings_are_kept(path):
     _, free = create(path, "free")
-    assert free.may_act_for("any", "any")
     _, bound = create(path, "bound", accounts=("main",), strategies=("a", "b"))
-    assert bound.may_act_for("main", "b")
-    assert not bound.may_act_for("other", "b")
-    assert not bound.may_act_for("main", "c")
     assert TokenFile(path).tokens() == [free, bound]
+    assert (free.accounts, free.strategies) == (None, None)
+    assert (bound.accounts, bound.strategies) == (("main",), ("a", "b"))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a" * 65, "ä", "a\n"])

@@ -27,11 +27,10 @@ from msgspec import Meta, Struct
 
 from weltklassebot.core.commands import ID_PATTERN
 
-__all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "Tokens", "allows"]
+__all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "Tokens"]
 
 Role = Literal["viewer", "trader", "operator"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "trader", "operator")
-"""Each may do what those before it may."""
 MAX_TOKENS: Final = 1_000
 RECHECK_SECONDS: Final = 1.0
 
@@ -62,16 +61,6 @@ class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def principal(self) -> str:
         """How the journal names whoever holds it."""
         return f"token:{self.id}:{self.name}"
-
-    def may_act_for(self, account: str, strategy: str) -> bool:
-        return (self.accounts is None or account in self.accounts) and (
-            self.strategies is None or strategy in self.strategies
-        )
-
-
-def allows(has: Role, needs: Role) -> bool:
-    """Whether a role includes another."""
-    return ROLES.index(has) >= ROLES.index(needs)
 
 
 class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
