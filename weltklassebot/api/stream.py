@@ -42,9 +42,7 @@ class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="
     id: str
 
 
-_LINES: Final = msgspec.json.Decoder(
-    CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack  # type: ignore[arg-type]
-)
+_LINES: Final = msgspec.json.Decoder(CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack)
 
 
 class Slot:
