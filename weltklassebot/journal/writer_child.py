@@ -54,7 +54,6 @@ OPERATIONS: Final = (
     "", "open", "write", "fdatasync", "state open", "state write", "state fsync", "state rename",
     "state directory fsync", "protocol",
 )  # fmt: skip
-_STATE_OPERATIONS: Final = frozenset(name for name in OPERATIONS if name.startswith("state "))
 
 
 class Reply(NamedTuple):
