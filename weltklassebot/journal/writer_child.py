@@ -27,9 +27,9 @@ import time
 from typing import Final, NamedTuple
 
 __all__ = [
-    "KIND_APPEND",
-    "KIND_BOTH",
-    "KIND_STATE",
+    "APPEND",
+    "BOTH",
+    "REPLACE_STATE",
     "REPLY_SIZE",
     "Appender",
     "Failed",
@@ -39,9 +39,9 @@ __all__ = [
     "parse_reply",
 ]
 
-KIND_APPEND: Final = b"A"
-KIND_STATE: Final = b"S"
-KIND_BOTH: Final = b"P"
+APPEND: Final = b"A"
+REPLACE_STATE: Final = b"S"
+BOTH: Final = b"P"
 
 _JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
@@ -91,7 +91,7 @@ def frame(kind: bytes, payload: bytes) -> bytes:
 def frame_both(records: bytes, state: bytes) -> bytes:
     """One request for an append and a new risk_state.json."""
     return b"".join(
-        (_HEAD.pack(KIND_BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
+        (_HEAD.pack(BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
     )
 
 
@@ -196,12 +196,12 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
     appended = False
     appender.fsync_seconds = 0.0
     try:
-        if kind == KIND_APPEND:
+        if kind == APPEND:
             appender.append(payload)
             appended = True
-        elif kind == KIND_STATE:
+        elif kind == REPLACE_STATE:
             appender.replace_state(payload)
-        elif kind == KIND_BOTH:
+        elif kind == BOTH:
             end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
             appender.append(payload[_LENGTH.size : end])
             appended = True
