@@ -2,12 +2,14 @@
 
     python -m weltklassebot.journal.query '{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}'
 
-prints `{"records": [...], "next_after_seq": N}` on one line: the records as they stand in the journal, newest last. There
-is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true` it is the
-last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes, whichever is first.
+prints `{"records": [...], "next_after_seq": N}` on one line: the records as they stand in the journal, newest last.
+There is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true`
+it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
+whichever is first.
 
-Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in order.
-The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their kind.
+Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in
+order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their
+kind.
 """
 
 from __future__ import annotations

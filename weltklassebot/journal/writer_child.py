@@ -1,8 +1,8 @@
 """The writer process: it puts batches on the disk and says when they are there.
 
-A process of its own, because a thread that comes back from fdatasync waits for the interpreter lock of a busy loop. It is
-run as a script, without the package and without site-packages, so that it starts in the time of a bare interpreter; it
-may import nothing but small modules of the standard library. One thread only.
+A process of its own, because a thread that comes back from fdatasync waits for the interpreter lock of a busy loop.
+It is run as a script, without the package and without site-packages, so that it starts in the time of a bare
+interpreter; it may import nothing but small modules of the standard library. One thread only.
 
 Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | length (u32, big endian) | payload`:
 
