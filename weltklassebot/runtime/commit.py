@@ -19,7 +19,7 @@ from weltklassebot.core.commands import AnyCommand, CheckOrder, OrderKey
 from weltklassebot.core.records import Record
 from weltklassebot.journal.codec import seal
 from weltklassebot.journal.writer import (
-    KIND_APPEND,
+    APPEND,
     REPLY_SIZE,
     Reply,
     WriterProcess,
@@ -123,7 +123,7 @@ class GroupCommit:
         data, self.chain = seal(bodies, first, self.chain)
         state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
         self._in_flight = batch
-        self._unsent = memoryview(frame(KIND_APPEND, data) if state_json is None else frame_both(data, state_json))
+        self._unsent = memoryview(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
         self._writable()
 
     def _writable(self) -> None:
