@@ -1,6 +1,6 @@
 """A desk of one: a moving average crossover that trades a price series and keeps its own books.
 
-Nothing of the daemon's is used in here: what it computes is what the daemon is held against. The rules of the limits are
+Nothing of the daemon is used in here: what it computes is what the daemon is held against. The limits are
 written out once more, in the plainest way, from the documentation.
 """
 

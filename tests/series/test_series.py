@@ -1,4 +1,4 @@
-"""Real prices through a running daemon: marks, orders, fills and equity over `orders.sock`, against books kept apart."""
+"""Real prices through a running daemon over `orders.sock`, held against books that are kept apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOURLY_EURUSD = (
     Decimal(60_000),
     10,
     40,
-    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 250),
+    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 120),
     {"halted", "max_drawdown", "max_trades_per_day"},
 )
 DAILY_GOOG = (
