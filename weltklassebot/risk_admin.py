@@ -32,7 +32,7 @@ def resume(store: JsonlStateStore, *, actor: str, reason: str, rebase_peak: bool
 
 def get_state(store: JsonlStateStore) -> dict[str, Any]:
     """What risk_state.json says, read from the journal itself; works beside a running daemon."""
-    return risk_state_file(store.load())
+    return risk_state_file(store.load().state)
 
 
 def _run(store: JsonlStateStore, command: AnyCommand, actor: str) -> dict[str, Any]:

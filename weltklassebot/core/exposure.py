@@ -129,7 +129,7 @@ class Market(Struct, kw_only=True):
 
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""
-        worth = item.remaining * (item.own if item.own > self.price else self.price)
+        worth = item.remaining * (max(self.price, item.own))
         if side == "buy":
             book.buys.add(key, item)
             book.up += worth

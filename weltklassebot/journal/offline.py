@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from weltklassebot import __version__
-from weltklassebot.core.commands import AnyCommand, Start
+from weltklassebot.core.commands import AnyCommand, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
@@ -40,8 +40,8 @@ class JsonlStateStore:
     def run(self, command: AnyCommand, actor: str, principal: str | None = None) -> Recorded:
         """Decide one command, append its record, and rewrite risk_state.json; all of it is on disk on return.
 
-        `actor` is who it claims to be; `principal` defaults to the user of this process. An empty store is started with
-        the default parameters first. Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
+        `actor` is who it claims to be; `principal` defaults to the user of this process. The command's record stands
+        alone, but for a `start` with default parameters in an empty store, and a `tick` if something fell due since. Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
         and the errors of `journal.errors`; `AlreadyAnswered` for an order or fill that the journal holds already.
         """
         validate(command)
@@ -50,15 +50,14 @@ class JsonlStateStore:
         with StoreLock(self.directory):
             engine = Engine()
             recovered = recover(self.directory, engine.apply)
-            seq, now = recovered.last_seq, _after(recovered.last_ts)
-            records = []
-            if seq == 0:
-                seq, start = 1, _start(now)
-                records.append(_record(_recorded(engine, start, 1, now), start, 1, now, actor, principal))
-                now = _after(now)
-            recorded = _recorded(engine, command, seq + 1, now)
-            records.append(_record(recorded, command, seq + 1, now, actor, principal))
-            self._append(records, recovered, engine)
+            run = _Run(engine, recovered, actor, principal)
+            if recovered.last_seq == 0:
+                run.handle(_start(run.now))
+            deadline = engine.deadline()
+            if deadline is not None and run.now >= deadline:
+                run.handle(Tick())  # the day rolled, or a cooldown ran out, since the last record
+            recorded = run.handle(command)
+            self._append(run.records, recovered.chain, engine)
         return recorded
 
     def load(self) -> Engine:
@@ -73,17 +72,51 @@ class JsonlStateStore:
             engine.handle(_start(now), seq=1, now=now)
         return engine
 
-    def _append(self, records: list[Record], recovered: Recovered, engine: Engine) -> None:
-        batch, _ = seal([encode(record) for record in records], records[0].seq, recovered.chain)
+    def _append(self, records: list[Record], chain: str, engine: Engine) -> None:
+        batch, _ = seal([encode(record) for record in records], records[0].seq, chain)
         try:
             appender = Appender(str(self.directory))
             try:
                 appender.append(batch)
-                appender.replace_state(msgspec.json.encode(risk_state_file(engine)) + b"\n")
+                appender.replace_state(msgspec.json.encode(risk_state_file(engine.state)) + b"\n")
             finally:
                 appender.close()
         except Failed as failure:
             raise StoreFailed(self.directory, failure.operation, failure.errno) from failure
+
+
+class _Run:
+    """The records of one batch, as they come about; nothing of it is written yet."""
+
+    def __init__(self, engine: Engine, recovered: Recovered, actor: str, principal: str) -> None:
+        self.now = _after(recovered.last_ts)
+        """Of the next record."""
+        self.records: list[Record] = []
+        self._engine = engine
+        self._seq = recovered.last_seq
+        self._actor = actor
+        self._principal = principal
+
+    def handle(self, command: AnyCommand) -> Recorded:
+        action = str(command.__struct_config__.tag)
+        seq, now = self._seq + 1, self.now
+        outcome = self._engine.handle(command, seq=seq, now=now)
+        if not isinstance(outcome, Recorded):
+            raise AlreadyAnswered(action)
+        self.records.append(
+            Record(
+                seq=seq,
+                ts=now,
+                actor=self._actor,
+                principal=self._principal,
+                action=action,
+                reason=getattr(command, "reason", ""),
+                command=command,
+                events=outcome.events,
+            )
+        )
+        self._seq, self.now = seq, _after(now)
+        return outcome
 
 
 def _after(last_ts: float) -> float:
@@ -93,23 +126,3 @@ def _after(last_ts: float) -> float:
 
 def _start(now: float) -> Start:
     return Start(version=__version__, format=FORMAT, parameters=Parameters(), wall=now)
-
-
-def _recorded(engine: Engine, command: AnyCommand, seq: int, now: float) -> Recorded:
-    outcome = engine.handle(command, seq=seq, now=now)
-    if not isinstance(outcome, Recorded):
-        raise AlreadyAnswered(str(command.__struct_config__.tag))
-    return outcome
-
-
-def _record(recorded: Recorded, command: AnyCommand, seq: int, now: float, actor: str, principal: str) -> Record:
-    return Record(
-        seq=seq,
-        ts=now,
-        actor=actor,
-        principal=principal,
-        action=str(command.__struct_config__.tag),
-        reason=getattr(command, "reason", ""),
-        command=command,
-        events=recorded.events,
-    )
