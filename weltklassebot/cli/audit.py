@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weltklassebot.cli.exits import DISK_FAILED, REFUSED, Usage
+from weltklassebot.cli.exits import DISK_FAILED, REFUSED, Refused, Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 
 if TYPE_CHECKING:
@@ -180,7 +180,11 @@ def _difference(engine: Engine, record: Record) -> str | None:
 
 
 def _store(invocation: Invocation, directory: Path | None) -> Path:
-    return directory or invocation.settings().risk_store_dir
+    """Where the journal is. One that is not there must not pass for one that is whole."""
+    store = directory or invocation.settings().risk_store_dir
+    if not (store / "risk_audit.jsonl").exists():
+        raise Refused(f"{store}: there is no journal (WELTKLASSE_RISK_STORE_DIR or --dir says where it is)")
+    return store
 
 
 def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:
@@ -202,7 +206,7 @@ def _words(record: dict[str, Any]) -> str:
         for name in ("account", "strategy", "symbol", "client_order_id", "fill_id", "side", "quantity", "price")
         if name in record["command"]
     )
-    parts = (f"{record['seq']:>8}", when, f"{record['action']:<14}", who, subject, record["reason"], f"-> {events}")
+    parts = (f"{record['seq']:>8}", when, f"{record['action']:<19}", who, subject, record["reason"], f"-> {events}")
     return "  ".join(part for part in parts if part)
 
 

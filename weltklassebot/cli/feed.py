@@ -25,8 +25,10 @@ from weltklassebot.cli.exits import NotReachable, Refused, Usage
 __all__ = ["Feed", "opened"]
 
 ANSWER_SECONDS: Final = 30.0
-_MAX_LINE_BYTES: Final = 1024 * 1024
+_MAX_LINE_BYTES: Final = 64 * 1024
 _CHUNK: Final = 256 * 1024
+_MAX_OPS: Final = 100
+"""A file of nonsense has no end of ops and titles."""
 
 
 class _Op(msgspec.Struct):
@@ -96,21 +98,21 @@ class Feed:
                 op = "(not understood)"  # the daemon says what is wrong with it
             if op in ("subscribe", "ack"):
                 raise Usage(f"line {number}: {op} is for bots: its pushed lines stand outside the order of answers")
-            self._ops[op] += 1
+            self._ops[op if len(self._ops) < _MAX_OPS else "(others)"] += 1
             yield command + b"\n"
 
     def _pump(self, stream: socket.socket, commands: Iterator[bytes], bar: Any) -> None:
         unsent = b""
         rest = b""
-        more = True
-        while more or unsent or self._in_flight:
-            while more and len(self._in_flight) < self._window and len(unsent) < _CHUNK:
+        while True:
+            while len(self._in_flight) < self._window and len(unsent) < _CHUNK:
                 command = next(commands, None)
                 if command is None:
-                    more = False
                     break
                 self._in_flight.append(len(command))
                 unsent += command
+            if not self._in_flight:
+                return
             readable, writable, _ = select.select([stream], [stream] if unsent else [], [], ANSWER_SECONDS)
             if not readable and not writable:
                 raise self._broken("no answer in time")
@@ -149,7 +151,8 @@ class Feed:
             case {"allowed": False, "denials": denials}:
                 # The first is the most severe; the others would be counted twice.
                 self._denied[str(denials[0].get("reason")) if denials else "(no reason)"] += 1
-            case {"status": int(), "title": title}:
+            case {"error": error}:
+                title = error.get("title") if isinstance(error, dict) else error
                 self._errors[str(title)] += 1
             case dict():
                 pass

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from weltklassebot.settings import Settings
 
 __all__ = [
-    "Command", "Group", "Invocation", "actor_option", "default_actor", "pass_invocation", "reason_option", "shared_options",
-    "without_nothing",
+    "Command", "Group", "Invocation", "actor_option", "default_actor", "pass_invocation", "reason_option",
+    "shared_options", "without_nothing",
 ]  # fmt: skip
 
 

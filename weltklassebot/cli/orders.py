@@ -49,7 +49,7 @@ def orders() -> None:
 @click.option("--reduce-only", is_flag=True)
 @click.option("--delta", metavar="D")
 @pass_invocation
-def check(invocation: Invocation, **order: Any) -> int:
+def check(invocation: Invocation, /, **order: Any) -> int:
     """May this order go out? Exit code 0 only for a yes, which is recorded and reserved.
 
     Without options the order, or {"orders": [...]}, is read as JSON from stdin.
@@ -125,7 +125,7 @@ def resolve(
 
 @orders.command("feed", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--window", type=click.IntRange(1, 10_000), default=256, show_default=True, help="Lines in flight.")
+@click.option("--window", type=click.IntRange(1, 4_096), default=256, show_default=True, help="Lines in flight.")
 @pass_invocation
 def feed(invocation: Invocation, file: Path, window: int) -> int:
     """Send commands, one JSON object a line, over orders.sock; "-" reads stdin.

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import click
@@ -82,36 +83,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = root.main(arguments, prog_name="weltklassebot", standalone_mode=False)
         sys.stdout.flush()
-        return result if isinstance(result, int) else exits.DONE
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.UsageError as error:
-        _say(error.format_message() + _hint(error))
-        return exits.USAGE
-    except click.ClickException as error:
-        _say(error.format_message())
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return exits.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read this has enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.DONE
-    except Exception as error:
-        code = exits.exit_code(error)
-        if code is None:
-            if os.environ.get("WELTKLASSE_TRACEBACK"):
-                raise
-            _say(f"a fault in the program: {type(error).__name__}: {error} (WELTKLASSE_TRACEBACK=1 shows where)")
-            return exits.REFUSED
-        _say(f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become words
+        code, message = _verdict(error)
+        for line in message.splitlines():
+            click.echo(f"weltklassebot: {line}", err=True)
         return code
+    return result if isinstance(result, int) else exits.DONE
 
 
-def _say(message: str) -> None:
-    for line in message.splitlines() or [""]:
-        click.echo(f"weltklassebot: {line}", err=True)
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """The exit code and what is said."""
+    match error:
+        case click.exceptions.Exit():
+            verdict = error.exit_code, ""
+        case click.UsageError():
+            hint = f" (see '{error.ctx.command_path} --help')" if error.ctx is not None else ""
+            verdict = exits.USAGE, error.format_message() + hint
+        case click.ClickException():
+            verdict = error.exit_code, error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            verdict = exits.INTERRUPTED, ""
+        case BrokenPipeError():
+            _close_stdout()
+            verdict = exits.DONE, ""
+        case _ if (code := exits.exit_code(error)) is not None:
+            at = error.filename if isinstance(error, OSError) else None
+            verdict = code, f"{at}: {getattr(error, 'strerror', '')}" if at else str(error)
+        case _:
+            if os.environ.get("WELTKLASSE_TRACEBACK"):
+                raise error
+            fault = f"a fault in the program: {type(error).__name__}: {error} (WELTKLASSE_TRACEBACK=1 shows where)"
+            verdict = exits.REFUSED, fault
+    return verdict
 
 
-def _hint(error: click.UsageError) -> str:
-    return f" (see '{error.ctx.command_path} --help')" if error.ctx is not None else ""
+def _close_stdout() -> None:
+    """Whoever read this has enough; Python would complain again when it flushes at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -113,7 +113,8 @@ class Client:
     def _unreachable(self, error: OSError) -> str:
         match error:
             case FileNotFoundError() | ConnectionRefusedError():
-                why = "no daemon answers there; is it running, and is this its runtime_dir (WELTKLASSE_RUNTIME_DIR)?"
+                hint = "is it running, and is this its runtime_dir (WELTKLASSE_RUNTIME_DIR)?" if self.is_local else ""
+                why = f"no daemon answers there; {hint or 'is this its host and metrics_port?'}"
             case PermissionError():
                 why = "you may not use it; operators are in the group that auth.admin_group names"
             case TimeoutError():
