@@ -23,6 +23,7 @@ from weltklassebot.core.commands import (
     RecoverKillSwitch,
     Resume,
     Start,
+    Stop,
     Tick,
     TriggerKillSwitch,
 )
@@ -40,6 +41,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.codec import encode as encode_record
+from weltklassebot.journal.latch import LatchKind
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
@@ -55,7 +57,7 @@ Reply = Callable[[Answer], None]
 class Latch(Protocol):
     """Where a stop is written that must not wait for the disk."""
 
-    def set(self, kind: str, reason: str, actor: str, ts: float) -> None: ...
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
     def clear(self) -> None: ...
 
 
@@ -126,7 +128,7 @@ class Sequencer:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
         if self.commit.failed is None and len(self.commit) < self._max_pending and not self.closing:
             return None
-        if isinstance(command, Halt | TriggerKillSwitch | Start):
+        if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
         reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
         if isinstance(command, CheckOrder):
