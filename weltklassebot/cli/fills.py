@@ -17,6 +17,16 @@ def fills() -> None:
     """
 
 
+@fills.command("list", cls=Command)
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """Fills that are doubted: they count towards exposure, and towards closing only once accepted.
+
+    Example: weltklassebot fills list
+    """
+    invocation.show(invocation.get("/v1/fills/doubtful"))
+
+
 @fills.command("accept", cls=Command)
 @click.option("--fill-id", required=True, metavar="ID")
 @click.option("--symbol", required=True, metavar="S")

@@ -95,7 +95,7 @@ def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[st
     answer: dict[str, Any] = {"latched": False, "recorded": False}
     problems: list[Exception] = []
     try:
-        settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         set_latch(settings.runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
         answer["latched"] = True
     except (OSError, JournalError) as error:

@@ -13,7 +13,7 @@ __all__ = ["serve"]
 @click.option("--log-format", type=click.Choice(["json", "console"]), help="Lines for machines, or for people.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The least that is said.")
 @pass_invocation
-def serve(invocation: Invocation, log_format: str | None, log_level: str | None) -> int | None:
+def serve(invocation: Invocation, log_format: str | None, log_level: str | None) -> int:
     """Run the daemon in the foreground.
 
     Ends on SIGTERM or SIGINT, after what is in flight is answered and on disk.
@@ -22,7 +22,6 @@ def serve(invocation: Invocation, log_format: str | None, log_level: str | None)
     """
     said = {"runtime.log_format": log_format, "runtime.log_level": log_level}
     settings = invocation.settings({key: value for key, value in said.items() if value is not None})
-    from weltklassebot import app, logs
+    from weltklassebot.app import serve as serve_until_stopped
 
-    logs.configure(settings.runtime.log_level, settings.runtime.log_format)
-    return app.serve(settings)
+    return serve_until_stopped(settings)
