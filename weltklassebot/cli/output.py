@@ -13,6 +13,8 @@ __all__ = ["lines", "plain_line", "show", "table"]
 # Control characters out of a journal or an answer must not steer a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _INDENT: Final = "  "
+MOST_LINES: Final = 20
+"""Of a list of plain names; tables are printed whole."""
 
 
 def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
@@ -48,7 +50,9 @@ def lines(value: Any, indent: str = "") -> Iterator[str]:
         elif all(isinstance(item, dict) for item in value):
             yield from table(value, indent)
         else:
-            yield from (f"{indent}{_word(item)}" for item in value)
+            yield from (f"{indent}{_word(item)}" for item in value[:MOST_LINES])
+            if len(value) > MOST_LINES:
+                yield f"{indent}... and {len(value) - MOST_LINES} more (--json prints all)"
     else:
         yield f"{indent}{_word(value)}"
 

@@ -144,7 +144,7 @@ def _problem(status: int, answer: Any, where: str) -> str:
     if answer.get("detail"):
         message += f": {answer['detail']}"
     for error in answer.get("errors") or []:
-        if isinstance(error, dict):
+        if isinstance(error, dict) and str(error.get("message")) not in message:
             message += f"; {error.get('field')}: {error.get('message')}"
     if status == 401:
         message += " (over TCP: --token or WELTKLASSE_TOKEN)"
