@@ -5,7 +5,7 @@
 #   dev     what tests and checks need   (requirements-dev.lock, a superset with the same versions)
 #   debian  the Debian packages that tests drive (strace, mkfs, ...), when they may be installed
 #
-# A stamp holds the hash of the locks, of the package's description and of the interpreter; when it differs, the environment is
+# A stamp holds the hash of the locks, of the package and of the interpreter; when it differs, the environment is
 # made afresh, so an old one never serves. Every package is pinned by hash, the build backend too. Which registry is
 # asked is decided by the machine's own pip configuration. Needs bash, coreutils, util-linux and python3 alone.
 set -euo pipefail
