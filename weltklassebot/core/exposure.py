@@ -41,19 +41,17 @@ class Side(Struct, kw_only=True):
         return self.at_own + self.at_mark * self.pivot
 
     def add(self, key: tuple[str, ...], item: Reserved) -> None:
-        quantity = item.remaining
+        quantity, own = item.remaining, item.own
         self.items[key] = item
         self.quantity += quantity
-        self._count(item.own, quantity)
-
-    def _count(self, own: Decimal, quantity: Decimal) -> None:
         if own > self.pivot:
             self.at_own += own * quantity
             if self.ceiling is None or own < self.ceiling:
                 self.ceiling = own
         else:
             self.at_mark += quantity
-            self.floor = max(self.floor, own)
+            if own > self.floor:
+                self.floor = own
 
     def shrink(self, key: tuple[str, ...], item: Reserved, quantity: Decimal) -> None:
         """Take `quantity` off what `item` reserves; at nothing left it goes."""
@@ -76,10 +74,11 @@ class Side(Struct, kw_only=True):
         self.pivot = mark
         if mark >= self.floor and (self.ceiling is None or mark < self.ceiling):
             return
-        self.at_mark = self.at_own = self.floor = ZERO
+        items, self.items = self.items, {}
+        self.at_mark = self.at_own = self.floor = self.quantity = ZERO
         self.ceiling = None
-        for item in self.items.values():
-            self._count(item.own, item.remaining)
+        for key, item in items.items():
+            self.add(key, item)
 
 
 class Book(Struct, kw_only=True):

@@ -77,6 +77,8 @@ class GroupCommit:
     ) -> None:
         self.chain = chain
         self.durable_seq = 0
+        self.waiting = 0
+        """Decided and not yet durable."""
         self._writer: Final = writer
         self._loop: Final = asyncio.get_running_loop()
         self._on_durable: Final = on_durable
@@ -90,7 +92,7 @@ class GroupCommit:
         self._loop.add_reader(writer.socket.fileno(), self._readable)
 
     def __len__(self) -> int:
-        return len(self._gathering) + len(self._in_flight)
+        return self.waiting
 
     def entries(self) -> Iterator[Entry]:
         """Everything that has not left yet, the oldest first."""
@@ -99,6 +101,7 @@ class GroupCommit:
     def append(self, entry: Entry) -> None:
         """Queue behind everything else. The caller bounds how much."""
         self._gathering.append(entry)
+        self.waiting += 1
         if not self._scheduled and not self._in_flight:
             self._scheduled = True
             self._loop.call_soon(self._flush)
@@ -116,6 +119,7 @@ class GroupCommit:
             if bodies:
                 self._send(batch, bodies)
                 return
+            self.waiting -= count
             self._on_durable(batch, 0.0)
 
     def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
@@ -162,7 +166,8 @@ class GroupCommit:
             self._fail(f"{reply.operation}: {os.strerror(reply.errno)}")
             return
         batch, self._in_flight = self._in_flight, []
-        self.durable_seq = max(entry.seq for entry in batch)
+        self.waiting -= len(batch)
+        self.durable_seq = batch[-1].seq
         # The disk goes on with the next batch while the answers of this one are written.
         self._flush()
         self._on_durable(batch, reply.fsync_seconds)
@@ -177,6 +182,7 @@ class GroupCommit:
         entries = [*self._in_flight, *self._gathering]
         self._in_flight = []
         self._gathering.clear()
+        self.waiting = 0
         self._on_failure(entries, why)
 
     async def drained(self) -> None:
