@@ -125,6 +125,10 @@ class Engine:
         try:
             if type(command) is Start:
                 self._calendar = TradingCalendar.of(command.parameters)
+            if type(command) is CheckOrder:
+                answer = decide_check(self.state, command, now)
+                cooldown = self._last_slot(now) if isinstance(answer, OrderApproved) else None
+                return [answer] if cooldown is None else [answer, cooldown]
             decided = self._decide(command, seq, now, released_through_seq)
             return [] if isinstance(decided, Replayed) else decided
         finally:
