@@ -116,6 +116,24 @@ class Engine:
         state.now = now
         return Recorded([answer] if cooldown is None else [answer, cooldown])
 
+    def decide(
+        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+    ) -> list[AnyEvent]:
+        """What `handle` would record, without folding it: for proof that a journal's answers can be repeated."""
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            if type(command) is Start:
+                self._calendar = TradingCalendar.of(command.parameters)
+            if type(command) is CheckOrder:
+                answer = decide_check(self.state, command, now)
+                cooldown = self._last_slot(now) if isinstance(answer, OrderApproved) else None
+                return [answer] if cooldown is None else [answer, cooldown]
+            decided = self._decide(command, seq, now, released_through_seq)
+            return [] if isinstance(decided, Replayed) else decided
+        finally:
+            setcontext(before)
+
     def apply(self, record: Record) -> None:
         """Fold one record of the journal."""
         before = getcontext()
