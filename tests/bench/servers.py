@@ -29,6 +29,10 @@ async def handle(request: web.Request) -> web.Response:
     return web.Response(body=answer(await request.read()), headers={"Content-Type": "application/json"})
 
 
+def announce(port_file: Path, port: int) -> None:
+    port_file.write_text(str(port))
+
+
 async def http(port_file: Path) -> None:
     app = web.Application()
     app.router.add_post("/v1/orders/check", handle)
@@ -36,7 +40,7 @@ async def http(port_file: Path) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    port_file.write_text(str(runner.addresses[0][1]))
+    announce(port_file, runner.addresses[0][1])
     await asyncio.Event().wait()
 
 

@@ -43,7 +43,6 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.equity import decide_equity
 from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
-from weltklassebot.core.evolve_orders import approved, denied
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
@@ -99,22 +98,17 @@ class Engine:
 
     def _check(self, order: CheckOrder, seq: int, now: float) -> Recorded | Replayed:
         """The shortest way through, for what comes most often."""
-        state = self.state
-        replayed = recall_order(state, order, now)
+        replayed = recall_order(self.state, order, now)
         if replayed is not None:
             return replayed
-        answer = decide_check(state, order, now)
-        cooldown: RiskStateChanged | None = None
-        if isinstance(answer, OrderApproved):
-            cooldown = self._last_slot(now)
-            approved(state, answer, order, seq, now)
-            if cooldown is not None:
-                EVOLVERS[RiskStateChanged](state, cooldown, order, seq, now)
-        else:
-            denied(state, answer, order, seq, now)
-        state.last_seq = seq
-        state.now = now
-        return Recorded([answer] if cooldown is None else [answer, cooldown])
+        events = self._answer(order, now)
+        self._fold(events, order, seq, now)
+        return Recorded(events)
+
+    def _answer(self, order: CheckOrder, now: float) -> list[AnyEvent]:
+        answer = decide_check(self.state, order, now)
+        cooldown = self._last_slot(now) if type(answer) is OrderApproved else None
+        return [answer] if cooldown is None else [answer, cooldown]
 
     def decide(
         self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
@@ -126,9 +120,7 @@ class Engine:
             if type(command) is Start:
                 self._calendar = TradingCalendar.of(command.parameters)
             if type(command) is CheckOrder:
-                answer = decide_check(self.state, command, now)
-                cooldown = self._last_slot(now) if isinstance(answer, OrderApproved) else None
-                return [answer] if cooldown is None else [answer, cooldown]
+                return self._answer(command, now)
             decided = self._decide(command, seq, now, released_through_seq)
             return [] if isinstance(decided, Replayed) else decided
         finally:

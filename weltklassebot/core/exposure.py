@@ -50,8 +50,7 @@ class Side(Struct, kw_only=True):
                 self.ceiling = own
         else:
             self.at_mark += quantity
-            if own > self.floor:
-                self.floor = own
+            self.floor = max(self.floor, own)
 
     def shrink(self, key: tuple[str, ...], item: Reserved, quantity: Decimal) -> None:
         """Take `quantity` off what `item` reserves; at nothing left it goes."""
