@@ -51,6 +51,8 @@ class OpenOrder(Struct, gc=False):
     counted: bool = True
     """It holds a trade slot of its day."""
     cancel_id: str | None = None
+    sent: bool = False
+    """Somebody said so, once: `unknown` does not take it back."""
 
 
 class Ended(Struct, gc=False, kw_only=True):
