@@ -45,8 +45,10 @@ def exact(value: Decimal) -> Decimal:
         raise NotExact(NOT_EXACT) from None
     if not fixed.is_finite():
         raise NotExact(NOT_EXACT)
+    if not value:
+        return ZERO  # "-0" and "0E-400" are the same number
     # "1e5" would come back as "1E+5", and a megabyte of trailing zeros would be kept.
-    return Decimal(plain(fixed)) if "E" in text or len(text) > 40 or not value else value
+    return Decimal(plain(fixed)) if "E" in text or len(text) > 40 else value
 
 
 def plain(value: Decimal) -> str:
