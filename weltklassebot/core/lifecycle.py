@@ -24,6 +24,7 @@ from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.state import Ended, OpenOrder, State
+from weltklassebot.core.stops import stop_orders
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
 
@@ -66,7 +67,9 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
     if ended is None:
         raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
     if report.status == "filled" and ended.unfilled:
-        raise Refused(f"order {report.client_order_id} has ended with {plain(ended.unfilled)} unfilled: report the fills")
+        raise Refused(
+            f"order {report.client_order_id} has ended with {plain(ended.unfilled)} unfilled: report the fills"
+        )
     if report.status in TERMINAL or report.status == "not_sent":
         return Replayed(seq=ended.seq, ts=ended.ts, allowed=True)
     raise Refused(f"order {report.client_order_id} has ended")
@@ -76,7 +79,9 @@ def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
     return not filled and known.counted and known.day == state.trading_day
 
 
-def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | Replayed:
+def decide_fill(
+    state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
+) -> list[AnyEvent] | Replayed:
     """Book a fill, or hold it as doubtful. Raises `Conflict` if its id means another fill."""
     if (before := recall_fill(state, fill)) is not None:
         return before
@@ -99,6 +104,11 @@ def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | 
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
     if count >= state.parameters.max_doubtful_fills and fill.account not in state.halted_accounts:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
+        policy = state.parameters
+        events += stop_orders(
+            state, seq, released_through_seq, policy, "account_halted",
+            spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
+        )  # fmt: skip
     return events
 
 
