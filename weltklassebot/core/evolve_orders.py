@@ -64,7 +64,7 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
         digest=content(order), seq=seq, ts=now, state=state.risk.state, denials=event.denials,
         max_reducing_quantity=event.max_reducing_quantity,
     )  # fmt: skip
-    if len(ring) > state.parameters.max_remembered_denials:
+    while len(ring) > state.parameters.max_remembered_denials:
         ring.popitem(last=False)
 
 

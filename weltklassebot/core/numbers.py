@@ -59,4 +59,4 @@ def plain(value: Decimal) -> str:
 
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
     """`numerator / denominator`, rounded half even to 18 places. The denominator is not zero."""
-    return EXACT.quantize(EXACT.divide(numerator, denominator), STEP).normalize(EXACT)
+    return Decimal(plain(EXACT.quantize(EXACT.divide(numerator, denominator), STEP)))

@@ -58,7 +58,8 @@ _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by st
 
 def _plan(kind: Any) -> tuple[tuple[str, ...], ...]:
     names = [field.name for field in fields(kind)]
-    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, _TIMES)
+    needed = frozenset(field.name for field in fields(kind) if field.required) & _TEXTS
+    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
     return tuple(tuple(name for name in names if name in group) for group in groups)
 
 
@@ -70,7 +71,7 @@ def validate(command: AnyCommand) -> None:
     if type(command) is CheckOrder:
         _check_order(command)
         return
-    fresh, shared, numbers, texts, times = _PLANS[type(command)]
+    fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
         if not _is_id(getattr(command, name)):
             raise Invalid(name, _BAD_ID)
@@ -83,7 +84,7 @@ def validate(command: AnyCommand) -> None:
         if number is not None:
             _check_number(command, name, number)
     for name in texts:
-        _check_text(name, getattr(command, name))
+        _check_text(name, getattr(command, name), least=1 if name in needed else 0)
     for name in times:
         _check_time(name, getattr(command, name))
     _check_meaning(command)
@@ -100,12 +101,15 @@ def _learn(name: str, value: str) -> None:
     _known.add(value)
 
 
-def _check_text(name: str, text: str | None) -> None:
-    if text is not None and (len(text) > 500 or _has_control(text)):
-        raise Invalid(name, "must have at most 500 characters, and no control characters")
+def _check_text(name: str, text: str | None, *, least: int) -> None:
+    most = 200 if name == "approved_by" else 500
+    if text is not None and (not least <= len(text) <= most or _has_control(text)):
+        raise Invalid(name, f"must have {least} to {most} characters, and no control characters")
 
 
 def _check_time(name: str, moment: float | None) -> None:
+    if name == "minutes" and moment is not None and not 0 < moment <= 525_600:
+        raise Invalid(name, "must be above 0 and at most 525600")
     if moment is not None and not 0 <= moment < 1e11:
         raise Invalid(name, "must be a number from 0 up to 1e11")
 
