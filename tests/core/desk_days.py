@@ -41,10 +41,10 @@ ACCOUNTS = ("main", "hedge")
 STRATEGIES = ("ma", "mm")
 STATUSES = ("sent", "accepted", "canceled", "filled", "unknown", "not_sent", "rejected", "expired", "pending_cancel",
             "cancel_rejected", "replaced")  # fmt: skip
-QUANTITIES = tuple(D(text) for text in ("1", "0.5", "2", "3", "0.01", "10", "0.015", "4.50", "100", "0.0000001"))
-PRICES = tuple(D(text) for text in ("100", "100.5", "90", "250", "64000", "99.25", "0.01", "1e3"))
-PAUSES = (0.000001, 0.3, 0.000001, 2.0, 0.000001, 5.0, 0.01, 70.0, 0.000001, 1200.0, 0.5, 20_000.0, 1.0, 100_000.0,
-          0.1, 300_000.0)  # fmt: skip
+QUANTITIES = tuple(D(text) for text in ("1", "0.5", "2", "3", "0.01", "5", "1", "4.50", "100", "0.0150001"))
+PRICES = tuple(D(text) for text in ("100", "100.5", "90", "250", "99.5", "99.25", "0.01", "64e3"))
+SHORT = (0.0, 0.0, 0.0, 0.000001, 0.01, 0.3, 2.0, 6.0)
+LONG = (61.0, 20.0, 400.0, 61.0, 1200.0, 20_000.0, 100_000.0, 300_000.0)
 EQUITIES = tuple(D(text) for text in ("100000", "95000", "81000", "80000", "60000", "1000000", "0", "-5000", "101000"))
 
 _LISTED = {
@@ -91,30 +91,62 @@ class Days:
     def start(self, choice: int, now: float, latch: str | None = None, late: float = 0.0) -> Start:
         return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, latch=latch)
 
+    @staticmethod
+    def pause(b: bytes) -> float:
+        return LONG[b[5] % 8] if b[6] >= 253 else SHORT[b[6] % 8]
+
     def command(self, b: bytes, state: State, now: float) -> AnyCommand:
-        kind = b[0] % 64
-        if kind < 22:
+        kind = b[0]
+        if kind < 90:
             return self.check(b)
-        if kind < 32:
+        if kind < 130:
             return self.fill(b, state, now)
-        if kind < 40:
+        if kind < 155:
             return self.report(b, state)
-        if kind < 47:
+        if kind < 172:
             symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
             price = D("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
             return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
-        if kind < 52:
+        if kind < 180:
             return self.equity(b, now)
-        return self.admin(kind, b, state, now)
+        if kind < 232 and (cure := self.cure(b, state, now)) is not None:
+            return cure
+        return self.admin(52 + b[1] % 12, b, state, now)
+
+    def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:
+        """What a desk does about its troubles, or else it would stand still most of the time."""
+        if state.kill_switch.state == "KILLED":
+            return RecoverKillSwitch(approved_by="two")
+        if state.kill_switch.state == "RECOVERING" and now >= state.kill_switch.until:
+            return CompleteRecovery(accept=tuple(state.cancels))
+        if state.risk.state != "RUNNING":
+            return Resume(reason="go on", rebase_peak=True)
+        if state.clock_doubted:
+            return ReanchorClock(reason="looked", wall=now)
+        if state.halted_accounts:
+            return Resume(reason="go on", account=min(state.halted_accounts))
+        for name, account in state.accounts.items():
+            if account.doubted is not None:
+                return ReportEquity(account=name, equity=account.equity + account.pending_flow or D(100_000))
+        if state.overrides and b[2] % 2:
+            return UnsetLimits(keys=(), reason="as it was")
+        stale = [
+            symbol
+            for symbol in ("USD-EUR", *SYMBOLS)
+            if symbol not in state.markets or now - state.markets[symbol].as_of > 30
+        ]
+        if stale:
+            return Mark(symbol=stale[0], price=D("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
+        return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
 
     def check(self, b: bytes) -> CheckOrder:
         if self.said and b[1] > 235:
             return self.said[-1 - b[2] % min(len(self.said), 6)]
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
         order = CheckOrder(
-            client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}", symbol=SYMBOLS[b[2] % 5 % 4],
-            side="buy" if b[3] % 2 else "sell", quantity=QUANTITIES[b[5] % len(QUANTITIES)], order_type=kind,
-            price=PRICES[b[6] % 8] if kind in ("limit", "stop_limit") else None,
+            client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}", symbol=SYMBOLS[b[2] % 9 % 4 if b[2] < 128 else 0],
+            side="buy" if b[3] % 2 else "sell", quantity=QUANTITIES[b[5] % 64 % len(QUANTITIES)], order_type=kind,
+            price=PRICES[b[6] % 32 % 8 % 5 if b[1] % 8 else b[6] % 8] if kind in ("limit", "stop_limit") else None,
             stop_price=PRICES[b[6] // 8 % 8] if kind in ("stop", "stop_limit") else None,
             account=ACCOUNTS[b[7] % 3 % 2], strategy=STRATEGIES[b[7] // 4 % 2], reduce_only=b[3] > 200,
         )  # fmt: skip
@@ -127,8 +159,8 @@ class Days:
         quantity, price = QUANTITIES[b[4] % len(QUANTITIES)], D(0) if b[7] == 255 else PRICES[b[5] % 4]
         number = f"f-{len(self.fills) if b[1] else 0}"
         known = list(state.orders.values())
-        if (known and b[2] < 190) or (self.said and b[2] < 235):
-            order = known[b[3] % len(known)].order if known and b[2] < 190 else self.said[b[3] % len(self.said)]
+        if (known and b[2] < 220) or (self.said and b[2] < 250):
+            order = known[b[3] % len(known)].order if known and b[2] < 220 else self.said[b[3] % len(self.said)]
             if b[6] % 4 < 2 and order.key in state.orders:
                 quantity = state.orders[order.key].remaining
             elif b[6] % 4 == 2:
@@ -149,7 +181,7 @@ class Days:
     def report(self, b: bytes, state: State) -> ReportOrder | ResolveOrder:
         known = list(state.orders.values())
         filled = None if b[3] % 3 == 0 else QUANTITIES[b[4] % len(QUANTITIES)]
-        if known and b[1] < 220:
+        if known and b[1] < 240:
             order = known[b[2] % len(known)]
             if b[3] % 3 == 1:
                 filled = (order.filled, order.order.quantity, order.filled + order.remaining)[b[4] % 3]
@@ -208,7 +240,7 @@ class Days:
                 )  # fmt: skip
             case 58:
                 return AdjustPosition(
-                    symbol=SYMBOLS[pick % 4], quantity=(D(0), D(5), D(-3), D(100))[b[3] % 4], reason="as held",
+                    symbol=SYMBOLS[pick % 4], quantity=(D(0), D(5), D(-3), D(8))[b[3] % 4], reason="as held",
                     account=ACCOUNTS[b[4] % 2], strategy=STRATEGIES[b[5] % 2], price=PRICES[0] if b[6] % 2 else None,
                 )  # fmt: skip
             case 59:

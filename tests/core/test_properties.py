@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.core.desk_days import BASE, PAUSES, STEP, Days
+from tests.core.desk_days import BASE, STEP, Days
 from tests.core.facts import ZERO
 from tests.core.oracle import Oracle
 from weltklassebot.core import views
@@ -65,7 +65,7 @@ class Run:
     def live(self) -> None:
         self.put(self.days.start(self.days.first, self.now), None)
         for b in self.days.steps:
-            self.now = round(self.now + PAUSES[b[7] // 16 if b[0] & 1 else 0], 6)
+            self.now = round(self.now + self.days.pause(b) + 1e-6, 6)
             command = self.days.command(b, self.engine.state, self.now)
             if type(command) is not Start:
                 self.when_due()
