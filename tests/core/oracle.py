@@ -116,11 +116,8 @@ class Oracle:
             return "conflict"
         overtaken = any(seq > known.seq and not (passes and known.reducing) for seq, _, passes in self.stops)
         halted = self.halted_accounts.get(order.account, -1.0) >= known.ts and not known.reducing
-        expired = now >= after(known.ts, self.configured_at(known).approval_ttl_seconds)
+        expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds)
         return "no" if known.gone or overtaken or halted or expired else "yes"
-
-    def configured_at(self, known: Order):
-        return self.configured  # approvals of every configuration here live equally long
 
     def reducing(self, order: CheckOrder) -> bool:
         return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
@@ -222,14 +219,17 @@ class Oracle:
         value = Fraction(order.quantity) * max(own, facts.price(order.symbol)) * facts.unit(order.symbol)
         if p.max_order_notional is not None and value > Fraction(p.max_order_notional):
             against.add("max_order_notional")
-        if p.max_notional is not None:
-            # The order's own worth is known by now; what is unknown is something that is held already.
-            gross = facts.gross(order) if facts.gross() is not None else None
-            if gross is None:
-                against.add("no_mark")
-            elif gross > Fraction(p.max_notional):
-                against.add("max_notional")
-        return against
+        return against | self._desk_value(order)
+
+    def _desk_value(self, order: CheckOrder) -> set[str]:
+        limit, facts = self.facts.parameters.max_notional, self.facts
+        if limit is None:
+            return set()
+        # The order's own worth is known by now; what is unknown is something that is held already.
+        gross = facts.gross(order) if facts.gross() is not None else None
+        if gross is None:
+            return {"no_mark"}
+        return {"max_notional"} if gross > Fraction(limit) else set()
 
     def approved(self, order: CheckOrder, seq: int, now: float) -> None:
         reducing = self.reducing(order)
@@ -344,7 +344,7 @@ class Oracle:
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
 
     def equity(self, report: ReportEquity, now: float) -> str:
-        """"same", "doubted" or "taken"."""
+        """ "same", "doubted" or "taken"."""
         p = self.facts.parameters
         account = self.facts.accounts.setdefault(report.account, Account())
         if report.as_of is not None and account.last == report:

@@ -131,7 +131,9 @@ class Story:
             return c.UnsetLimits(keys=tuple(rest), reason="because"), released
         kind, names, always = _OPS[op]
         given = dict(always)
-        plain_words = [word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic")]
+        plain_words = [
+            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic")
+        ]
         given |= dict(zip(names, plain_words, strict=False))
         for word in rest:
             if word not in plain_words:
@@ -156,7 +158,9 @@ class Story:
             if dot:
                 listed = dict(self.parameters.symbols)
                 instrument = listed.get(symbol, Instrument())
-                listed[symbol] = replace(instrument, **{name: _setting(Instrument, name, value)}) if name else instrument
+                listed[symbol] = (
+                    replace(instrument, **{name: _setting(Instrument, name, value)}) if name else instrument
+                )
                 self.parameters = replace(self.parameters, symbols=listed)
             else:
                 self.parameters = replace(self.parameters, **{key: _setting(Parameters, key, value)})
@@ -177,7 +181,9 @@ class Story:
             "drawdown": lambda: plain(drawdown(state.equity, state.peak)),
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
-            "positions": lambda: ",".join(f"{'/'.join(key)}:{plain(q)}" for key, q in state.positions.items()) or "none",
+            "positions": lambda: (
+                ",".join(f"{'/'.join(key)}:{plain(q)}" for key, q in state.positions.items()) or "none"
+            ),
             "reserved": lambda: ",".join(f"{key[2]}:{plain(o.remaining)}" for key, o in state.orders.items()) or "none",
         }
         return " ".join(f"{name}={facts[name]()}" for name in names)
