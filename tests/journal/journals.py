@@ -91,5 +91,6 @@ def write_lines(directory: Path, content: list[bytes]) -> None:
 
 
 __all__ = [
-    "EPOCH", "RiskStateChanged", "check", "halt", "journal", "lines", "mark", "record", "seeded", "start", "write_lines",
+    "EPOCH", "RiskStateChanged", "check", "halt", "journal", "lines", "mark", "record", "seeded", "start",
+    "write_lines",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.journal.journals import EPOCH, check, halt, journal, lines, mark, seeded, start
+from tests.journal.journals import EPOCH, check, halt, journal, lines, mark, seeded, start, write_lines
 from weltklassebot.core.records import Record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
@@ -123,12 +123,27 @@ def test_an_empty_store_has_no_records(tmp_path: Path) -> None:
     assert ask(tmp_path, newest=True) == ([], None)
 
 
-def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
-    journal(tmp_path, 1, 3)
-    good = lines(tmp_path)
-    (tmp_path / JOURNAL).write_bytes(b"\n".join([*good[:2], b"?" + good[2][1:], good[3], b""]))
-    with pytest.raises(StoreDamaged, match="line 3"):
-        ask(tmp_path)
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, number: int, newest: bool) -> None:
+    for begin, end in ((0, 1), (-70, -1)):
+        journal(tmp_path, 1, 3)
+        content = lines(tmp_path)
+        line = content[number - 1]
+        content[number - 1] = line[:begin] + b"?" + line[end:]
+        write_lines(tmp_path, content)
+        with pytest.raises(StoreDamaged) as caught:
+            ask(tmp_path, newest=newest)
+        assert caught.value.line == number
+
+
+def test_the_newest_are_found_across_chunks_with_their_place(tmp_path: Path) -> None:
+    mixed(tmp_path, 3_000)
+    content = lines(tmp_path)
+    content[1_499] = b"?"
+    write_lines(tmp_path, content)
+    with pytest.raises(StoreDamaged, match="line 1500"):
+        ask(tmp_path, newest=True, action="none")
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:

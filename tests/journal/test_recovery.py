@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -212,3 +214,24 @@ def test_the_lines_are_plain_json(tmp_path: Path) -> None:
     journal(tmp_path, 3)
     write_lines(tmp_path, lines(tmp_path))
     assert [msgspec.json.decode(line)["seq"] for line in lines(tmp_path)] == [1, 2, 3]
+
+
+RECOVER = """
+import sys
+from pathlib import Path
+from weltklassebot.journal.recovery import recover
+recover(Path(sys.argv[1]), lambda record: None)
+"""
+
+
+def test_the_last_batch_is_written_again_and_synced_before_anything_is_answered(tmp_path: Path) -> None:
+    journal(tmp_path / "risk", 1, 3, 2)
+    whole = (tmp_path / "risk" / JOURNAL).read_bytes()
+    begin = sum(len(line) + 1 for line in lines(tmp_path / "risk")[:4])
+    trace = tmp_path / "trace"
+    calls = ["strace", "-o", str(trace), "-e", "trace=pwrite64,fsync"]
+    subprocess.run([*calls, sys.executable, "-c", RECOVER, str(tmp_path / "risk")], check=True)
+    found = [line for line in trace.read_text().splitlines() if line.startswith(("pwrite64", "fsync"))]
+    assert found[0].endswith(f", {len(whole) - begin}, {begin}) = {len(whole) - begin}")
+    assert [line.split("(")[0] for line in found] == ["pwrite64", "fsync", "fsync"]
+    assert (tmp_path / "risk" / JOURNAL).read_bytes() == whole

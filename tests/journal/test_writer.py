@@ -23,8 +23,8 @@ from weltklassebot.journal.recovery import recover
 from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.verify import verify
 from weltklassebot.journal.writer import (
-    KIND_APPEND,
-    KIND_STATE,
+    APPEND,
+    REPLACE_STATE,
     REPLY_SIZE,
     WriterProcess,
     frame,
@@ -84,7 +84,7 @@ def test_requests_in_flight_are_answered_in_order(store: Path, writer: WriterPro
     state = b'{"state": "HALTED"}'
     writer.socket.setblocking(True)
     writer.socket.sendall(
-        frame(KIND_STATE, state) + frame(KIND_APPEND, one) + frame_both(b"x\n", b"{}") + frame(KIND_APPEND, b"")
+        frame(REPLACE_STATE, state) + frame(APPEND, one) + frame_both(b"x\n", b"{}") + frame(APPEND, b"")
     )
     answers = [parse_reply(data) for data in replies(writer.socket, 4)]
     assert [answer.ok for answer in answers] == [True] * 4
@@ -95,7 +95,7 @@ def test_requests_in_flight_are_answered_in_order(store: Path, writer: WriterPro
 
 def test_an_unknown_request_is_a_failure(writer: WriterProcess) -> None:
     writer.socket.setblocking(True)
-    writer.socket.sendall(frame(b"?", b"payload") + frame(KIND_APPEND, b"x\n"))
+    writer.socket.sendall(frame(b"?", b"payload") + frame(APPEND, b"x\n"))
     assert [parse_reply(data).operation for data in replies(writer.socket, 2)] == ["protocol", "protocol"]
 
 
@@ -200,10 +200,10 @@ def test_signals_that_stop_the_daemon_do_not_stop_it(store: Path, writer: Writer
 
 
 def test_what_was_sent_in_full_is_written_after_the_parent_has_gone(store: Path, writer: WriterProcess) -> None:
-    one, half = batch(store, 5), frame(KIND_APPEND, b"never finished")[:-3]
+    one, half = batch(store, 5), frame(APPEND, b"never finished")[:-3]
     os.kill(writer.pid, signal.SIGSTOP)
     writer.socket.setblocking(True)
-    writer.socket.sendall(frame(KIND_APPEND, one) + half)
+    writer.socket.sendall(frame(APPEND, one) + half)
     writer.socket.close()
     os.kill(writer.pid, signal.SIGCONT)
     assert writer.process.wait(30) == 0
@@ -214,11 +214,11 @@ PARENT = """
 import os, signal, sys
 from pathlib import Path
 from weltklassebot.journal.store import StoreLock
-from weltklassebot.journal.writer import KIND_APPEND, WriterProcess, frame
+from weltklassebot.journal.writer import APPEND, WriterProcess, frame
 lock = StoreLock(Path(sys.argv[1]))
 writer = WriterProcess.start(lock)
 os.kill(writer.pid, signal.SIGSTOP)
-writer.socket.send(frame(KIND_APPEND, bytes.fromhex(sys.argv[2])))
+writer.socket.send(frame(APPEND, bytes.fromhex(sys.argv[2])))
 print(writer.pid, flush=True)
 sys.stdin.read()
 """

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -42,9 +42,7 @@ class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="
     id: str
 
 
-_LINES: Final = msgspec.json.Decoder(
-    CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack  # type: ignore[arg-type]
-)
+_LINES: Final = msgspec.json.Decoder(CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack)
 
 
 class Slot:
@@ -123,8 +121,8 @@ class StreamConnection(asyncio.Protocol):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods and not the base class.
+        self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._stream.connections.add(self)
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))

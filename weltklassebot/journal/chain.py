@@ -38,12 +38,13 @@ def seal(bodies: list[bytes], first_seq: int, chain: str) -> tuple[bytes, str]:
     The records are numbered from `first_seq` without a gap; `chain` is the hash of the line before.
     """
     batch = b',"batch":[%d,%d]' % (first_seq, first_seq + len(bodies) - 1)
-    parts = []
+    before_hash = batch + _HASH_KEY
+    link = chain.encode()
+    parts: list[bytes] = []
     for body in bodies:
-        line = body + batch
-        chain = sha256(chain.encode() + line).hexdigest()
-        parts.append(b'%b,"hash":"%b"}\n' % (line, chain.encode()))
-    return b"".join(parts), chain
+        link = sha256(link + body + batch).hexdigest().encode()
+        parts += (body, before_hash, link, b'"}\n')
+    return b"".join(parts), link.decode()
 
 
 class Chain:

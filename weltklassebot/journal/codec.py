@@ -1,7 +1,8 @@
 """Records to bytes and back.
 
-`encode` gives a line without its closing brace: batch and hash are spliced in behind it by `chain.seal`. `decode` reads a
-whole line and passes over those two. Exact numbers are printed plainly, without an exponent, whatever their size.
+`encode` gives a line without its closing brace: batch and hash are spliced in behind it by `chain.seal`. `decode`
+reads a whole line and passes over those two. Exact numbers are printed plainly, without an exponent, whatever their
+size.
 """
 
 from __future__ import annotations

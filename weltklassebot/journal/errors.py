@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 __all__ = [
-    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "StoreDamaged", "StoreFailed", "StoreLocked", "StoreNotWritable",
-    "StoreTooNew",
+    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "StoreDamaged",
+    "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
 ]  # fmt: skip
 
 
@@ -38,8 +38,8 @@ class StoreDamaged(JournalError):
 
     def __init__(self, file: Path, line: int, message: str) -> None:
         super().__init__(
-            f"{file}, line {line}: {message}. Nothing was changed. Run `weltklassebot audit verify`, keep a copy of the "
-            "file, and restore it from a copy that verifies."
+            f"{file}, line {line}: {message}. Nothing was changed. Run `weltklassebot audit verify`, keep a copy of "
+            "the file, and restore it from a copy that verifies."
         )
         self.file = file
         self.line = line
@@ -94,7 +94,8 @@ class AlreadyAnswered(JournalError):
 
     def __init__(self, action: str) -> None:
         super().__init__(
-            f"this {action} was recorded before, and nothing was recorded now. `weltklassebot audit show` has the answer."
+            f"this {action} was recorded before, and nothing was recorded now. `weltklassebot audit show` has the "
+            "answer."
         )
 
 

@@ -1,7 +1,7 @@
 """The stop latch: a stop that holds across a restart even when the journal cannot be written.
 
-One small file in the runtime directory (a tmpfs that outlives the service). A latch that is there but cannot be understood
-counts as a kill: somebody wanted a stop.
+One small file in the runtime directory (a tmpfs that outlives the service). A latch that is there but cannot be
+understood counts as a kill: somebody wanted a stop.
 
 A stop must not wait for a disk or for another process: nothing is fsynced, and the lock that orders two setters is
 waited for a twentieth of a second at most.

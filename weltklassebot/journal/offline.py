@@ -41,7 +41,9 @@ class JsonlStateStore:
         """Decide one command, append its record, and rewrite risk_state.json; all of it is on disk on return.
 
         `actor` is who it claims to be; `principal` defaults to the user of this process. The command's record stands
-        alone, but for a `start` with default parameters in an empty store, and a `tick` if something fell due since. Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
+        alone, but for a `start` with default parameters in an empty store, and a `tick` if something fell due since.
+
+        Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
         and the errors of `journal.errors`; `AlreadyAnswered` for an order or fill that the journal holds already.
         """
         validate(command)

@@ -2,12 +2,14 @@
 
     python -m weltklassebot.journal.query '{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}'
 
-prints `{"records": [...], "next_after_seq": N}` on one line: the records as they stand in the journal, newest last. There
-is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true` it is the
-last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes, whichever is first.
+prints `{"records": [...], "next_after_seq": N}` on one line: the records as they stand in the journal, newest last.
+There is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true`
+it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
+whichever is first.
 
-Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in order.
-The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their kind.
+Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in
+order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their
+kind.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -30,6 +32,7 @@ MAX_LIMIT: Final = 1_000
 _MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 _CHUNK: Final = 256 * 1024
 
+_BEGIN: Final = b'{"seq":'
 _head: Final = re.compile(rb'\{"seq":(\d{1,19}),"ts":([0-9.e+-]{1,32}),').match
 
 
@@ -86,10 +89,11 @@ def _page(file: BinaryIO, query: Query) -> Page:
     start = _bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
     end = size if until is None else _bisect(file, size, lambda _, ts: ts < until)
     limit = max(1, min(query.limit, MAX_LIMIT))
+    wanted = _filter(query)
     lines: list[bytes] = []
     taken = 0
-    for line in (_backward if query.newest else _forward)(file, start, end):
-        if not _wanted(line, query):
+    for offset, line in (_backward if query.newest else _forward)(file, start, end):
+        if not wanted(offset, line):
             continue
         if len(lines) == limit or (lines and taken + len(line) > _MAX_PAGE_BYTES):
             more = None if query.newest else _seq_and_ts(lines[-1], 0)[0]
@@ -103,16 +107,22 @@ def _page(file: BinaryIO, query: Query) -> Page:
     return Page([msgspec.Raw(line) for line in lines], more)
 
 
-def _wanted(line: bytes, query: Query) -> bool:
-    # The bytes say no quickly; their yes could stem from a text inside the command, so it is looked at again.
-    if query.action is not None and b'"action":' + msgspec.json.encode(query.action) not in line:
-        return False
-    if query.actor is not None and b'"actor":' + msgspec.json.encode(query.actor) not in line:
-        return False
-    if query.action is None and query.actor is None:
-        return True
-    head = msgspec.json.decode(line, type=_Head)
-    return query.action in (None, head.action) and query.actor in (None, head.actor)
+def _filter(query: Query) -> Callable[[int, bytes], bool]:
+    members = (("actor", query.actor), ("action", query.action))
+    needles = [b'"%b":%b' % (name.encode(), msgspec.json.encode(value)) for name, value in members if value is not None]
+
+    def wanted(offset: int, line: bytes) -> bool:
+        # The bytes say no quickly; their yes could stem from a text inside the command, so it is looked at again.
+        for needle in needles:
+            if needle not in line:
+                return False
+        try:
+            head = msgspec.json.decode(line, type=_Head)
+        except msgspec.DecodeError:
+            raise _NoRecord(offset) from None
+        return query.actor in (None, head.actor) and query.action in (None, head.action)
+
+    return wanted
 
 
 def _bisect(file: BinaryIO, size: int, early: Callable[[int, float], bool]) -> int:
@@ -132,36 +142,41 @@ def _bisect(file: BinaryIO, size: int, early: Callable[[int, float], bool]) -> i
     return low
 
 
-def _forward(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def _forward(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The complete lines between two line starts, each with its offset."""
     file.seek(start)
     while start < end:
         line = file.readline()
         if not line.endswith(b"\n"):
             return  # being written
-        _seq_and_ts(line, start)
+        if not line.startswith(_BEGIN):
+            raise _NoRecord(start)
+        yield start, line[:-1]
         start += len(line)
-        yield line[:-1]
 
 
-def _backward(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def _backward(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The same, the last line first."""
     rest = b""
     at = end
-    complete = False  # whether `rest` is known to be ended by a newline
+    ended = False  # whether the last newline has been passed; what is behind it is being written
     while at > start:
         size = min(_CHUNK, at - start)
         at -= size
         file.seek(at)
-        lines = (file.read(size) + rest).split(b"\n")
-        rest = lines[0]
-        tail = lines[:0:-1]
-        if not complete and tail:
-            tail = tail[1:]  # behind the last newline: nothing, or a line that is being written
-            complete = True
-        for line in tail:
-            _seq_and_ts(line, at)
-            yield line
-    if complete:
-        yield rest
+        rest, *lines = (file.read(size) + rest).split(b"\n")
+        offset = at + len(rest) + 1 + sum(map(len, lines)) + len(lines)
+        for line in reversed(lines):
+            offset -= len(line) + 1
+            if ended:
+                if not line.startswith(_BEGIN):
+                    raise _NoRecord(offset)
+                yield offset, line
+            ended = True
+    if ended:
+        if not rest.startswith(_BEGIN):
+            raise _NoRecord(start)
+        yield start, rest
 
 
 def _seq_and_ts(line: bytes, offset: int) -> tuple[int, float]:
@@ -184,10 +199,11 @@ def main(arguments: list[str]) -> int:
     os.nice(19)
     try:
         query = msgspec.json.decode(arguments[0], type=Query)
-        page: Any = run(query)
     except (IndexError, msgspec.DecodeError) as error:
         print(f"the query cannot be understood: {error}", file=sys.stderr)
         return 2
+    try:
+        page = run(query)
     except JournalError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -6,8 +6,10 @@ is as it was.
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -58,7 +60,8 @@ def recover(directory: Path, apply: Callable[[Record], None]) -> Recovered:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     chain = Chain()
     with disk(path, "recovering"), open(fd, "r+b", buffering=0) as file:
-        last_ts, complaint = _fold(file, path, chain, apply)
+        with _no_collection():
+            last_ts, complaint = _fold(file, path, chain, apply)
         torn = None
         if complaint is not None:
             torn = _set_aside(file, path, chain, complaint)
@@ -83,6 +86,18 @@ def _fold(file: BinaryIO, path: Path, chain: Chain, apply: Callable[[Record], No
         error.add_note(f"while recovering {path}, line {chain.lines}")
         raise
     return (record.ts if record is not None else 0.0), complaint
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A growing state makes the cycle collector look at all of it again and again; records hold no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _set_aside(file: BinaryIO, path: Path, chain: Chain, complaint: str) -> Torn:

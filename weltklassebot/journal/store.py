@@ -1,7 +1,7 @@
 """The store directory: its files, its owner and its lock.
 
-One process writes at a time: it holds an exclusive flock on `lock`. The lock belongs to the open file, so the writer child
-that inherits the descriptor keeps the store locked until it has finished, even when its parent was killed.
+One process writes at a time: it holds an exclusive flock on `lock`. The lock belongs to the open file, so the writer
+child that inherits the descriptor keeps the store locked until it has finished, even when its parent was killed.
 """
 
 from __future__ import annotations

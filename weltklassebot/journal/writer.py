@@ -16,9 +16,9 @@ from weltklassebot.journal import writer_child
 from weltklassebot.journal.errors import StoreFailed
 from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.writer_child import (
-    KIND_APPEND,
-    KIND_BOTH,
-    KIND_STATE,
+    APPEND,
+    BOTH,
+    REPLACE_STATE,
     REPLY_SIZE,
     Reply,
     frame,
@@ -27,7 +27,7 @@ from weltklassebot.journal.writer_child import (
 )
 
 __all__ = [
-    "KIND_APPEND", "KIND_BOTH", "KIND_STATE", "REPLY_SIZE", "Reply", "WriterProcess", "frame", "frame_both", "parse_reply",
+    "APPEND", "BOTH", "REPLACE_STATE", "REPLY_SIZE", "Reply", "WriterProcess", "frame", "frame_both", "parse_reply",
 ]  # fmt: skip
 
 _START_SECONDS: Final = 10.0
@@ -88,7 +88,7 @@ class WriterProcess:
         """
         self.socket.setblocking(True)
         try:
-            self.socket.sendall(frame(KIND_APPEND, data) if state_json is None else frame_both(data, state_json))
+            self.socket.sendall(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
             reply = self._receive()
         except OSError as error:
             raise StoreFailed(self._directory / JOURNAL, "reaching the writer process", error.errno or 0) from error

@@ -1,8 +1,8 @@
 """The writer process: it puts batches on the disk and says when they are there.
 
-A process of its own, because a thread that comes back from fdatasync waits for the interpreter lock of a busy loop. It is
-run as a script, without the package and without site-packages, so that it starts in the time of a bare interpreter; it
-may import nothing but small modules of the standard library. One thread only.
+A process of its own, because a thread that comes back from fdatasync waits for the interpreter lock of a busy loop.
+It is run as a script, without the package and without site-packages, so that it starts in the time of a bare
+interpreter; it may import nothing but small modules of the standard library. One thread only.
 
 Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | length (u32, big endian) | payload`:
 
@@ -27,9 +27,9 @@ import time
 from typing import Final, NamedTuple
 
 __all__ = [
-    "KIND_APPEND",
-    "KIND_BOTH",
-    "KIND_STATE",
+    "APPEND",
+    "BOTH",
+    "REPLACE_STATE",
     "REPLY_SIZE",
     "Appender",
     "Failed",
@@ -39,9 +39,9 @@ __all__ = [
     "parse_reply",
 ]
 
-KIND_APPEND: Final = b"A"
-KIND_STATE: Final = b"S"
-KIND_BOTH: Final = b"P"
+APPEND: Final = b"A"
+REPLACE_STATE: Final = b"S"
+BOTH: Final = b"P"
 
 _JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
@@ -54,7 +54,6 @@ OPERATIONS: Final = (
     "", "open", "write", "fdatasync", "state open", "state write", "state fsync", "state rename",
     "state directory fsync", "protocol",
 )  # fmt: skip
-_STATE_OPERATIONS: Final = frozenset(name for name in OPERATIONS if name.startswith("state "))
 
 
 class Reply(NamedTuple):
@@ -92,7 +91,7 @@ def frame(kind: bytes, payload: bytes) -> bytes:
 def frame_both(records: bytes, state: bytes) -> bytes:
     """One request for an append and a new risk_state.json."""
     return b"".join(
-        (_HEAD.pack(KIND_BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
+        (_HEAD.pack(BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
     )
 
 
@@ -197,12 +196,12 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
     appended = False
     appender.fsync_seconds = 0.0
     try:
-        if kind == KIND_APPEND:
+        if kind == APPEND:
             appender.append(payload)
             appended = True
-        elif kind == KIND_STATE:
+        elif kind == REPLACE_STATE:
             appender.replace_state(payload)
-        elif kind == KIND_BOTH:
+        elif kind == BOTH:
             end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
             appender.append(payload[_LENGTH.size : end])
             appended = True

@@ -23,6 +23,7 @@ from weltklassebot.core.commands import (
     RecoverKillSwitch,
     Resume,
     Start,
+    Stop,
     Tick,
     TriggerKillSwitch,
 )
@@ -40,6 +41,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.codec import encode as encode_record
+from weltklassebot.journal.latch import LatchKind
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
@@ -55,7 +57,7 @@ Reply = Callable[[Answer], None]
 class Latch(Protocol):
     """Where a stop is written that must not wait for the disk."""
 
-    def set(self, kind: str, reason: str, actor: str, ts: float) -> None: ...
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
     def clear(self) -> None: ...
 
 
@@ -124,9 +126,10 @@ class Sequencer:
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
-        if self.commit.failed is None and len(self.commit) < self._max_pending and not self.closing:
+        commit = self.commit
+        if commit.failed is None and commit.waiting < self._max_pending and not self.closing:
             return None
-        if isinstance(command, Halt | TriggerKillSwitch | Start):
+        if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
         reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
         if isinstance(command, CheckOrder):
@@ -193,17 +196,21 @@ class Sequencer:
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
     ) -> None:
         events = outcome.events
-        first = events[0] if events else None
-        reason = first.denials[0].reason if type(first) is OrderDenied else getattr(command, "reason", "")
+        if type(command) is CheckOrder:
+            first = events[0]
+            reason = first.denials[0].reason if type(first) is OrderDenied else ""
+        else:
+            reason = getattr(command, "reason", "")
+        name = principal.name
         record = Record(
-            seq=self.seq,
-            ts=now,
-            actor=getattr(command, "actor", None) or principal.name,
-            principal=principal.name,
-            action=type(command).__struct_config__.tag,  # type: ignore[arg-type]
-            reason=reason,
-            command=command,
-            events=events,
+            self.seq,
+            now,
+            name if type(command) is CheckOrder else getattr(command, "actor", None) or name,
+            name,
+            type(command).__struct_config__.tag,  # type: ignore[arg-type]
+            reason,
+            command,
+            events,
         )
         answer = outcomes.answer(self.state, record, before)
         state_json = None
