@@ -15,11 +15,11 @@ ALLOWED = {
     "collections.abc",
     "datetime",
     "decimal",
-    "hashlib",
     "msgspec",
     "msgspec.structs",
     "re",
     "typing",
+    "zlib",
     "zoneinfo",
 }
 MODULES = sorted(Path(weltklassebot.core.__file__).parent.rglob("*.py"))
