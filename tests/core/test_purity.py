@@ -13,6 +13,7 @@ ALLOWED = {
     "__future__",
     "collections",
     "collections.abc",
+    "dataclasses",
     "datetime",
     "decimal",
     "msgspec",

@@ -7,9 +7,10 @@ symbol, fill_id), positions (account, strategy, symbol).
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
 from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
@@ -128,7 +129,8 @@ class Cancel(Struct, kw_only=True):
     reason: str
 
 
-class State(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class State:
     configured: Parameters = field(default_factory=Parameters)
     overrides: dict[str, Decimal | None] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)
