@@ -20,6 +20,7 @@ ALLOWED = {
     "msgspec.structs",
     "re",
     "typing",
+    "zlib",
     "zoneinfo",
 }
 MODULES = sorted(Path(weltklassebot.core.__file__).parent.rglob("*.py"))
