@@ -117,8 +117,9 @@ def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool
     if len(state.orders) >= room + (max(1, room // 10) if reducing else 0):
         denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
     for count, room in ((held, parameters.max_remembered_per_strategy), (remembered, parameters.max_remembered)):
-        if count >= room + (max(1, room // 10) if reducing else 0):
-            denials.append(Denial("max_remembered", Decimal(room), Decimal(count + 1)))
+        most = room + (max(1, room // 10) if reducing else 0)
+        if count >= most:
+            denials.append(Denial("max_remembered", Decimal(most), Decimal(count + 1)))
             return
 
 
