@@ -137,21 +137,23 @@ class Doors:
 
 
 _NOBODY: Final = Principal("nobody", "viewer")
-_principals: dict[str, Principal] = {}
+_principals: dict[str, tuple[Token, Principal]] = {}
 
 
 def _principal(token: Token) -> Principal:
-    """The principal of a token; made once a token."""
-    principal = _principals.get(token.sha256)
-    if principal is None:
-        if len(_principals) > 2000:
-            _principals.clear()
-        principal = _principals[token.sha256] = Principal(
-            token.principal,
-            token.role,
-            None if token.accounts is None else frozenset(token.accounts),
-            None if token.strategies is None else frozenset(token.strategies),
-        )
+    """The principal of a token; made once a token, and again when its entry in the file has changed."""
+    known = _principals.get(token.sha256)
+    if known is not None and known[0] is token:
+        return known[1]
+    if len(_principals) > 2000:
+        _principals.clear()
+    principal = Principal(
+        token.principal,
+        token.role,
+        None if token.accounts is None else frozenset(token.accounts),
+        None if token.strategies is None else frozenset(token.strategies),
+    )
+    _principals[token.sha256] = (token, principal)
     return principal
 
 
