@@ -117,6 +117,7 @@ class StreamConnection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._reading = True
         self._closed = False
+        self._ended = False
 
     # --- asyncio.Protocol
 
@@ -157,6 +158,14 @@ class StreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.stuck_since = None
+        self._regulate()
+
+    def eof_received(self) -> bool:
+        """The client says no more. What it asked is answered before the connection closes; half a line is nothing."""
+        self._ended = True
+        self._buffer = b""
+        self._close_when_done()
+        return True
 
     # --- lines in
 
@@ -183,7 +192,7 @@ class StreamConnection(asyncio.Protocol):
         full = len(self._slots) >= MAX_IN_FLIGHT or len(self._lines) > LINES_A_TURN or self.stuck_since is not None
         if full and self._reading:
             self._transport.pause_reading()
-        elif not full and not self._reading and not self._closed:
+        elif not full and not self._reading and not self._closed and not self._transport.is_closing():
             self._transport.resume_reading()
         self._reading = not full
 
@@ -250,7 +259,13 @@ class StreamConnection(asyncio.Protocol):
             self._turn = asyncio.get_running_loop().call_soon(self._work)
         elif not self._reading:
             self._regulate()
+        if self._ended:
+            self._close_when_done()
         return len(ready) - 1 if ready else 0
+
+    def _close_when_done(self) -> None:
+        if not self._slots and not self._lines:
+            self._transport.close()
 
     def push(self, line: bytes) -> None:
         """Send a line outside of the order of answers."""
