@@ -26,12 +26,12 @@ from weltklassebot.api.routes import command_routes
 from weltklassebot.api.server import HttpServer, StreamServer, unix_listener
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
-from weltklassebot.core.commands import Start, Stop
+from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.latch import LatchKind, clear_latch, read_latch, set_latch
+from weltklassebot.journal.latch import LatchKind, clear_latch, lift_halt, read_latch, set_latch
 from weltklassebot.journal.recovery import Recovered, recover
 from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer import WriterProcess
@@ -56,6 +56,14 @@ LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
 
 
+_EXIT_OF: Final = {
+    errno.EADDRINUSE: EXIT_TRY_AGAIN,
+    errno.EIO: EXIT_DISK,
+    errno.ENOSPC: EXIT_DISK,
+    errno.EDQUOT: EXIT_DISK,
+}
+
+
 def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
@@ -74,7 +82,7 @@ def serve(settings: Settings) -> int:
         return error.exit_code
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
-        return EXIT_TRY_AGAIN if error.errno == errno.EADDRINUSE else EXIT_CONFIGURATION
+        return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
 
 
 def _plain_problem(error: OSError) -> str:
@@ -108,6 +116,12 @@ class _RuntimeLatch:
             latch = read_latch(self._directory)
             if latch is not None:
                 clear_latch(self._directory, latch)
+        except JournalError as error:
+            self._log.error("latch_not_cleared", problem=str(error))
+
+    def lift_halt(self) -> None:
+        try:
+            lift_halt(self._directory)
         except JournalError as error:
             self._log.error("latch_not_cleared", problem=str(error))
 
@@ -157,6 +171,7 @@ class _Daemon:
             max_pending=runtime.max_pending,
             mark_interval_seconds=runtime.mark_interval_ms / 1000,
             on_decided=metrics.decided,
+            on_turned_away=metrics.count_check,
         )
         metrics.sequencer = sequencer
         publisher = Publisher(sequencer, metrics, self._journal_failed)
@@ -201,6 +216,8 @@ class _Daemon:
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         await self._sequencer.ask(start, DAEMON)
+        if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
+            await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
         self._sequencer.tick()
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import grp
 import os
 import socket
@@ -31,7 +32,7 @@ def unix_listener(path: Path, group: str, backlog: int = 1024) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             pass
         else:
-            raise OSError(f"{path}: somebody listens there already")
+            raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
     with suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
