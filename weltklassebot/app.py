@@ -12,12 +12,14 @@ import gc
 import signal
 import socket
 import sys
+from decimal import setcontext
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
 from weltklassebot import __version__, logs
+from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
@@ -29,6 +31,7 @@ from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
+from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
 from weltklassebot.journal.latch import LatchKind, clear_latch, lift_halt, read_latch, set_latch
@@ -68,6 +71,8 @@ def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
     log = logs.logger(part="daemon")
+    # The engine installs its context wherever it is not in force; in this thread it always is.
+    setcontext(EXACT)
     try:
         for directory in (settings.state_dir, settings.runtime_dir):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -181,7 +186,8 @@ class _Daemon:
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        self._stream = OrderStream(sequencer, metrics, peers, runtime.max_connections)
+        places = Connections(runtime.max_connections)
+        self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
         sequencer.on_stop.append(pushes.tell)
@@ -196,6 +202,7 @@ class _Daemon:
         self._http = HttpServer(
             doors,
             routes,
+            places,
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
         )

@@ -1,6 +1,7 @@
 """What every HTTP route has in common: who asks, what may be read, and one form for every answer and every error.
 
-A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace leaves.
+A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
+leaves.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from weltklassebot.runtime.answers import CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_found"]
+__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_found", "not_http", "wrong_method"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = CIMultiDict({"Content-Type": "application/json"})
@@ -94,7 +95,7 @@ class Doors:
                 return _response(Problem(type="timeout", title="Request timeout", status=408))
             except (ConnectionError, asyncio.CancelledError):
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
                 self._log.exception("request_failed", path=request.path)
                 return _response(Problem(type="internal", title="Internal error", status=500))
 
@@ -186,6 +187,14 @@ async def not_found(request: web.Request) -> web.Response:
     return _response(
         Problem(type="not_found", title="Not found", status=404, detail=f"there is no {request.path[:200]}")
     )
+
+
+def not_http(status: int) -> web.Response:
+    """What arrived is no request, or ended inside one. The connection is closed."""
+    kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
+    response = _response(Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP"))
+    response.force_close()
+    return response
 
 
 def wrong_method(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
