@@ -25,12 +25,7 @@ from weltklassebot.journal.reading import iterate
 __all__ = ["ROOT", "Answer", "Daemon", "Stream", "Http", "order"]
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import os, sys; from weltklassebot.app import serve; from weltklassebot.settings import load\n"  # noqa: ISC004
-    "sys.exit(serve(load(None, os.environ)))",
-]
+COMMAND = [sys.executable, "-m", "weltklassebot", "serve"]
 SECONDS = 20.0
 
 

@@ -70,9 +70,12 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
             _check_grid(instrument, order, denials)
     if len(state.orders) >= parameters.max_open_orders:
         _check_room(state, reducing, denials)
+    _check_memory(state, order, reducing, denials)
 
     notional = ZERO
     if reducing:
+        if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
+            denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
             notional = quantity * max(own_price(order), market.price) * market.unit
     else:
@@ -111,6 +114,21 @@ def _check_room(state: State, reducing: bool, denials: list[Denial]) -> None:
         denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
 
 
+def _check_memory(state: State, order: CheckOrder, reducing: bool, denials: list[Denial]) -> None:
+    """What has ended must be known again: a strategy has its share of that memory, and the desk has all of it."""
+    most, share = state.parameters.max_remembered, state.parameters.max_remembered_per_strategy
+    if reducing:
+        most, share = most + max(1, most // 10), share + max(1, share // 10)
+    owner = (order.account, order.strategy)
+    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
+    if held >= share:
+        denials.append(Denial("max_remembered", Decimal(share), Decimal(held + 1)))
+        return
+    total = len(state.ended) + len(state.fills) + len(state.ended_before) + len(state.fills_before)
+    if total >= most:
+        denials.append(Denial("max_remembered", Decimal(most), Decimal(total + 1)))
+
+
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
     """What holds for every opening order of the desk or the account."""
     parameters = state.parameters
@@ -121,13 +139,11 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
     if state.doubted_accounts:
         denials.append(Denial("equity_doubtful"))
     limit = parameters.max_drawdown
-    if (
-        limit is not None
-        and state.peak is not None
-        and state.equity is not None
-        and breached(state.equity, state.peak, limit)
-    ):
-        denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
+    if limit is not None and state.peak is not None and state.equity is not None:
+        if state.peak <= 0:
+            denials.append(Denial("max_drawdown", limit))  # of nothing there is no fraction: unknown means no
+        elif breached(state.equity, state.peak, limit):
+            denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
     if (oldest := parameters.max_equity_age_seconds) is not None:
         reports = state.accounts.values()
         if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
@@ -135,14 +151,6 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
     most = parameters.max_trades_per_day
     if most is not None and state.trades_today >= most:
         denials.append(Denial("max_trades_per_day", Decimal(most), Decimal(state.trades_today + 1)))
-    owner = (order.account, order.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    if held >= parameters.max_remembered_per_strategy:
-        denials.append(Denial("max_remembered", Decimal(parameters.max_remembered_per_strategy), Decimal(held + 1)))
-    elif len(state.ended) + len(state.fills) >= parameters.max_remembered // 2:
-        total = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
-        if total >= parameters.max_remembered:
-            denials.append(Denial("max_remembered", Decimal(parameters.max_remembered), Decimal(total + 1)))
 
 
 def breached(equity: Decimal, peak: Decimal, limit: Decimal) -> bool:

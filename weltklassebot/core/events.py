@@ -117,6 +117,7 @@ class FillDoubted(Event, frozen=True, tag="fill_doubted"):
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):
     position: Decimal
+    slot_taken: bool = False
 
 
 class FillDiscarded(Event, frozen=True, tag="fill_discarded"):

@@ -127,7 +127,7 @@ class Market(Struct, kw_only=True):
 
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""
-        worth = item.remaining * (max(self.price, item.own))
+        worth = item.remaining * max(self.price, item.own)
         if side == "buy":
             book.buys.add(key, item)
             book.up += worth
@@ -147,7 +147,7 @@ class Market(Struct, kw_only=True):
             worst = up if up > down else down
             book.exposure = worst if self.unit is ONE else worst * self.unit
             if not self.price:
-                book.unpriced = bool(book.quantity)
+                book.unpriced = bool(book.quantity or book.buys.at_mark or book.sells.at_mark)
             elif book.unpriced:
                 book.unpriced = False
         return book.exposure - before

@@ -14,7 +14,7 @@ from weltklassebot.core.commands import AnyCommand, CheckOrder, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded, Replayed
 from weltklassebot.core.events import Denial, OrderApproved, OrderDenied, RiskState
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.validation import validate
+from weltklassebot.core.validation import Invalid, validate
 
 __all__ = ["FORMAT", "Decision", "ExecutionGate", "RiskManager", "TradingBlockedError"]
 
@@ -75,6 +75,8 @@ class RiskManager:
     def submit(self, command: AnyCommand, now: float) -> Recorded | Replayed:
         """Put any command in: fills, marks, equity, halts. Raises `Invalid`, and `Refused` for what is not possible."""
         validate(command)
+        if not now >= self.engine.state.now:
+            raise Invalid("now", f"must not go back behind {self.engine.state.now}")
         if not self._started:
             self._start(now)
         if now >= self.engine.state.next_due:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
+from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
 from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
@@ -51,6 +51,8 @@ class OpenOrder(Struct, gc=False):
     counted: bool = True
     """It holds a trade slot of its day."""
     cancel_id: str | None = None
+    sent: bool = False
+    """Somebody said so, once: `unknown` does not take it back."""
 
 
 class Ended(Struct, gc=False, kw_only=True):
@@ -92,6 +94,8 @@ class AccountEquity(Struct, kw_only=True):
     equity: Decimal = ZERO
     as_of: float = 0.0
     known: bool = False
+    last: ReportEquity | None = None
+    """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
     agreeing: int = 0
     pending_flow: Decimal = ZERO
@@ -140,7 +144,9 @@ class State(Struct, kw_only=True):
     halt_seq: int = 0
     """by a halt,"""
     halt_all_seq: int = 0
-    """by a halt that lets nothing pass, reducing or not."""
+    """by a halt that lets nothing pass, reducing or not,"""
+    cooldown_seq: int = 0
+    """by an admin's cooldown."""
     halted_accounts: dict[str, float] = field(default_factory=dict)
     cancels: dict[str, Cancel] = field(default_factory=dict)
     # the day
