@@ -192,7 +192,9 @@ async def not_found(request: web.Request) -> web.Response:
 def not_http(status: int) -> web.Response:
     """What arrived is no request, or ended inside one. The connection is closed."""
     kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
-    response = _response(Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP"))
+    response = _response(
+        Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP")
+    )
     response.force_close()
     return response
 
