@@ -204,7 +204,18 @@ def test_texts_that_are_none(shared):
 
 def test_what_is_no_json(shared):
     deep = b'{"client_order_id":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    bodies = (b"{", b"[1", b'{"a":}', b"\xff\xfe", b'{"reason":"\xff"}', b"{}{}", b"\x00", b"'a'", b'{"a":"\\ud800"}', deep)
+    bodies = (
+        b"{",
+        b"[1",
+        b'{"a":}',
+        b"\xff\xfe",
+        b'{"reason":"\xff"}',
+        b"{}{}",
+        b"\x00",
+        b"'a'",
+        b'{"a":"\\ud800"}',
+        deep,
+    )
     with shared.admin() as ask:
         for path in ROUTES:
             for body in bodies:
@@ -220,7 +231,17 @@ def test_what_is_no_json(shared):
         for body in bodies:
             line = bot.ask(body) if len(body) < 60_000 else {"error": {"status": 413}}
             assert line["error"]["status"] in (400, 413, 422), body[:20]
-        for line in (b"", b" ", b"[]", b"1", b"{}", b'{"op":"halt","reason":"r"}', b'{"op":"fly"}', b'{"op":1}', b'{"op":"start"}'):
+        for line in (
+            b"",
+            b" ",
+            b"[]",
+            b"1",
+            b"{}",
+            b'{"op":"halt","reason":"r"}',
+            b'{"op":"fly"}',
+            b'{"op":1}',
+            b'{"op":"start"}',
+        ):
             assert bot.ask(line)["error"]["status"] in (400, 422), line
 
 
@@ -272,7 +293,13 @@ def raw(shared: Daemon):
 
 
 def test_no_http(shared):
-    for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 10, b'{"op":"check"}\n'):
+    for garbage in (
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\r\n" * 10,
+        b'{"op":"check"}\n',
+    ):
         with raw(shared) as sock:
             sock.sendall(garbage)
             sock.shutdown(socket.SHUT_WR)

@@ -93,7 +93,16 @@ def test_what_the_gate_turns_away_is_counted(make):
     daemon = make(RUNTIME__MAX_PENDING=1).start()
     with daemon.stream() as bot:
         for number in range(200):
-            bot.send({"op": "check", "client_order_id": f"o-{number}", "symbol": "X", "side": "buy", "quantity": 1, "price": 1})
+            bot.send(
+                {
+                    "op": "check",
+                    "client_order_id": f"o-{number}",
+                    "symbol": "X",
+                    "side": "buy",
+                    "quantity": 1,
+                    "price": 1,
+                }
+            )
         answers = [bot.answer() for _ in range(200)]
     turned_away = [answer for answer in answers if not answer["allowed"]]
     assert turned_away

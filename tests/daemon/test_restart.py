@@ -12,7 +12,9 @@ from tests.daemon.daemon import order
 
 def test_limits_set_at_run_time_survive(make):
     daemon = make(RISK__MAX_NOTIONAL="5000").start()
-    changed = daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": 500, "max_notional": None}, "reason": "news"})
+    changed = daemon.http(
+        "PATCH", "/v1/limits", {"set": {"max_order_notional": 500, "max_notional": None}, "reason": "news"}
+    )
     assert changed.status == 200
     assert changed["changes"] == [
         {"key": "max_order_notional", "old": "25000", "new": "500"},
@@ -124,7 +126,16 @@ def test_the_audit_is_read_in_pages(daemon):
     assert daemon.get("/v1/audit?actor=sre@desk")["records"] == [halt]
     assert daemon.get(f"/v1/audit?since={stop['ts']}&until={stop['ts'] + 1e-6}")["records"] == [halt]
     assert len(daemon.get("/v1/audit?action=check")["records"]) == 10
-    for query in ("limit=0", "limit=1001", "limit=x", "after_seq=-1", "since=nan", "since=inf", "until=1_0", "color=red"):
+    for query in (
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after_seq=-1",
+        "since=nan",
+        "since=inf",
+        "until=1_0",
+        "color=red",
+    ):
         answer = daemon.http("GET", f"/v1/audit?{query}")
         assert (answer.status, answer["errors"][0]["field"]) == (422, query.partition("=")[0]), query
 

@@ -102,7 +102,9 @@ def test_a_drawdown_halts_and_resumes_only_with_a_new_peak(make):
 
 def test_a_halt_by_drawdown_lets_positions_be_closed_and_a_persons_does_not(make):
     daemon = make(RISK__MAX_DRAWDOWN="0.1").start()
-    daemon.post("/v1/positions/adjust", symbol="X", account="main", strategy="test", quantity="5", price="10", reason="x")
+    daemon.post(
+        "/v1/positions/adjust", symbol="X", account="main", strategy="test", quantity="5", price="10", reason="x"
+    )
     close = {"symbol": "X", "side": "sell", "quantity": "1", "price": "10"}
     daemon.post("/v1/equity", account="main", equity="100000")
     daemon.post("/v1/equity", account="main", equity="85000")
