@@ -1,4 +1,4 @@
-"""Who may do what: tokens over TCP, the kernel's word on the unix sockets. A refusal leaves no record, a secret no trace."""
+"""Who may do what: tokens over TCP, the kernel's word on unix sockets. A refusal leaves no record, a secret no trace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import socket
 import stat
 import subprocess
 import sys
@@ -26,8 +27,8 @@ def test_without_a_valid_token_nothing_but_health(shared):
     good = shared.token("operator", "real")
     name, _, secret = good.rpartition("_")
     wrong = [
-        None, "", "x", "Bearer", good[:-1], good + "x", good.upper(), name + "_" + "A" * len(secret), "wkb_" + "0" * 16 + "_" + secret,
-        "é", "a" * 5000,
+        None, "", "x", "Bearer", good[:-1], good + "x", good.upper(), name + "_" + "A" * len(secret),
+        "wkb_" + "0" * 16 + "_" + secret, "é", "a" * 5000,
     ]  # fmt: skip
     size = shared.journal.stat().st_size
     with shared.tcp() as ask:
@@ -143,8 +144,6 @@ def test_secrets_leave_no_trace(daemon):
             for verb in ("GET", "POST", "PATCH"):
                 if not path.endswith(token):
                     answers.append(ask(verb, path, ROUTES.get(path)).body)
-    import socket
-
     for header in (f"Authorization: Bearer {token}\r\nbad header", f"Authorization\x00: {token}", f"X: {token}\rY"):
         with socket.create_connection(("127.0.0.1", daemon.port), 10) as sock:
             sock.sendall(f"GET /v1/state HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
@@ -172,7 +171,8 @@ def as_nobody(daemon, groups, name, request):
     """Connect as an unprivileged user in these groups, send, and return what comes until the end."""
     code = (
         "import os, socket, sys; os.setgroups(list(map(int, sys.argv[4].split()))); "
-        "os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2])); s = socket.socket(socket.AF_UNIX); s.settimeout(10)\n"
+        "os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))\n"
+        "s = socket.socket(socket.AF_UNIX); s.settimeout(10)\n"
         "s.connect(sys.argv[1]); request = sys.stdin.buffer.read()\n"
         "try: s.sendall(request); sys.argv[1].endswith('orders.sock') and s.shutdown(socket.SHUT_WR)\n"
         "except BrokenPipeError: pass\n"  # it was shown the door before it had said anything
@@ -180,7 +180,8 @@ def as_nobody(daemon, groups, name, request):
     )
     path = str(daemon.directory / "run" / name)
     arguments = [path, str(NOBODY.pw_uid), str(NOBODY.pw_gid), " ".join(map(str, groups))]
-    return subprocess.run([sys.executable, "-c", code, *arguments], input=request, capture_output=True, timeout=20)
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, input=request, capture_output=True, timeout=20, check=False)
 
 
 @NEEDS_ROOT
@@ -209,7 +210,7 @@ def test_the_kernel_says_who_is_there(make):
     assert daemon.journal.stat().st_size == size
     # A supplementary group is enough.
     answer = as_nobody(daemon, [trade], "orders.sock", check)
-    assert json.loads(answer.stdout)["allowed"] is True, answer
+    assert b'"allowed":true' in answer.stdout, answer
     assert list(daemon.lines())[-1]["principal"] == "nobody"
     answer = as_nobody(daemon, [admin], "admin.sock", http)
     assert answer.stdout.startswith(b"HTTP/1.1 200 "), answer

@@ -50,7 +50,7 @@ STREAM = {
 BAD_NUMBERS = (
     b"NaN", b"Infinity", b"-Infinity", b'"NaN"', b'"sNaN"', b'"Infinity"', b'"-inf"', b"1e400", b'"1e400"', b"1e30",
     b"1" * 40, b'"0.' + b"1" * 40 + b'"', b"1e-19", b'"1_000"', b'"1\\u005f000"', '"١٢"'.encode(), b'"\\u0661\\u0662"',
-    '"１２"'.encode(), b'"0x10"', b'"1,5"', b'"1 000"', b'""', b'"a"', b"null", b"true", b"[]", b"{}", b'"--1"', b"1.",
+    '"\uff11\uff12"'.encode(), b'"0x10"', b'"1,5"', b'"1 000"', b'""', b'"a"', b"null", b"true", b"[]", b"{}", b'"--1"', b"1.",
     b"01", b'"1e1000000000"', b'"1E-999999999"', b'"1e-999999999999999999999999"',
 )  # fmt: skip
 BAD_IDS = (
@@ -217,7 +217,7 @@ def test_what_is_no_json(shared):
         deep,
     )
     with shared.admin() as ask:
-        for path in ROUTES:
+        for path, good in ROUTES.items():
             for body in bodies:
                 answer = ask(method(path), path, body)
                 assert answer.status in (400, 422), (path, body[:20], answer)
@@ -225,7 +225,7 @@ def test_what_is_no_json(shared):
             for body in (b"[]", b"1", b'"text"', b"null", b"true"):
                 refused(ask(method(path), path, body), 422)
             empty = ask(method(path), path)
-            if "accept" not in ROUTES[path]:
+            if "accept" not in good:
                 refused(empty, 400 if path in ("/v1/orders/check", "/v1/marks") else 422)
     with shared.stream() as bot:
         for body in bodies:

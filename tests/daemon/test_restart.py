@@ -7,6 +7,8 @@ import json
 import os
 import threading
 
+import pytest
+
 from tests.daemon.daemon import order
 
 
@@ -146,12 +148,8 @@ def test_offline_commands_are_seen_by_the_next_start(daemon):
     from weltklassebot.risk_admin import get_state, halt
 
     store = JsonlStateStore(daemon.store)
-    try:
+    with pytest.raises(StoreLocked, match=str(daemon.pid)):
         halt(store, actor="sre@desk", reason="by hand")
-    except StoreLocked as error:
-        assert str(daemon.pid) in str(error)
-    else:
-        raise AssertionError("it wrote beside the daemon")
     assert get_state(store)["state"] == "RUNNING"
     daemon.terminate()
     halt(store, actor="sre@desk", reason="by hand")

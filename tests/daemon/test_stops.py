@@ -1,4 +1,4 @@
-"""Stops over HTTP: halt, cooldown, drawdown, kill switch. Each holds at once, survives a restart, and ends by a person."""
+"""Stops over HTTP: halt, cooldown, drawdown, kill switch. Each holds at once, survives a restart, and ends by one."""
 
 from __future__ import annotations
 
