@@ -1,4 +1,4 @@
-"""Who may do what: tokens over TCP, the kernel's word on unix sockets. A refusal leaves no record, a secret no trace."""
+"""Who may do what: tokens over TCP, the kernel's word on unix sockets. Refusals leave no record, secrets no trace."""
 
 from __future__ import annotations
 
