@@ -19,6 +19,7 @@ from typing import Any, Final
 import uvloop
 
 from weltklassebot import __version__, logs
+from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
@@ -27,13 +28,13 @@ from weltklassebot.api.routes import command_routes
 from weltklassebot.api.server import HttpServer, StreamServer, unix_listener
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
-from weltklassebot.core.commands import Start, Stop
+from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.latch import LatchKind, clear_latch, read_latch, set_latch
+from weltklassebot.journal.latch import LatchKind, clear_latch, lift_halt, read_latch, set_latch
 from weltklassebot.journal.recovery import Recovered, recover
 from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer import WriterProcess
@@ -58,6 +59,14 @@ LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
 
 
+_EXIT_OF: Final = {
+    errno.EADDRINUSE: EXIT_TRY_AGAIN,
+    errno.EIO: EXIT_DISK,
+    errno.ENOSPC: EXIT_DISK,
+    errno.EDQUOT: EXIT_DISK,
+}
+
+
 def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
@@ -78,7 +87,7 @@ def serve(settings: Settings) -> int:
         return error.exit_code
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
-        return EXIT_TRY_AGAIN if error.errno == errno.EADDRINUSE else EXIT_CONFIGURATION
+        return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
 
 
 def _plain_problem(error: OSError) -> str:
@@ -112,6 +121,12 @@ class _RuntimeLatch:
             latch = read_latch(self._directory)
             if latch is not None:
                 clear_latch(self._directory, latch)
+        except JournalError as error:
+            self._log.error("latch_not_cleared", problem=str(error))
+
+    def lift_halt(self) -> None:
+        try:
+            lift_halt(self._directory)
         except JournalError as error:
             self._log.error("latch_not_cleared", problem=str(error))
 
@@ -161,6 +176,7 @@ class _Daemon:
             max_pending=runtime.max_pending,
             mark_interval_seconds=runtime.mark_interval_ms / 1000,
             on_decided=metrics.decided,
+            on_turned_away=metrics.count_check,
         )
         metrics.sequencer = sequencer
         publisher = Publisher(sequencer, metrics, self._journal_failed)
@@ -170,7 +186,8 @@ class _Daemon:
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        self._stream = OrderStream(sequencer, metrics, peers, runtime.max_connections)
+        places = Connections(runtime.max_connections)
+        self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
         sequencer.on_stop.append(pushes.tell)
@@ -185,6 +202,7 @@ class _Daemon:
         self._http = HttpServer(
             doors,
             routes,
+            places,
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
         )
@@ -205,6 +223,8 @@ class _Daemon:
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         await self._sequencer.ask(start, DAEMON)
+        if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
+            await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
         self._sequencer.tick()
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))

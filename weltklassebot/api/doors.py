@@ -25,7 +25,7 @@ from weltklassebot.runtime.answers import CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_found"]
+__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_found", "not_http", "wrong_method"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = CIMultiDict({"Content-Type": "application/json"})
@@ -138,21 +138,23 @@ class Doors:
 
 
 _NOBODY: Final = Principal("nobody", "viewer")
-_principals: dict[str, Principal] = {}
+_principals: dict[str, tuple[Token, Principal]] = {}
 
 
 def _principal(token: Token) -> Principal:
-    """The principal of a token; made once a token."""
-    principal = _principals.get(token.sha256)
-    if principal is None:
-        if len(_principals) > 2000:
-            _principals.clear()
-        principal = _principals[token.sha256] = Principal(
-            token.principal,
-            token.role,
-            None if token.accounts is None else frozenset(token.accounts),
-            None if token.strategies is None else frozenset(token.strategies),
-        )
+    """The principal of a token; made once a token, and again when its entry in the file has changed."""
+    known = _principals.get(token.sha256)
+    if known is not None and known[0] is token:
+        return known[1]
+    if len(_principals) > 2000:
+        _principals.clear()
+    principal = Principal(
+        token.principal,
+        token.role,
+        None if token.accounts is None else frozenset(token.accounts),
+        None if token.strategies is None else frozenset(token.strategies),
+    )
+    _principals[token.sha256] = (token, principal)
     return principal
 
 
@@ -185,6 +187,16 @@ async def not_found(request: web.Request) -> web.Response:
     return _response(
         Problem(type="not_found", title="Not found", status=404, detail=f"there is no {request.path[:200]}")
     )
+
+
+def not_http(status: int) -> web.Response:
+    """What arrived is no request, or ended inside one. The connection is closed."""
+    kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
+    response = _response(
+        Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP")
+    )
+    response.force_close()
+    return response
 
 
 def wrong_method(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:

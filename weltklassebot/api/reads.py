@@ -7,6 +7,7 @@ history never stands in the way of an order.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from weltklassebot.api.decoding import problem
+from weltklassebot.api.decoding import problem, unix_seconds
 from weltklassebot.api.doors import Call, Route
 from weltklassebot.core import views
 from weltklassebot.runtime.answers import Problem
@@ -28,7 +29,24 @@ __all__ = ["read_routes"]
 MAX_ROWS: Final = 10_000
 MAX_AUDIT_QUERIES: Final = 2
 AUDIT_SECONDS: Final = 60.0
-_AUDIT_KEYS: Final = {"after_seq": int, "since": float, "until": float, "action": str, "actor": str, "limit": int}
+
+
+def _whole(text: str) -> int:
+    """Python's `int` takes underscores, spaces and digits of any script."""
+    if not re.fullmatch("[0-9]{1,19}", text):
+        raise ValueError
+    return int(text)
+
+
+_AUDIT_KEYS: Final = {
+    "after_seq": _whole,
+    "since": unix_seconds,
+    "until": unix_seconds,
+    "action": str,
+    "actor": str,
+    "limit": _whole,
+}
+_WANTED: Final = {_whole: "must be a whole number", unix_seconds: "must be Unix seconds, or ISO 8601 with an offset"}
 
 
 def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
@@ -67,15 +85,17 @@ class _Reads:
     async def metrics(self, _: Call) -> Any:
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def state(self, _: Call) -> Any:
+    async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
-        return views.summary(sequencer.state) | {
+        summary = views.summary(sequencer.state)
+        return summary | {
+            "positions": _mine(call, summary["positions"]),
             "journal": {
                 "last_seq": sequencer.seq,
                 "durable_seq": sequencer.commit.durable_seq,
                 "chain": sequencer.commit.chain,
                 "failed": sequencer.failed,
-            }
+            },
         }
 
     async def orders(self, call: Call) -> Any:
@@ -137,7 +157,7 @@ def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
         try:
             found[key] = kind(text)
         except ValueError:
-            raise problem(key, "must be a number") from None
+            raise problem(key, _WANTED[kind]) from None
     return found
 
 

@@ -86,7 +86,7 @@ def _check(sequencer: Sequencer, metrics: Metrics) -> Any:
         if b'"orders"' in body and _holds(body, "orders"):
             return await _check_many(sequencer, call)
         order = command_from(body, _ORDER)
-        if call.principal.role != "operator" and (why := allowed(call.principal, order)) is not None:
+        if not call.principal.unbound_operator and (why := allowed(call.principal, order)) is not None:
             return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
         decoding.observe(time.perf_counter() - call.received)
         return await sequencer.ask(order, call.principal)
@@ -120,6 +120,8 @@ def _marks(sequencer: Sequencer) -> Any:
         marks = decode(call.body, _MARKS).marks
         for number, mark in enumerate(marks):
             _check_row(f"marks[{number}]", mark)
+        if (why := allowed(call.principal, marks[0])) is not None:
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
         answers = [await sequencer.ask(mark, call.principal) for mark in marks]
         refused = next((answer for answer in answers if isinstance(answer, Problem)), None)
         if refused is not None:

@@ -59,6 +59,7 @@ class Latch(Protocol):
 
     def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
     def clear(self) -> None: ...
+    def lift_halt(self) -> None: ...
 
 
 class Sequencer:
@@ -74,6 +75,7 @@ class Sequencer:
         max_pending: int,
         mark_interval_seconds: float,
         on_decided: Callable[[str, float], None],
+        on_turned_away: Callable[[CheckAnswer], None],
     ) -> None:
         self.engine: Final = engine
         self.clock: Final = clock
@@ -87,6 +89,7 @@ class Sequencer:
         self._latch: Final = latch
         self._max_pending: Final = max_pending
         self._on_decided: Final = on_decided
+        self._on_turned_away: Final = on_turned_away
 
     @property
     def state(self) -> State:
@@ -133,7 +136,9 @@ class Sequencer:
             return None
         reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
         if isinstance(command, CheckOrder):
-            return unrecorded_denial(command, reason, self.state.risk.state)  # type: ignore[arg-type]
+            denial = unrecorded_denial(command, reason, self.state.risk.state)  # type: ignore[arg-type]
+            self._on_turned_away(denial)
+            return denial
         detail = (
             "the daemon is stopping"
             if self.closing
@@ -222,11 +227,12 @@ class Sequencer:
         if self.commit.failed is None:
             self.commit.append(entry)
         elif entry.reply is not None:
-            entry.reply(outcomes.not_durable(entry.answer, self.commit.failed))
+            entry.reply(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
 
     def _act_on_stops(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
         moved = False
+        rewritten = type(record.command) is Start  # the process may have died between a record and its state
         for event in record.events:
             match event:
                 case RiskStateChanged(state=to):
@@ -248,7 +254,7 @@ class Sequencer:
         if moved or any(isinstance(event, CancelsRequested) for event in record.events):
             for tell in self.on_stop:
                 tell(record)
-        return encode(risk_state_file(self.state)) + b"\n" if moved else None
+        return encode(risk_state_file(self.state)) + b"\n" if moved or rewritten else None
 
     def _withdraw(self, orders: tuple[tuple[str, str, str], ...], reason: Reason) -> None:
         """Turn the yes of these orders into a no: none of them has left yet."""
@@ -270,7 +276,10 @@ class Sequencer:
         if not isinstance(record.command, Resume | RecoverKillSwitch | CompleteRecovery):
             return
         state = self.state
+        halted = state.risk.state == "HALTED"
         if state.kill_switch.state != "KILLED":
             self._latch.clear()
-            if state.risk.state == "HALTED":
+            if halted:
                 self._latch.set("halt", state.risk.reason, record.actor, record.ts)
+        elif not halted:
+            self._latch.lift_halt()

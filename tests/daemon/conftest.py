@@ -1,0 +1,44 @@
+"""Daemons for tests: `daemon` runs, `make` makes others, `shared` is one for a whole file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.daemon import Daemon
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Daemon]]:
+    """Makes daemons that are not started yet, each in a directory of its own with a path that sockets can take."""
+    made: list[Daemon] = []
+
+    def build(**settings: Any) -> Daemon:
+        directory = Path(tempfile.mkdtemp(prefix="wkb-", dir="/tmp"))
+        made.append(Daemon(directory, **settings))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.end()
+        shutil.rmtree(one.directory)
+
+
+@pytest.fixture
+def daemon(make: Callable[..., Daemon]) -> Daemon:
+    """A running daemon with default settings."""
+    return make().start()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Daemon]:
+    """One running daemon for all tests of a file: for tests that leave nothing behind that another would notice."""
+    with tempfile.TemporaryDirectory(prefix="wkb-", dir="/tmp") as directory:
+        one = Daemon(Path(directory), RUNTIME__REQUEST_TIMEOUT_SECONDS=1).start()
+        yield one
+        one.end()
