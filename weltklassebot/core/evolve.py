@@ -56,6 +56,8 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.parameters = with_limits(command.parameters, state.overrides)
     if state.risk.state != "RUNNING":
         state.risk.awaiting_admin = event.awaiting_admin
+    if not state.started:
+        state.risk.since = state.kill_switch.since = now
     state.started = now
     state.clock_doubted = False
     state.clock_offset = 0.0

@@ -65,7 +65,7 @@ def summary(state: State) -> dict[str, Any]:
         "doubtful_fills": len(state.doubtful),
         "halted_accounts": sorted(state.halted_accounts),
         "clock_doubted": state.clock_doubted,
-        "limits": limits(state),
+        "limits": {key: _text(getattr(state.parameters, key)) for key in LIMITS},
     }
 
 

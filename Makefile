@@ -1,0 +1,45 @@
+# One command a need. Debian 12 or Ubuntu with python3 (3.11+) and make is enough; the rest is installed.
+SHELL := /bin/bash
+BIN := .venv/bin
+export PYTHONHASHSEED := 0
+
+.PHONY: help run test check bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
+
+run: ## the daemon in the foreground, with its defaults (ARGS="--config FILE" and the like are passed on)
+	@ops/environment.sh run
+	@exec $(BIN)/python -m weltklassebot serve $(ARGS)
+
+test: ## all tests, with whatever they need (ARGS="-k name" and the like are passed on)
+	@ops/environment.sh dev
+	@ops/environment.sh debian
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: ## style, types, imports and the fast tests
+	@ops/environment.sh dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+bench: ## measure
+	@ops/environment.sh dev
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+# No host, path or index goes into the locks: the machine's own pip configuration says where packages come from.
+# Made with the oldest Python that is supported: what resolves there resolves on the newer ones.
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --all-build-deps \
+  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock: ## pin again (ARGS="--upgrade", or "--upgrade-package NAME")
+	@ops/environment.sh dev
+	$(COMPILE) $(ARGS) -o requirements.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## remove what was made
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Makes the environment `.venv` in the checkout: `ops/environment.sh run|dev|debian`.
+#
+#   run     what the daemon needs        (requirements.lock)
+#   dev     what tests and checks need   (requirements-dev.lock, a superset with the same versions)
+#   debian  the Debian packages that tests drive (strace, mkfs, ...), when they may be installed
+#
+# A stamp holds the hash of the locks, of pyproject.toml and of the interpreter; when it differs, the environment is
+# made afresh, so an old one never serves. Every package is pinned by hash, the build backend too. Which registry is
+# asked is decided by the machine's own pip configuration. Needs bash, coreutils, util-linux and python3 alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+VENV=.venv
+DEBIAN_PACKAGES_FOR_TESTS=(strace e2fsprogs util-linux procps)
+
+fail() { echo "$*" >&2; exit 1; }
+
+# Prints the prefix with which apt-get can run, or fails.
+may_install() {
+  command -v apt-get >/dev/null || return 1
+  if [ "$(id -u)" = 0 ]; then return 0; fi
+  command -v sudo >/dev/null && sudo -n true 2>/dev/null && printf 'sudo -n '
+}
+
+# install_debian PACKAGE...  installs what is not there yet.
+install_debian() {
+  local missing=() name as
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  as=$(may_install) || return 1
+  echo "installing Debian packages: ${missing[*]}" >&2
+  ${as}env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null || true # old lists may do
+  ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null
+}
+
+require_python() {
+  command -v "$PYTHON" >/dev/null || fail "$PYTHON is not installed: install Python 3.11 or newer"
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$PYTHON" --version) is too old: install Python 3.11 or newer, and say PYTHON=/path/to/it if it is not python3"
+  has_venv && return 0
+  # Debian and Ubuntu keep ensurepip in a package of its own.
+  install_debian python3-venv || fail "$PYTHON cannot make environments: run 'apt-get install python3-venv' as root, then again"
+  has_venv || fail "$PYTHON cannot make environments even with python3-venv: is it the system's python3?"
+}
+
+has_venv() { "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; }
+
+key() {
+  { cat requirements.lock requirements-dev.lock pyproject.toml
+    "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
+    pwd # an environment does not survive a move
+  } | sha256sum | cut -d' ' -f1
+}
+
+has() { [ "$(cat "$VENV/.stamp-$1" 2>/dev/null)" = "$KEY" ]; }
+
+install() {
+  # The pinned setuptools comes with the first lock, so that nothing is built with an unpinned one.
+  "$VENV/bin/python" -m pip install -q --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$1" </dev/null
+}
+
+make_environment() {
+  local kind=$1
+  KEY=$(key)
+  has "$kind" && return 0
+  require_python
+  KEY=$(key)
+  if ! has run; then
+    echo "making $VENV ..." >&2
+    rm -rf "$VENV"
+    "$PYTHON" -m venv "$VENV"
+    install requirements.lock
+    "$VENV/bin/python" -m pip install -q --no-deps --no-build-isolation -e . </dev/null
+    echo "$KEY" >"$VENV/.stamp-run"
+  fi
+  if [ "$kind" = dev ]; then
+    echo "installing what tests and checks need ..." >&2
+    install requirements-dev.lock
+    echo "$KEY" >"$VENV/.stamp-dev"
+  fi
+}
+
+case ${1:-} in
+  run | dev)
+    # One at a time: the lock is on the checkout itself and ends with this process.
+    exec 9<.
+    flock 9
+    make_environment "$1"
+    ;;
+  debian)
+    install_debian "${DEBIAN_PACKAGES_FOR_TESTS[@]}" ||
+      echo "not installed: some of ${DEBIAN_PACKAGES_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
+    ;;
+  *) fail "usage: $0 run|dev|debian" ;;
+esac

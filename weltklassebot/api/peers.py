@@ -1,0 +1,66 @@
+"""Who is at the other end of a unix socket: the kernel's word, supplementary groups included."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from typing import Final
+
+from weltklassebot.runtime.principals import Principal, Role
+
+__all__ = ["Peers"]
+
+_SO_PEERGROUPS: Final = 59
+_MAX_GROUPS: Final = 65_536
+
+
+class Peers:
+    """Knows the groups that count on one socket."""
+
+    def __init__(self, groups: dict[str, Role]) -> None:
+        """`groups`: name of a group -> the role that its members have here. A group that does not exist counts for
+        nobody."""
+        self._roles: Final[dict[int, Role]] = {}
+        for name, role in groups.items():
+            try:
+                self._roles[grp.getgrnam(name).gr_gid] = role
+            except KeyError:
+                continue
+
+    def identify(self, sock: socket.socket) -> Principal | None:
+        """The principal behind a connection, or None if it has no role here."""
+        try:
+            raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+        _, uid, gid = struct.unpack("3i", raw)
+        if uid in (0, os.geteuid()):
+            return Principal(_user(uid), "operator")
+        found = [self._roles[group] for group in {gid, *_groups(sock)} if group in self._roles]
+        return Principal(_user(uid), max(found, key=_RANK.__getitem__)) if found else None
+
+
+_RANK: Final[dict[Role, int]] = {"viewer": 0, "trader": 1, "operator": 2}
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid:{uid}"
+
+
+def _groups(sock: socket.socket) -> list[int]:
+    """Supplementary groups as they were when the peer connected."""
+    size = struct.calcsize("I")
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024 * size)
+    except OSError:
+        try:
+            raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS * size)
+        except OSError:
+            return []
+    return list(struct.unpack(f"{len(raw) // size}I", raw))

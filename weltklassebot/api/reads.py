@@ -1,0 +1,152 @@
+"""The routes that only look: state, orders, positions, limits, the audit, health and metrics.
+
+They read the live state between two commands and copy what they show; the audit is read by a child process, so that
+history never stands in the way of an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from weltklassebot.api.decoding import problem
+from weltklassebot.api.doors import Call, Route
+from weltklassebot.core import views
+from weltklassebot.runtime.answers import Problem
+from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["read_routes"]
+
+MAX_ROWS: Final = 10_000
+MAX_AUDIT_QUERIES: Final = 2
+AUDIT_SECONDS: Final = 60.0
+_AUDIT_KEYS: Final = {"after_seq": int, "since": float, "until": float, "action": str, "actor": str, "limit": int}
+
+
+def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
+    """All routes that change nothing."""
+    reads = _Reads(sequencer, metrics, store)
+    return [
+        Route("GET", "/healthz", None, reads.healthz),
+        Route("GET", "/readyz", None, reads.readyz),
+        Route("GET", "/metrics", None, reads.metrics),
+        Route("GET", "/v1/state", "viewer", reads.state),
+        Route("GET", "/v1/orders", "viewer", reads.orders),
+        Route("GET", "/v1/positions", "viewer", reads.positions),
+        Route("GET", "/v1/fills/doubtful", "viewer", reads.doubtful_fills),
+        Route("GET", "/v1/cancel-requests", "viewer", reads.cancel_requests),
+        Route("GET", "/v1/limits", "viewer", reads.limits),
+        Route("GET", "/v1/audit", "viewer", reads.audit),
+    ]
+
+
+class _Reads:
+    def __init__(self, sequencer: Sequencer, metrics: Metrics, store: Path) -> None:
+        self._sequencer = sequencer
+        self._metrics = metrics
+        self._store = store
+        self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
+
+    async def healthz(self, _: Call) -> Any:
+        return {"status": "ok"}
+
+    async def readyz(self, _: Call) -> Any:
+        why = self._sequencer.failed or ("stopping" if self._sequencer.closing else None)
+        if why is not None:
+            return Problem(type="not_ready", title="Not ready", status=503, detail=why)
+        return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}
+
+    async def metrics(self, _: Call) -> Any:
+        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def state(self, _: Call) -> Any:
+        sequencer = self._sequencer
+        return views.summary(sequencer.state) | {
+            "journal": {
+                "last_seq": sequencer.seq,
+                "durable_seq": sequencer.commit.durable_seq,
+                "chain": sequencer.commit.chain,
+                "failed": sequencer.failed,
+            }
+        }
+
+    async def orders(self, call: Call) -> Any:
+        query = _query(call, {"account": str, "strategy": str})
+        rows = views.orders(self._sequencer.state, **query)
+        return {"orders": _mine(call, islice(rows, MAX_ROWS))}
+
+    async def positions(self, call: Call) -> Any:
+        by = _query(call, {"by": str}).get("by", "account")
+        if by not in ("account", "strategy"):
+            raise problem("by", "must be account or strategy")
+        rows = views.positions(self._sequencer.state, by_strategy=by == "strategy")
+        return {"positions": _mine(call, islice(rows, MAX_ROWS))}
+
+    async def doubtful_fills(self, call: Call) -> Any:
+        return {"fills": _mine(call, views.doubtful_fills(self._sequencer.state))}
+
+    async def cancel_requests(self, call: Call) -> Any:
+        return {"cancel_requests": _mine(call, views.cancel_requests(self._sequencer.state))}
+
+    async def limits(self, _: Call) -> Any:
+        return {"limits": views.limits(self._sequencer.state)}
+
+    async def audit(self, call: Call) -> Any:
+        """A page of records, newest last."""
+        query = _query(call, _AUDIT_KEYS)
+        if not 1 <= query.get("limit", 100) <= 1000:
+            raise problem("limit", "must be 1 to 1000")
+        async with self._queries:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "weltklassebot.journal.query",
+                msgspec.json.encode({"directory": str(self._store), **query}).decode(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                async with asyncio.timeout(AUDIT_SECONDS):
+                    out, err = await process.communicate()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                return Problem(type="timeout", title="The query took too long", status=503)
+        if process.returncode != 0:
+            detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
+            return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
+        return web.Response(body=out, headers={"Content-Type": "application/json"})
+
+
+def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
+    """The query's parameters, typed. Raises `BadInput` for unknown ones and for what is no number."""
+    found: dict[str, Any] = {}
+    for key, text in call.query.items():
+        kind = kinds.get(key)
+        if kind is None:
+            raise problem(key, f"unknown parameter; there are {', '.join(kinds) or 'none'}")
+        try:
+            found[key] = kind(text)
+        except ValueError:
+            raise problem(key, "must be a number") from None
+    return found
+
+
+def _mine(call: Call, rows: Any) -> list[dict[str, Any]]:
+    """What the principal is bound to; everything, if it is bound to nothing."""
+    principal = call.principal
+    return [
+        row
+        for row in rows
+        if (principal.accounts is None or row["account"] in principal.accounts)
+        and (principal.strategies is None or row.get("strategy") in (None, *principal.strategies))
+    ]

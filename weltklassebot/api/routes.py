@@ -1,0 +1,146 @@
+"""The routes that submit something: what bots report and what operators order. One line a route, one role a command."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
+from weltklassebot.api.doors import Call, Route
+from weltklassebot.core import commands as c
+from weltklassebot.runtime.answers import CheckAnswer, Problem
+from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.principals import COMMAND_ROLES, allowed
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["command_routes"]
+
+
+class Orders(Struct, frozen=True, forbid_unknown_fields=True):
+    orders: Annotated[list[c.CheckOrder], Meta(min_length=1, max_length=100)]
+
+
+class Marks(Struct, frozen=True, forbid_unknown_fields=True):
+    marks: Annotated[list[c.Mark], Meta(min_length=1, max_length=10_000)]
+
+
+_ORDERS: Final = msgspec.json.Decoder(Orders)
+_MARKS: Final = msgspec.json.Decoder(Marks)
+_ORDER: Final = msgspec.json.Decoder(c.CheckOrder)
+_MARK: Final = msgspec.json.Decoder(c.Mark)
+
+PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("POST", "/v1/orders/events", c.ReportOrder),
+    ("POST", "/v1/fills", c.ReportFill),
+    ("POST", "/v1/equity", c.ReportEquity),
+    ("POST", "/v1/orders/cancel-all", c.CancelAll),
+    ("POST", "/v1/positions/adjust", c.AdjustPosition),
+    ("POST", "/v1/orders/resolve", c.ResolveOrder),
+    ("POST", "/v1/fills/accept", c.AcceptFill),
+    ("POST", "/v1/admin/halt", c.Halt),
+    ("POST", "/v1/admin/cooldown", c.Cooldown),
+    ("POST", "/v1/admin/resume", c.Resume),
+    ("POST", "/v1/admin/reanchor-clock", c.ReanchorClock),
+    ("POST", "/v1/kill-switch/trigger", c.TriggerKillSwitch),
+    ("POST", "/v1/kill-switch/recover", c.RecoverKillSwitch),
+    ("POST", "/v1/kill-switch/complete-recovery", c.CompleteRecovery),
+    ("PATCH", "/v1/limits", c.SetLimits),
+    ("POST", "/v1/limits/unset", c.UnsetLimits),
+)
+
+
+def command_routes(sequencer: Sequencer, metrics: Metrics) -> list[Route]:
+    """All routes whose body is a command."""
+    routes = [Route(method, path, COMMAND_ROLES[kind], _submit(sequencer, kind)) for method, path, kind in PATHS]
+    return [
+        Route("POST", "/v1/orders/check", "trader", _check(sequencer, metrics)),
+        Route("POST", "/v1/marks", "trader", _marks(sequencer)),
+        *routes,
+    ]
+
+
+def _submit(sequencer: Sequencer, kind: Any) -> Any:
+    decoder = msgspec.json.Decoder(kind)
+
+    async def handler(call: Call) -> Any:
+        command = command_from(call.body or b"{}", decoder)
+        if isinstance(command, c.ReanchorClock):
+            command = replace(command, wall=sequencer.clock.wall(), automatic=False)
+        if (why := allowed(call.principal, command)) is not None:
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
+        return await sequencer.ask(command, call.principal)
+
+    return handler
+
+
+def _check(sequencer: Sequencer, metrics: Metrics) -> Any:
+    decoding = metrics.stages["decode"]
+
+    async def handler(call: Call) -> Any:
+        body = call.body
+        if b'"orders"' in body and _holds(body, "orders"):
+            return await _check_many(sequencer, call)
+        order = command_from(body, _ORDER)
+        if call.principal.role != "operator" and (why := allowed(call.principal, order)) is not None:
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
+        decoding.observe(time.perf_counter() - call.received)
+        return await sequencer.ask(order, call.principal)
+
+    return handler
+
+
+async def _check_many(sequencer: Sequencer, call: Call) -> Any:
+    """All are understood before any is decided; all are decided in one turn of the loop, so one batch records them."""
+    orders = decode(call.body, _ORDERS).orders
+    for number, order in enumerate(orders):
+        _check_row(f"orders[{number}]", order)
+        if (why := allowed(call.principal, order)) is not None:
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=f"orders[{number}]: {why}")
+    answers = await asyncio.gather(*(sequencer.ask(order, call.principal) for order in orders))
+    return {
+        "answers": [
+            answer if isinstance(answer, CheckAnswer) else {"client_order_id": order.client_order_id, "error": answer}
+            for order, answer in zip(orders, answers, strict=True)
+        ]
+    }
+
+
+def _marks(sequencer: Sequencer) -> Any:
+    async def handler(call: Call) -> Any:
+        if b'"marks"' not in call.body or not _holds(call.body, "marks"):
+            mark = command_from(call.body, _MARK)
+            if (why := allowed(call.principal, mark)) is not None:
+                return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
+            return await sequencer.ask(mark, call.principal)
+        marks = decode(call.body, _MARKS).marks
+        for number, mark in enumerate(marks):
+            _check_row(f"marks[{number}]", mark)
+        answers = [await sequencer.ask(mark, call.principal) for mark in marks]
+        refused = next((answer for answer in answers if isinstance(answer, Problem)), None)
+        if refused is not None:
+            return refused
+        return {"accepted": sum(answer.body["accepted"] for answer in answers)}  # type: ignore[union-attr]
+
+    return handler
+
+
+def _holds(body: bytes, key: str) -> bool:
+    """Whether the body is an object with this key, and not merely a text that looks like it."""
+    try:
+        tree = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(tree, dict) and key in tree
+
+
+def _check_row(place: str, command: c.AnyCommand) -> None:
+    try:
+        check(command)
+    except BadInput as bad:
+        error = bad.problem.errors[0]
+        raise problem(f"{place}.{error.field}", error.message) from None

@@ -1,0 +1,279 @@
+"""The order stream: newline-delimited JSON on `orders.sock`, many commands in flight, answers in the order asked.
+
+Every line gets exactly one answer, but for `ack`. A line that is not understood gets `{"error": problem}` and the
+connection goes on; a line without an end, and a client that does not read, are cut off. Reading stops while too much is
+in flight on a connection, so a flood waits in its own socket and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from weltklassebot.api.decoding import BadInput, check, decode, problem
+from weltklassebot.api.peers import Peers
+from weltklassebot.core.commands import AnyCommand, CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode
+from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.principals import Principal, allowed
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["OrderStream", "StreamConnection"]
+
+MAX_LINE_BYTES: Final = 64 * 1024
+MAX_IN_FLIGHT: Final = 4096
+LINES_A_TURN: Final = 128
+WRITE_HIGH_BYTES: Final = 256 * 1024
+MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
+MAX_UNREAD_SECONDS: Final = 10.0
+
+
+class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
+    pass
+
+
+class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="ack"):
+    id: str
+
+
+_LINES: Final = msgspec.json.Decoder(CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack)
+
+
+class Slot:
+    """The place of one answer in the order of answers."""
+
+    __slots__ = ("connection", "data")
+
+    def __init__(self, connection: StreamConnection) -> None:
+        self.connection = connection
+        self.data: bytes | None = None
+
+    def __call__(self, answer: Answer) -> None:
+        if isinstance(answer, CheckAnswer):
+            self.data = encode(answer)
+        elif isinstance(answer, Done):
+            self.data = encode(answer.body)
+        else:
+            self.data = encode({"error": answer})
+        self.connection.touch()
+
+
+class OrderStream:
+    """What the connections share."""
+
+    def __init__(self, sequencer: Sequencer, metrics: Metrics, peers: Peers, max_connections: int) -> None:
+        self.sequencer: Final = sequencer
+        self.metrics: Final = metrics
+        self.peers: Final = peers
+        self.max_connections: Final = max_connections
+        self.connections: Final[set[StreamConnection]] = set()
+        self.touched: Final[set[StreamConnection]] = set()
+        self.on_subscribe: Final[list[Callable[[StreamConnection], None]]] = []
+
+    def __call__(self) -> StreamConnection:
+        return StreamConnection(self)
+
+    def flush(self) -> None:
+        """Write what the last batch answered."""
+        touched, metrics = list(self.touched), self.metrics
+        self.touched.clear()
+        for connection in touched:
+            began = time.perf_counter()
+            count = connection.flush()
+            if count:
+                metrics.stages["respond"].observe((time.perf_counter() - began) / count, count)
+
+    def cut_off_silent(self) -> None:
+        """Called once a second: a client that takes nothing for too long goes."""
+        now = time.monotonic()
+        for connection in list(self.connections):
+            if connection.stuck_since is not None and now - connection.stuck_since > MAX_UNREAD_SECONDS:
+                connection.cut_off()
+
+    def close(self) -> None:
+        for connection in list(self.connections):
+            connection.close()
+
+
+class StreamConnection(asyncio.Protocol):
+    """One bot."""
+
+    def __init__(self, stream: OrderStream) -> None:
+        self.stuck_since: float | None = None
+        self.principal: Principal | None = None
+        self.subscribed = False
+        self.acks: deque[str] = deque(maxlen=MAX_IN_FLIGHT)
+        self._stream: Final = stream
+        self._transport: asyncio.Transport
+        self._buffer = b""
+        self._lines: deque[bytes] = deque()
+        self._slots: deque[Slot] = deque()
+        self._turn: asyncio.Handle | None = None
+        self._reading = True
+        self._closed = False
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods and not the base class.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self._stream.connections.add(self)
+        self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
+        if self.principal is None:
+            self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
+        elif len(self._stream.connections) > self._stream.max_connections:
+            self._say_goodbye(Problem(type="overloaded", title="Too many connections", status=503))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._stream.connections.discard(self)
+        self._stream.touched.discard(self)
+        self._lines.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        lines = (self._buffer + data if self._buffer else data).split(b"\n")
+        self._buffer = lines.pop()
+        self._lines.extend(lines)
+        if len(self._buffer) > MAX_LINE_BYTES:
+            self._stream.metrics.bad_input += 1
+            self._say_goodbye(
+                Problem(type="too_large", title="Line too long", status=413, detail=f"at most {MAX_LINE_BYTES} bytes")
+            )
+            return
+        if self._turn is None:
+            self._work()
+
+    def pause_writing(self) -> None:
+        self.stuck_since = time.monotonic()
+
+    def resume_writing(self) -> None:
+        self.stuck_since = None
+
+    # --- lines in
+
+    def _work(self) -> None:
+        """Take a bounded number of lines, so that other connections and stops get their turn."""
+        self._turn = None
+        if self._closed:
+            return
+        count, decoding = 0, 0.0
+        while self._lines and count < LINES_A_TURN and len(self._slots) < MAX_IN_FLIGHT:
+            line = self._lines.popleft()
+            count += 1
+            decoding += self._take(line)
+        if count:
+            self._stream.metrics.stages["decode"].observe(decoding / count, count)
+        if self._slots and self._slots[0].data is not None:
+            self.flush()
+        if self._lines and len(self._slots) < MAX_IN_FLIGHT:
+            self._turn = asyncio.get_running_loop().call_soon(self._work)
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read on only while there is room."""
+        full = len(self._slots) >= MAX_IN_FLIGHT or len(self._lines) > LINES_A_TURN or self.stuck_since is not None
+        if full and self._reading:
+            self._transport.pause_reading()
+        elif not full and not self._reading and not self._closed:
+            self._transport.resume_reading()
+        self._reading = not full
+
+    def _take(self, line: bytes) -> float:
+        """Decode and submit one line; how long decoding took, in seconds."""
+        began = time.perf_counter()
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise problem("", f"a line has at most {MAX_LINE_BYTES} bytes", status=413)
+            command: Any = decode(line, _LINES)
+            if type(command) is not Subscribe and type(command) is not Ack:
+                check(command)
+        except BadInput as bad:
+            self._stream.metrics.bad_input += 1
+            self._slot()(bad.problem)
+            return time.perf_counter() - began
+        decoded = time.perf_counter()
+        self._submit(command)
+        return decoded - began
+
+    def _submit(self, command: AnyCommand | Subscribe | Ack) -> None:
+        if type(command) is Ack:
+            self.acks.append(command.id)
+            return
+        slot = self._slot()
+        if isinstance(command, Subscribe | Ack):
+            slot(Done({"subscribed": True}))
+            self.flush()
+            if not self.subscribed:
+                self.subscribed = True
+                for welcome in self._stream.on_subscribe:
+                    welcome(self)
+            return
+        principal = self.principal
+        assert principal is not None
+        if principal.role != "operator" and (why := allowed(principal, command)) is not None:
+            slot(Problem(type="forbidden", title="Forbidden", status=403, detail=why))
+            return
+        self._stream.sequencer.submit(command, principal, slot)
+
+    def _slot(self) -> Slot:
+        slot = Slot(self)
+        self._slots.append(slot)
+        return slot
+
+    # --- answers out
+
+    def touch(self) -> None:
+        self._stream.touched.add(self)
+
+    def flush(self) -> int:
+        """Write the answers that are next in order; how many there were."""
+        slots = self._slots
+        ready: list[bytes] = []
+        while slots and (data := slots[0].data) is not None:
+            ready.append(data)
+            slots.popleft()
+        if ready and not self._closed:
+            ready.append(b"")
+            self._transport.write(b"\n".join(ready))
+            if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                self.cut_off()
+        if self._lines and self._turn is None and not self._closed:
+            self._turn = asyncio.get_running_loop().call_soon(self._work)
+        elif not self._reading:
+            self._regulate()
+        return len(ready) - 1 if ready else 0
+
+    def push(self, line: bytes) -> None:
+        """Send a line outside of the order of answers."""
+        if not self._closed:
+            self._transport.write(line)
+            if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                self.cut_off()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits to be read by the client."""
+        return not self._closed and self._transport.get_write_buffer_size() == 0
+
+    def cut_off(self) -> None:
+        """The client does not read: its answers are recorded, it can ask again."""
+        self._stream.metrics.slow_clients += 1
+        self._transport.abort()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def _say_goodbye(self, answer: Problem) -> None:
+        self._lines.clear()
+        self._transport.write(encode({"error": answer}) + b"\n")
+        self._transport.close()

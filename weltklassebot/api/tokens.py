@@ -1,0 +1,237 @@
+"""Bearer tokens for the TCP listener: who may call, in which role, for which accounts and strategies.
+
+`tokens.json` in the state directory, mode 0600, written whole: temporary file, fsync, rename, fsync of the directory.
+A token is `wkb_<id>_<secret>`; it is shown once and the file holds the SHA-256 of the secret. A slow password hash
+would add nothing: the secret is 256 random bits, which nobody guesses from its digest, and a check must cost little.
+
+Invariants: an id is never given twice; a file that cannot be read or understood lets nobody in; at most `MAX_TOKENS`.
+Only the standard library and msgspec are needed here, so a command starts at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from weltklassebot.core.commands import ID_PATTERN
+
+__all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "Tokens"]
+
+Role = Literal["viewer", "trader", "operator"]
+ROLES: Final[tuple[Role, ...]] = ("viewer", "trader", "operator")
+MAX_TOKENS: Final = 1_000
+RECHECK_SECONDS: Final = 1.0
+
+_MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+_TOKEN = re.compile(r"wkb_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
+_NOBODY: Final = hashlib.sha256(b"no such token").hexdigest()
+
+# `$` would let a newline at the end pass.
+Name = Annotated[str, Meta(pattern=ID_PATTERN.replace("$", r"\Z"))]
+
+
+class TokenError(Exception):
+    """A token cannot be made or taken back, or the file cannot be used; one line says why."""
+
+
+class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of a token. No bindings: it may act for every account, every strategy."""
+
+    id: Annotated[str, Meta(pattern="^[0-9a-f]{16}\\Z")]
+    name: Name
+    role: Role
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}\\Z")]
+    created: float
+    accounts: tuple[Name, ...] | None = None
+    strategies: tuple[Name, ...] | None = None
+
+    @property
+    def principal(self) -> str:
+        """How the journal names whoever holds it."""
+        return f"token:{self.id}:{self.name}"
+
+
+class _Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: Literal[1] = 1
+    tokens: Annotated[list[Token], Meta(max_length=MAX_TOKENS)] = []
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+
+
+class TokenFile:
+    """The file, for those who change it: the command line. Changes are serialised by a lock beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def tokens(self) -> list[Token]:
+        """All of them, oldest first; none if there is no file. Raises `TokenError`."""
+        return list(_read(self.path).tokens)
+
+    def create(
+        self,
+        *,
+        name: str,
+        role: Role,
+        created: float,
+        accounts: tuple[str, ...] | None = None,
+        strategies: tuple[str, ...] | None = None,
+    ) -> tuple[str, Token]:
+        """Make a token. The first result is the secret text, which is not kept. Raises `TokenError`."""
+        secret = secrets.token_urlsafe(32)
+        token = Token(
+            id=secrets.token_hex(8),
+            name=name,
+            role=role,
+            sha256=_digest(secret),
+            created=created,
+            accounts=accounts or None,
+            strategies=strategies or None,
+        )
+        try:
+            msgspec.convert(msgspec.to_builtins(token), Token)
+        except msgspec.ValidationError:
+            raise TokenError("names are 1 to 64 characters out of A-Z a-z 0-9 . _ : -") from None
+        with self._locked():
+            tokens = self.tokens()
+            if len(tokens) >= MAX_TOKENS:
+                raise TokenError(f"there are {MAX_TOKENS} tokens already: revoke some first")
+            if any(other.name == name for other in tokens):
+                raise TokenError(f"there is a token named {name} already: revoke it first, or take another name")
+            _write(self.path, [*tokens, token])
+        return f"wkb_{token.id}_{secret}", token
+
+    def revoke(self, which: str) -> Token:
+        """Take back the token of this id or name. A running daemon knows within a second. Raises `TokenError`."""
+        with self._locked():
+            tokens = self.tokens()
+            found = next((token for token in tokens if which in (token.id, token.name)), None)
+            if found is None:
+                raise TokenError(f"no token has the id or name {which}")
+            _write(self.path, [token for token in tokens if token is not found])
+        return found
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise TokenError(f"{self.path.parent}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        except OSError as error:
+            raise TokenError(f"{self.path}: {error.strerror}") from None
+        finally:
+            os.close(lock)
+
+
+class Tokens:
+    """The daemon's view: answers from memory, and looks at the file at most once a second.
+
+    Whenever the file cannot be used nobody is let in, and `problem` says why.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self._clock = clock
+        self._by_id: dict[str, Token] = {}
+        self._seen: tuple[int, ...] | None = None
+        self._looked = float("-inf")
+
+    def verify(self, text: str) -> Token | None:
+        """The token of this secret text, or None. Costs the same whether the id is known or not."""
+        self._refresh()
+        match = _TOKEN.fullmatch(text)
+        if match is None:
+            return None
+        token = self._by_id.get(match[1])
+        same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
+        return token if same else None
+
+    def _refresh(self) -> None:
+        now = self._clock()
+        if now - self._looked < RECHECK_SECONDS:
+            return
+        self._looked = now
+        seen = _signature(self.path)
+        if seen == self._seen and self.problem is None:
+            return
+        self._seen = seen
+        try:
+            self._by_id = {token.id: token for token in _read(self.path).tokens}
+            self.problem = None
+        except TokenError as error:
+            self._by_id = {}
+            self.problem = str(error)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Differs after every change: a rename brings another inode, an edit another time or size."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
+
+
+def _read(path: Path) -> _Document:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _Document()
+    except OSError as error:
+        raise TokenError(f"{path}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_mode & 0o077:
+                raise TokenError(f"{path}: others may read or write it: chmod 600 it, and revoke what is in it")
+            return _decode(file.read(_MAX_FILE_BYTES))
+    except OSError as error:
+        raise TokenError(f"{path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise TokenError(f"{path}: is damaged: {error}") from None
+
+
+def _write(path: Path, tokens: list[Token]) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    content = msgspec.json.format(msgspec.json.encode(_Document(tokens=tokens)), indent=1)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        _keep_owner(descriptor, path)
+        file.write(content + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+    temporary.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _keep_owner(descriptor: int, path: Path) -> None:
+    """Root's command must not take the file, or a new one in the daemon's directory, away from the daemon."""
+    if os.geteuid() == 0:
+        owner = path.stat() if path.exists() else path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -1,0 +1,119 @@
+"""The stop latch: a stop that holds across a restart even when the journal cannot be written.
+
+One small file in the runtime directory (a tmpfs that outlives the service). A latch that is there but cannot be
+understood counts as a kill: somebody wanted a stop.
+
+A stop must not wait for a disk or for another process: nothing is fsynced, and the lock that orders two setters is
+waited for a twentieth of a second at most.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from weltklassebot.journal.errors import LatchNotCleared, LatchNotSet
+
+__all__ = ["Latch", "LatchKind", "clear_latch", "read_latch", "set_latch"]
+
+LatchKind = Literal["kill", "halt", "journal_failed"]
+
+LATCH: Final = "latch.json"
+_STRENGTH: Final[dict[LatchKind, int]] = {"journal_failed": 0, "halt": 1, "kill": 2}
+_MAX_BYTES: Final = 64 * 1024
+
+
+class Latch(msgspec.Struct, frozen=True):
+    """The stop that was latched last, or the strongest of several."""
+
+    kind: LatchKind
+    reason: str
+    actor: str
+    ts: float | None
+    """None when the file could not be read."""
+
+
+def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float) -> Latch:
+    """Latch a stop, unless a stronger one is latched: kill > halt > journal_failed. Returns the latch in force.
+
+    Raises `LatchNotSet` if the file cannot be written.
+    """
+    latch = Latch(kind, reason, actor, ts)
+    try:
+        with _in_turn(runtime_dir):
+            found = read_latch(runtime_dir)
+            if found is not None and _STRENGTH[found.kind] > _STRENGTH[kind]:
+                return found
+            _replace(runtime_dir / LATCH, msgspec.json.encode(latch))
+    except OSError as error:
+        raise LatchNotSet(runtime_dir / LATCH, error.errno or 0) from error
+    return latch
+
+
+def read_latch(runtime_dir: Path) -> Latch | None:
+    """The latch in force. Only a file that is not there means none; one that cannot be understood means kill."""
+    path = runtime_dir / LATCH
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            data = file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _unreadable(path, error.strerror or str(error))
+    try:
+        return msgspec.json.decode(data, type=Latch)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unreadable(path, str(error))
+
+
+def clear_latch(runtime_dir: Path, latch: Latch) -> bool:
+    """Remove the latch once its stop is in the journal. False, and it stays, if another was set in the meantime."""
+    try:
+        with _in_turn(runtime_dir):
+            if read_latch(runtime_dir) != latch:
+                return False
+            (runtime_dir / LATCH).unlink()
+    except OSError as error:
+        raise LatchNotCleared(runtime_dir / LATCH, error.errno or 0) from error
+    return True
+
+
+def _unreadable(path: Path, why: str) -> Latch:
+    return Latch("kill", f"the latch file {path} cannot be read ({why}); taken for a kill", "weltklassebot", None)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"{LATCH}.{os.getpid()}")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            # Whoever sets it, the daemon must be able to read it.
+            os.fchmod(file.fileno(), 0o644)
+            file.write(data)
+        os.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+@contextmanager
+def _in_turn(runtime_dir: Path) -> Iterator[None]:
+    """One setter at a time, so that a weaker stop cannot overtake a stronger one between its look and its rename."""
+    fd = os.open(runtime_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(50):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.001)  # a holder that does not let go must not hold up a stop: after 50 ms, go on
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,135 @@
+"""The store directory: its files, its owner and its lock.
+
+One process writes at a time: it holds an exclusive flock on `lock`. The lock belongs to the open file, so the writer
+child that inherits the descriptor keeps the store locked until it has finished, even when its parent was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from weltklassebot.journal.errors import (
+    JournalError,
+    StoreDamaged,
+    StoreFailed,
+    StoreLocked,
+    StoreNotWritable,
+    StoreTooNew,
+)
+
+__all__ = [
+    "FORMAT", "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
+    "StoreNotWritable", "StoreTooNew", "journal_files", "not_writable", "prepare", "sync_directory",
+]  # fmt: skip
+
+FORMAT: Final = 1
+"""The format that this version writes, and the newest that it reads."""
+JOURNAL: Final = "risk_audit.jsonl"
+STATE: Final = "risk_state.json"
+LOCK: Final = "lock"
+
+
+def journal_files(directory: Path) -> list[Path]:
+    """The journal's files, oldest first. One for now; closed segments will stand before it."""
+    path = directory / JOURNAL
+    return [path] if path.exists() else []
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory if it is missing; refuse one that this user should not write in.
+
+    A store that belongs to somebody else is refused even to root: files that root leaves behind would keep the daemon
+    from starting.
+    """
+    try:
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(directory.parent)
+        owned = [directory.stat(), *(path.stat() for path in journal_files(directory))]
+    except OSError as error:
+        raise not_writable(directory, error) from error
+    for status in owned:
+        if status.st_uid != os.geteuid():
+            raise StoreNotWritable(
+                directory,
+                f"belongs to user {status.st_uid}, and this is user {os.geteuid()}",
+                f"Run this as its owner, for example with `sudo -u '#{status.st_uid}'`",
+            )
+
+
+class StoreLock:
+    """The exclusive right to write to a store, from construction to `close`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the lock, or raise `StoreLocked` or `StoreNotWritable`. Does not wait."""
+        prepare(directory)
+        self.directory = directory
+        path = directory / LOCK
+        try:
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise not_writable(path, error) from error
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _holder(self.fd)
+            os.close(self.fd)
+            raise StoreLocked(path, pid, _is_alive(pid)) from None
+        # The id is there for the message of the next one who comes; a full disk may keep it from being written.
+        with suppress(OSError):
+            os.ftruncate(self.fd, 0)
+            os.pwrite(self.fd, b"%d\n" % os.getpid(), 0)
+
+    def close(self) -> None:
+        """Give the lock up. A child that inherited it holds on until it ends."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make what was created, renamed or deleted in the directory last."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def not_writable(path: Path, error: OSError) -> StoreNotWritable:
+    """The error for a file or directory that the operating system does not let this user write."""
+    return StoreNotWritable(
+        path,
+        f"cannot be opened for writing: {error.strerror or error}",
+        "Make it writable for this user, or name another place with WELTKLASSE_RISK_STORE_DIR",
+    )
+
+
+def _holder(fd: int) -> int | None:
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,268 @@
+"""The writer process: it puts batches on the disk and says when they are there.
+
+A process of its own, because a thread that comes back from fdatasync waits for the interpreter lock of a busy loop.
+It is run as a script, without the package and without site-packages, so that it starts in the time of a bare
+interpreter; it may import nothing but small modules of the standard library. One thread only.
+
+Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | length (u32, big endian) | payload`:
+
+    A   append the payload to the journal, fdatasync
+    S   replace risk_state.json by the payload
+    P   both, in this order; the payload is `length of the records (u32) | records | state`
+
+Each request gets one reply of `REPLY_SIZE` bytes, in order; one more, unasked, says that the journal is open. The first
+failure is the last thing that was tried: every request after it gets the same failure, and nothing is written again.
+A write that failed is cut back to the last good offset before the reply. The process ends when its parent's end of the
+socket closes, after it has done what was sent in full; signals that stop the parent do not stop it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Final, NamedTuple
+
+__all__ = [
+    "APPEND",
+    "BOTH",
+    "REPLACE_STATE",
+    "REPLY_SIZE",
+    "Appender",
+    "Failed",
+    "Reply",
+    "frame",
+    "frame_both",
+    "parse_reply",
+]
+
+APPEND: Final = b"A"
+REPLACE_STATE: Final = b"S"
+BOTH: Final = b"P"
+
+_JOURNAL: Final = "risk_audit.jsonl"
+_STATE_FILE: Final = "risk_state.json"
+_HEAD: Final = struct.Struct("!cI")
+_LENGTH: Final = struct.Struct("!I")
+_REPLY: Final = struct.Struct("!B?xxIQd")
+REPLY_SIZE: Final = _REPLY.size
+
+OPERATIONS: Final = (
+    "", "open", "write", "fdatasync", "state open", "state write", "state fsync", "state rename",
+    "state directory fsync", "protocol",
+)  # fmt: skip
+
+
+class Reply(NamedTuple):
+    """What became of one request."""
+
+    operation: str
+    """What failed; empty when nothing did."""
+    appended: bool
+    """The records of this request are on disk. Also true when only risk_state.json could not be replaced."""
+    errno: int
+    size: int
+    """Of the journal, up to its last good byte."""
+    fsync_seconds: float
+    """How long fdatasync took, 0 when nothing was appended."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.operation
+
+
+class Failed(Exception):
+    """The disk refused an operation."""
+
+    def __init__(self, operation: str, number: int) -> None:
+        super().__init__(f"{operation}: {os.strerror(number)}")
+        self.operation = operation
+        self.errno = number
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    """One request."""
+    return _HEAD.pack(kind, len(payload)) + payload
+
+
+def frame_both(records: bytes, state: bytes) -> bytes:
+    """One request for an append and a new risk_state.json."""
+    return b"".join(
+        (_HEAD.pack(BOTH, _LENGTH.size + len(records) + len(state)), _LENGTH.pack(len(records)), records, state)
+    )
+
+
+def parse_reply(data: bytes) -> Reply:
+    """The reply in `REPLY_SIZE` bytes."""
+    operation, appended, number, size, seconds = _REPLY.unpack(data)
+    return Reply(OPERATIONS[operation], appended, number, size, seconds)
+
+
+class Appender:
+    """The files of an open store. The caller holds its lock, and has recovered it.
+
+    After the first `Failed` every call raises it again.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.failure: Failed | None = None
+        self.fsync_seconds = 0.0
+        self.size = 0
+        with _Step(self, "open"):
+            self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            path = os.path.join(directory, _JOURNAL)
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self.size = os.fstat(self._fd).st_size
+
+    def append(self, records: bytes) -> None:
+        """Write the batch and wait until it is on disk."""
+        self._refuse_after_failure()
+        try:
+            with _Step(self, "write"):
+                _write_all(self._fd, records)
+        except Failed:
+            self._cut_back()
+            raise
+        started = time.perf_counter()
+        with _Step(self, "fdatasync"):
+            os.fdatasync(self._fd)
+        self.fsync_seconds = time.perf_counter() - started
+        self.size += len(records)
+
+    def replace_state(self, state: bytes) -> None:
+        """Replace risk_state.json: whoever reads it sees the old or the new one, whole, after a power cut too."""
+        self._refuse_after_failure()
+        here = self._directory_fd
+        temporary = _STATE_FILE + ".tmp"
+        with _Step(self, "state open"):
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=here)
+        try:
+            with _Step(self, "state write"):
+                _write_all(fd, state)
+            with _Step(self, "state fsync"):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        with _Step(self, "state rename"):
+            os.rename(temporary, _STATE_FILE, src_dir_fd=here, dst_dir_fd=here)
+        with _Step(self, "state directory fsync"):
+            os.fsync(here)
+
+    def close(self) -> None:
+        os.close(self._fd)
+        os.close(self._directory_fd)
+
+    def _refuse_after_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError:
+            pass  # the next recovery finds the piece of a batch and cuts it off as a tear
+
+
+class _Step:
+    """Names the operation under way; an OSError in it becomes the appender's one and only failure."""
+
+    def __init__(self, appender: Appender, operation: str) -> None:
+        self.appender = appender
+        self.operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            self.appender.failure = Failed(self.operation, error.errno or 0)
+            raise self.appender.failure from error
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data)
+    if written < len(data):  # the disk is nearly full: the next call says so
+        view = memoryview(data)
+        while written < len(data):
+            written += os.write(fd, view[written:])
+
+
+def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
+    """Do one request and return its reply."""
+    appended = False
+    appender.fsync_seconds = 0.0
+    try:
+        if kind == APPEND:
+            appender.append(payload)
+            appended = True
+        elif kind == REPLACE_STATE:
+            appender.replace_state(payload)
+        elif kind == BOTH:
+            end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+            appender.append(payload[_LENGTH.size : end])
+            appended = True
+            appender.replace_state(payload[end:])
+        else:
+            appender.failure = Failed("protocol", 0)
+            raise appender.failure
+    except Failed as failure:
+        return _reply(failure, appended, appender)
+    return _reply(None, appended, appender)
+
+
+def _reply(failure: Failed | None, appended: bool, appender: Appender | None) -> bytes:
+    operation, number = (failure.operation, failure.errno) if failure else ("", 0)
+    size, seconds = (appender.size, appender.fsync_seconds) if appender else (0, 0.0)
+    return _REPLY.pack(OPERATIONS.index(operation), appended, number, size, seconds)
+
+
+def _receive(sock: socket.socket, size: int) -> bytes | None:
+    """Exactly `size` bytes, or None when the parent is gone."""
+    data = sock.recv(size)
+    if len(data) == size:
+        return data
+    parts = bytearray(data)
+    while data and len(parts) < size:
+        data = sock.recv(size - len(parts))
+        parts += data
+    return bytes(parts) if len(parts) == size else None
+
+
+def _serve(sock: socket.socket, appender: Appender) -> None:
+    while (head := _receive(sock, _HEAD.size)) is not None:
+        kind, length = _HEAD.unpack(head)
+        payload = _receive(sock, length) if length else b""
+        if payload is None:
+            return  # half a frame: its sender died before it was a request
+        reply = _answer(appender, kind, payload)
+        try:
+            sock.sendall(reply)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # nobody waits for it any more; what was sent in full is still done
+
+
+def main(arguments: list[str]) -> int:
+    """Arguments: the socket's descriptor, the store directory. The lock's descriptor is merely inherited."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXFSZ, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    sock = socket.socket(fileno=int(arguments[0]))
+    sock.setblocking(True)
+    try:
+        appender = Appender(arguments[1])
+    except Failed as failure:
+        sock.sendall(_reply(failure, False, None))
+        return 74
+    try:
+        sock.sendall(_reply(None, False, appender))
+        _serve(sock, appender)
+    except ConnectionError:
+        pass  # the parent is gone
+    return 74 if appender.failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""What is said back: one struct a kind of answer, and the words for every reason.
+
+An answer is made when the command is decided and encoded when it is released; in between a stop may replace it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.events import Denial, Reason
+from weltklassebot.core.numbers import plain
+
+__all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem", "denial_view", "encode"]
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+class DenialView(Struct, frozen=True, gc=False):
+    reason: Reason
+    limit: str | None
+    value: str | None
+    message: str
+
+
+class CheckAnswer(Struct, gc=False, omit_defaults=True):
+    """The answer to an order check, allowed or not: both are status 200."""
+
+    allowed: bool
+    client_order_id: str
+    seq: int | None
+    ts: float | None
+    state: str
+    denials: list[DenialView]
+    valid_until: float | None = None
+    max_reducing_quantity: str | None = None
+    replayed: bool = False
+
+    status = 200
+
+    def deny(self, reason: Reason) -> None:
+        """Take the yes back: nobody has heard it yet."""
+        self.allowed = False
+        self.valid_until = None
+        self.denials = [denial_view(Denial(reason))]
+
+
+class Done(Struct, gc=False):
+    """Anything else that was accepted: a JSON object."""
+
+    body: dict[str, Any]
+
+    status = 200
+
+
+class FieldError(Struct, frozen=True):
+    field: str
+    message: str
+
+
+class Problem(Struct, kw_only=True, omit_defaults=True):
+    """RFC 9457. `type` is a stable name; `detail` says what is wrong and what to do."""
+
+    title: str
+    status: int
+    type: str = "about:blank"
+    detail: str = ""
+    errors: list[FieldError] = []
+
+
+Answer = CheckAnswer | Done | Problem
+
+_WORDS: Final[dict[Reason, str]] = {
+    "kill_switch": "the kill switch is not ACTIVE",
+    "halted": "trading is halted",
+    "account_halted": "the account is halted: doubtful fills wait for an operator",
+    "journal_failed": "the journal cannot be written",
+    "max_drawdown": "drawdown {value} reaches its limit {limit}",
+    "cooldown": "trading cools down; only reducing orders pass",
+    "overloaded": "too many commands wait for the disk",
+    "clock": "the wall clock is in doubt",
+    "equity_doubtful": "an equity report is too far from the one before to be believed yet",
+    "stale_equity": "the last equity report is too old",
+    "unknown_symbol": "the symbol is not configured",
+    "no_mark": "there is no price to value this with",
+    "stale_mark": "the last mark is {value} s old, {limit} s are allowed",
+    "no_fx_rate": "the exchange rate to the base currency is missing",
+    "stale_fx_rate": "the exchange rate is {value} s old, {limit} s are allowed",
+    "reduce_only": "quantity {value} is not reducing; at most {limit} would be",
+    "short_not_allowed": "quantity {value} would go short; at most {limit} can be sold",
+    "tick": "price {value} is not a multiple of {limit}",
+    "lot": "quantity {value} is not a multiple of {limit}",
+    "max_order_notional": "order notional {value} exceeds {limit}",
+    "max_notional": "gross notional {value} would exceed {limit}",
+    "max_trades_per_day": "trade {value} of the day exceeds {limit}",
+    "max_open_orders": "{value} open orders would exceed {limit}",
+    "max_remembered": "{value} remembered orders and fills would exceed {limit}",
+    "max_symbols": "no more than {limit} symbols are kept",
+    "approval_expired": "the approval has expired: ask again under a new id",
+    "order_ended": "the order has ended",
+    "withdrawn": "a stop withdrew the approval",
+}
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)
+
+
+def denial_view(denial: Denial) -> DenialView:
+    """A denial with its numbers printed and put into words."""
+    limit, value = _text(denial.limit), _text(denial.value)
+    words = _WORDS[denial.reason]
+    message = words.format(limit=limit, value=value) if limit is not None else words
+    return DenialView(denial.reason, limit, value, message)
+
+
+def unrecorded_denial(order: CheckOrder, reason: Reason, state: str) -> CheckAnswer:
+    """A no that the daemon could not record, or need not."""
+    return CheckAnswer(False, order.client_order_id, None, None, state, [denial_view(Denial(reason))])

@@ -1,0 +1,38 @@
+"""`now`: an anchor on the wall clock plus monotonic time since. Strictly increasing, in whole microseconds.
+
+A wall clock that is set back never takes `now` with it; `drift` says how far they are apart, and the core decides what
+that means.
+"""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Read by the sequencer alone, once a command."""
+
+    def __init__(self, last: float = 0.0) -> None:
+        """Anchor at max(wall clock, `last`): time goes on where the journal left off, never before it."""
+        self._last = round(last * 1e6)
+        self._anchor = 0
+        self.jump(self.wall())
+
+    @staticmethod
+    def wall() -> float:
+        """The wall clock, Unix seconds."""
+        return time.time_ns() // 1000 / 1e6
+
+    def jump(self, wall: float) -> None:
+        """Anchor anew at `wall`; never back behind what was already said."""
+        self._anchor = max(round(wall * 1e6), self._last) - time.monotonic_ns() // 1000
+
+    def now(self) -> float:
+        """Unix seconds; each call later than the one before."""
+        micros = self._anchor + time.monotonic_ns() // 1000
+        if micros <= self._last:
+            micros = self._last + 1
+        self._last = micros
+        return micros / 1e6

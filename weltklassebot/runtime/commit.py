@@ -1,0 +1,185 @@
+"""Group commit: while one batch is on its way to the disk, the next one gathers. No timer stands in the way.
+
+Every entry leaves here exactly once, in order: through `on_durable` after its batch is on disk, or through `on_failure`
+when the journal has failed. There is at most one batch in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain as concatenated
+from itertools import islice
+from typing import Final
+
+from weltklassebot.core.commands import AnyCommand, CheckOrder, OrderKey
+from weltklassebot.core.records import Record
+from weltklassebot.journal.codec import seal
+from weltklassebot.journal.writer import (
+    APPEND,
+    REPLY_SIZE,
+    Reply,
+    WriterProcess,
+    frame,
+    frame_both,
+    parse_reply,
+)
+from weltklassebot.runtime.answers import Answer
+
+__all__ = ["Entry", "GroupCommit"]
+
+MAX_BATCH_RECORDS: Final = 4096
+
+
+class Entry:
+    """Something decided that waits for the disk. Without a `body` it waits only for what stands before it."""
+
+    __slots__ = ("answer", "body", "command", "decided", "record", "reply", "seq", "state_json")
+
+    def __init__(
+        self,
+        seq: int,
+        command: AnyCommand,
+        body: bytes | None,
+        record: Record | None,
+        answer: Answer,
+        reply: Callable[[Answer], None] | None,
+        state_json: bytes | None = None,
+    ) -> None:
+        self.seq = seq
+        self.command = command
+        self.body = body
+        self.record = record
+        self.answer = answer
+        self.reply = reply
+        self.state_json = state_json
+        self.decided = time.perf_counter()
+
+    @property
+    def order_key(self) -> OrderKey | None:
+        """Of an order check, new or replayed."""
+        return self.command.key if isinstance(self.command, CheckOrder) else None
+
+
+class GroupCommit:
+    """Feeds the writer process from the event loop."""
+
+    def __init__(
+        self,
+        writer: WriterProcess,
+        *,
+        chain: str,
+        on_durable: Callable[[list[Entry], float], None],
+        on_failure: Callable[[list[Entry], str], None],
+    ) -> None:
+        self.chain = chain
+        self.durable_seq = 0
+        self._writer: Final = writer
+        self._loop: Final = asyncio.get_running_loop()
+        self._on_durable: Final = on_durable
+        self._on_failure: Final = on_failure
+        self._gathering: deque[Entry] = deque()
+        self._in_flight: list[Entry] = []
+        self._scheduled = False
+        self._unsent = memoryview(b"")
+        self._reply = b""
+        self.failed: str | None = None
+        self._loop.add_reader(writer.socket.fileno(), self._readable)
+
+    def __len__(self) -> int:
+        return len(self._gathering) + len(self._in_flight)
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything that has not left yet, the oldest first."""
+        return concatenated(self._in_flight, self._gathering)
+
+    def append(self, entry: Entry) -> None:
+        """Queue behind everything else. The caller bounds how much."""
+        self._gathering.append(entry)
+        if not self._scheduled and not self._in_flight:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._in_flight or self.failed is not None:
+            return
+        while self._gathering:
+            count = min(len(self._gathering), MAX_BATCH_RECORDS)
+            batch = list(islice(self._gathering, count))
+            for _ in range(count):
+                self._gathering.popleft()
+            bodies = [entry.body for entry in batch if entry.body is not None]
+            if bodies:
+                self._send(batch, bodies)
+                return
+            self._on_durable(batch, 0.0)
+
+    def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
+        first = next(entry.seq for entry in batch if entry.body is not None)
+        data, self.chain = seal(bodies, first, self.chain)
+        state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
+        self._in_flight = batch
+        self._unsent = memoryview(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
+        self._writable()
+
+    def _writable(self) -> None:
+        """Hand over as much as the socket takes."""
+        file = self._writer.socket.fileno()
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._writer.socket.send(self._unsent) :]
+        except BlockingIOError:
+            self._loop.add_writer(file, self._writable)
+            return
+        except OSError as error:
+            self._fail(f"the writer process is gone: {error}")
+            return
+        self._loop.remove_writer(file)
+
+    def _readable(self) -> None:
+        try:
+            part = self._writer.socket.recv(REPLY_SIZE - len(self._reply))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(f"the writer process is gone: {error}")
+            return
+        if not part:
+            self._fail("the writer process is gone")
+            return
+        self._reply += part
+        if len(self._reply) < REPLY_SIZE:
+            return
+        reply, self._reply = parse_reply(self._reply), b""
+        self._replied(reply)
+
+    def _replied(self, reply: Reply) -> None:
+        if not reply.ok:
+            self._fail(f"{reply.operation}: {os.strerror(reply.errno)}")
+            return
+        batch, self._in_flight = self._in_flight, []
+        self.durable_seq = max(entry.seq for entry in batch)
+        # The disk goes on with the next batch while the answers of this one are written.
+        self._flush()
+        self._on_durable(batch, reply.fsync_seconds)
+
+    def _fail(self, why: str) -> None:
+        """The first failure is the last: nothing goes to this journal any more."""
+        if self.failed is not None:
+            return
+        self.failed = why
+        self._loop.remove_reader(self._writer.socket.fileno())
+        self._loop.remove_writer(self._writer.socket.fileno())
+        entries = [*self._in_flight, *self._gathering]
+        self._in_flight = []
+        self._gathering.clear()
+        self._on_failure(entries, why)
+
+    async def drained(self) -> None:
+        """Return when everything that was appended has left."""
+        while len(self) and self.failed is None:
+            await asyncio.sleep(0.001)

@@ -1,0 +1,66 @@
+"""Marks, conflated: the newest of a symbol within `mark_interval_ms` reaches the journal, and always before a decision
+on that symbol. What is overtaken by a newer mark before that is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from weltklassebot.core.commands import Mark
+from weltklassebot.runtime.principals import Principal
+
+__all__ = ["Marks"]
+
+
+class Marks:
+    """Holds back what comes too fast. Bounded by `max_symbols`."""
+
+    def __init__(self, interval_seconds: float, max_symbols: int, record: Callable[[Mark, Principal], bool]) -> None:
+        self._interval: Final = interval_seconds
+        self._max_symbols: Final = max_symbols
+        self._record: Final = record
+        self._waiting: dict[str, tuple[Mark, Principal]] = {}
+        self._recorded: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.conflated = 0
+
+    def take(self, mark: Mark, principal: Principal, now: float) -> bool:
+        """Record the mark, now or soon. False: it is older than what is known, or there are too many symbols."""
+        as_of = now if mark.ts is None else min(mark.ts, now)
+        symbol = mark.symbol
+        waiting = self._waiting.get(symbol)
+        if waiting is not None:
+            if waiting[0].ts is not None and as_of < waiting[0].ts:
+                return False
+            self.conflated += 1
+        elif now - self._recorded.get(symbol, 0.0) >= self._interval:
+            return self._put(mark, principal, now)
+        self._waiting[symbol] = (msgspec.structs.replace(mark, ts=as_of), principal)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._interval, self.flush_all)
+        return True
+
+    def _put(self, mark: Mark, principal: Principal, now: float) -> bool:
+        if len(self._recorded) >= self._max_symbols:
+            self._recorded.clear()
+        self._recorded[mark.symbol] = now
+        return self._record(mark, principal)
+
+    def flush(self, symbol: str, now: float) -> None:
+        """What waits for this symbol is recorded before anything is decided on it."""
+        waiting = self._waiting.pop(symbol, None)
+        if waiting is not None:
+            self._put(*waiting, now)
+
+    def flush_all(self) -> None:
+        self._timer = None
+        waiting, self._waiting = self._waiting, {}
+        for mark, principal in waiting.values():
+            self._put(mark, principal, mark.ts or 0.0)
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._waiting)

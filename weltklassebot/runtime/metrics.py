@@ -1,0 +1,215 @@
+"""What Prometheus sees. Counted in plain numbers on the hot path, turned into metric families only when scraped.
+
+Label sets are closed: reasons, stages, states and batch outcomes are enums of ours, never text from outside.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from weltklassebot import __version__
+from weltklassebot.core.checks import drawdown
+from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.events import SEVERITY
+from weltklassebot.runtime.answers import CheckAnswer, Done
+from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["Histogram", "Metrics"]
+
+SECONDS: Final = (
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    2.5,
+)  # fmt: skip
+RECORDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
+STAGES: Final = ("decode", "decide", "journal", "respond")
+
+
+class Histogram:
+    """Counts per bucket, and the sum."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
+
+    def buckets(self) -> list[tuple[str, float]]:
+        total, rows = 0, []
+        for bound, count in zip((*map(repr, self.bounds), "+Inf"), self.counts, strict=True):
+            total += count
+            rows.append((bound, float(total)))
+        return rows
+
+
+class Metrics:
+    """A collector over the sequencer's state and the counters below."""
+
+    def __init__(self, store: Path) -> None:
+        self.sequencer: Sequencer | None = None
+        self.stages: Final = {stage: Histogram(SECONDS) for stage in STAGES}
+        self.fsync: Final = Histogram(SECONDS)
+        self.batches: Final = Histogram(RECORDS)
+        self.denials: Final = dict.fromkeys(SEVERITY, 0)
+        self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
+        self.duplicate_fills = 0
+        self.doubtful_fills = 0
+        self.journal_errors = 0
+        self.bad_input = 0
+        self.slow_clients = 0
+        self._store: Final = store
+        self._registry: Final = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def exposition(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def decided(self, op: str, seconds: float) -> None:
+        self.stages["decide"].observe(seconds)
+
+    def released(self, entries: list[Entry], fsync_seconds: float) -> None:
+        """A batch became durable and its answers are about to leave."""
+        now = time.perf_counter()
+        journal = self.stages["journal"]
+        records = 0
+        for entry in entries:
+            if entry.body is not None:
+                records += 1
+                journal.observe(now - entry.decided)
+            self._count(entry)
+        if records:
+            self.batches.observe(records)
+            self.fsync.observe(fsync_seconds)
+
+    def _count(self, entry: Entry) -> None:
+        answer = entry.answer
+        if type(answer) is CheckAnswer:
+            self.count_check(answer)
+        elif type(answer) is Done and type(entry.command) is ReportFill:
+            if answer.body.get("replayed"):
+                self.duplicate_fills += 1
+            elif answer.body.get("doubtful"):
+                self.doubtful_fills += 1
+
+    def count_check(self, answer: CheckAnswer) -> None:
+        if answer.replayed:
+            self.decisions["replayed"] += 1
+            return
+        self.decisions["allowed" if answer.allowed else "denied"] += 1
+        for denial in answer.denials:
+            self.denials[denial.reason] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by a scrape."""
+        yield _info("build_info", "The version that runs.", {"version": __version__})
+        yield _counters(
+            "risk_denials", "Denials by reason; an order may be denied for several.", "reason", self.denials
+        )
+        yield _counters("risk_decisions", "Order checks by decision.", "decision", self.decisions)
+        yield _histograms("stage_latency_seconds", "Time spent in each stage.", "stage", self.stages)
+        yield _histogram("journal_fsync_seconds", "Time one fdatasync took.", self.fsync)
+        yield _histogram("journal_batch_records", "Records made durable by one fdatasync.", self.batches)
+        for name, text, value in (
+            ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
+            ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            ("journal_errors", "Failures of the journal.", self.journal_errors),
+            ("bad_input", "Requests and lines that were not understood.", self.bad_input),
+            ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
+        ):
+            yield CounterMetricFamily(name, text, value=float(value))
+        if self.sequencer is not None:
+            yield from self._of_state(self.sequencer)
+
+    def _of_state(self, sequencer: Sequencer) -> Iterator[Metric]:
+        state = sequencer.state
+        short = {"RUN": "RUNNING", "COOL": "COOLDOWN", "HALT": "HALTED"}
+        yield _states(
+            "risk_state", "1 for the current risk state.", {k: v == state.risk.state for k, v in short.items()}
+        )
+        kills = {name: name == state.kill_switch.state for name in ("ACTIVE", "KILLED", "RECOVERING")}
+        yield _states("kill_switch_state", "1 for the current state of the kill switch.", kills)
+        now = state.now
+        limit = state.parameters.max_drawdown
+        fallen = drawdown(state.equity, state.peak) if state.equity is not None and state.peak is not None else 0
+        for name, text, value in (
+            ("risk_state_since_seconds", "When the risk state was entered, Unix seconds.", state.risk.since),
+            ("risk_drawdown_ratio", "1 - equity / peak.", float(fallen)),
+            ("risk_drawdown_limit_ratio", "Drawdown at which trading halts; +Inf: no limit.", _limit(limit)),
+            ("risk_gross_notional", "Exposure of the desk in the base currency.", float(state.gross)),
+            ("risk_max_notional", "Its limit; +Inf: no limit.", _limit(state.parameters.max_notional)),
+            ("risk_trades_today", "Approvals of the trading day.", state.trades_today),
+            ("risk_limits_changed", "Limits that differ from the configured ones.", len(state.overrides)),
+            ("risk_open_orders", "Orders whose fate is not known.", len(state.orders)),
+            ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
+            ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
+            ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
+            ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
+            ("risk_remembered", "Ended orders and fills that are remembered.", _remembered(sequencer)),
+            ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
+            ("journal_durable_seq", "Last sequence number on disk.", sequencer.commit.durable_seq),
+            ("journal_last_seq", "Last sequence number given.", sequencer.seq),
+            ("journal_queue_records", "Decided and not yet durable.", len(sequencer.commit)),
+            ("journal_failed", "1 when the journal cannot be written.", sequencer.failed is not None),
+            ("journal_free_bytes", "Free space where the journal lies.", shutil.disk_usage(self._store).free),
+        ):
+            yield GaugeMetricFamily(name, text, value=float(value))
+
+
+def _limit(value: object) -> float:
+    return float("inf") if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _remembered(sequencer: Sequencer) -> int:
+    state = sequencer.state
+    return len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
+
+
+def _info(name: str, text: str, labels: dict[str, str]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), 1.0)
+    return family
+
+
+def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], float(value))
+    return family
+
+
+def _states(name: str, text: str, values: dict[str, bool]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["state"])
+    for key, value in values.items():
+        family.add_metric([key], float(value))
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(name, text)
+    family.add_metric([], buckets=histogram.buckets(), sum_value=histogram.sum)
+    return family
+
+
+def _histograms(name: str, text: str, label: str, histograms: dict[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=[label])
+    for key, histogram in histograms.items():
+        family.add_metric([key], buckets=histogram.buckets(), sum_value=histogram.sum)
+    return family

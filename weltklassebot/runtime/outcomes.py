@@ -1,0 +1,140 @@
+"""From what the core decided to what is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, ReportFill
+from weltklassebot.core.engine import Refused, Replayed
+from weltklassebot.core.events import (
+    AnyEvent,
+    CancelsRequested,
+    EquityDoubted,
+    FillBooked,
+    FillDoubted,
+    LimitsChanged,
+    OrderApproved,
+    OrderDenied,
+    OrderUpdated,
+    PeakRebased,
+    PositionAdjusted,
+)
+from weltklassebot.core.numbers import plain
+from weltklassebot.core.records import Record
+from weltklassebot.core.state import State
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view
+
+__all__ = ["answer", "not_durable", "refusal", "replay"]
+
+
+def answer(state: State, record: Record, before: str) -> Answer:
+    """The answer to a recorded command. `before` is the risk state that it met."""
+    command, events = record.command, record.events
+    if type(command) is CheckOrder:
+        decision = events[0]
+        if type(decision) is OrderApproved:
+            return CheckAnswer(
+                True, command.client_order_id, record.seq, record.ts, before, [], valid_until=decision.valid_until
+            )
+        assert type(decision) is OrderDenied
+        most = decision.max_reducing_quantity
+        return CheckAnswer(
+            False,
+            command.client_order_id,
+            record.seq,
+            record.ts,
+            before,
+            [denial_view(denial) for denial in decision.denials],
+            max_reducing_quantity=None if most is None else plain(most),
+        )
+    body: dict[str, Any] = {
+        "seq": record.seq,
+        "ts": record.ts,
+        "state": state.risk.state,
+        "kill_switch": state.kill_switch.state,
+    }
+    for event in events:
+        body |= _said(event)
+    if isinstance(command, CancelAll):
+        body.setdefault("cancel_requests", [])
+    return Done(body)
+
+
+def _said(event: AnyEvent) -> dict[str, Any]:
+    """What an answer tells of an event."""
+    match event:
+        case FillBooked():
+            return {"position": plain(event.position), "doubtful": False}
+        case FillDoubted():
+            return {"doubtful": True, "cause": event.cause}
+        case OrderUpdated():
+            return {"reserved_quantity": plain(event.reserved), "ended": event.ended}
+        case PositionAdjusted():
+            return {"old": plain(event.old), "new": plain(event.new)}
+        case EquityDoubted():
+            return {"doubtful": True, "agreeing": event.agreeing}
+        case CancelsRequested():
+            return {"cancel_requests": [request.id for request in event.requests]}
+        case PeakRebased():
+            return {"old_peak": plain(event.old), "new_peak": plain(event.new)}
+        case LimitsChanged():
+            return {
+                "changes": [
+                    {
+                        "key": change.key,
+                        "old": None if change.old is None else plain(change.old),
+                        "new": None if change.new is None else plain(change.new),
+                    }
+                    for change in event.changes
+                ]
+            }
+        case _:
+            return {}
+
+
+def replay(command: AnyCommand, before: Replayed) -> Answer:
+    """The first answer once more."""
+    if type(command) is CheckOrder:
+        most = before.max_reducing_quantity
+        return CheckAnswer(
+            before.allowed,
+            command.client_order_id,
+            before.seq,
+            before.ts,
+            before.state,
+            [denial_view(denial) for denial in before.denials],
+            valid_until=before.valid_until if before.allowed else None,
+            max_reducing_quantity=None if most is None else plain(most),
+            replayed=True,
+        )
+    body: dict[str, Any] = {"replayed": True}
+    if before.seq:
+        body |= {"seq": before.seq, "ts": before.ts}
+    if isinstance(command, ReportFill):
+        body["fill_id"] = command.fill_id
+    return Done(body)
+
+
+_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503}
+_TITLE = {409: "Not possible now", 404: "Not found", 503: "No room"}
+
+
+def refusal(refused: Refused) -> Problem:
+    """A refusal as a problem; nothing was recorded."""
+    status = _STATUS[refused.code]
+    return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused))
+
+
+def not_durable(answer: Answer, why: str) -> Answer:
+    """The journal failed before this was on disk: a yes becomes a no, a stop stands and says that it is not durable."""
+    match answer:
+        case CheckAnswer():
+            if answer.allowed or not answer.replayed:
+                answer.deny("journal_failed")
+            return answer
+        case Done(body=body) if body.get("state") == "HALTED" or body.get("kill_switch") == "KILLED":
+            return Done({**body, "durable": False, "detail": f"in force and latched, but not in the journal: {why}"})
+        case Done():
+            return Problem(type="journal_failed", title="Not recorded", status=503, detail=why)
+        case Problem():
+            return answer

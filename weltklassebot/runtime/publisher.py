@@ -1,0 +1,55 @@
+"""After durability, and in order: answers go out, then every consumer is offered the records.
+
+A consumer has its own bounded queue behind `offer` and never makes this wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from weltklassebot.core.records import Record
+from weltklassebot.runtime import outcomes
+from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Where the group commit hands over what is on disk, or what never will be."""
+
+    def __init__(self, sequencer: Sequencer, metrics: Metrics, on_failure: Callable[[str], None]) -> None:
+        self.consumers: Final[list[Callable[[list[Record]], None]]] = []
+        self.after_batch: Final[list[Callable[[], None]]] = []
+        """Called once the answers of a batch were handed out: connections write what they gathered."""
+        self._sequencer: Final = sequencer
+        self._metrics: Final = metrics
+        self._on_failure: Final = on_failure
+
+    def durable(self, entries: list[Entry], fsync_seconds: float) -> None:
+        """Release these answers."""
+        self._sequencer.released_seq = max(self._sequencer.released_seq, entries[-1].seq)
+        self._metrics.released(entries, fsync_seconds)
+        for entry in entries:
+            if entry.reply is not None:
+                entry.reply(entry.answer)
+        for flush in self.after_batch:
+            flush()
+        records = [entry.record for entry in entries if entry.record is not None]
+        for record in records:
+            self._sequencer.settle(record)
+        for offer in self.consumers:
+            offer(records)
+
+    def failed(self, entries: list[Entry], why: str) -> None:
+        """Nothing of this is on disk for certain: every yes becomes a no, stops stand."""
+        self._metrics.journal_errors += 1
+        self._on_failure(why)
+        for entry in entries:
+            entry.answer = outcomes.not_durable(entry.answer, why)
+            if entry.reply is not None:
+                entry.reply(entry.answer)
+        for flush in self.after_batch:
+            flush()

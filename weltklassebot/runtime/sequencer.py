@@ -1,0 +1,271 @@
+"""The one way into the core: every command gets its number and its moment here, is decided at once, and its answer
+waits for the disk.
+
+Deciding takes microseconds, so there is no queue in front of it, and a stop never stands behind waiting orders. What
+waits is what is decided and not yet durable; it is bounded by `max_pending`, and beyond that the answer is a denial.
+Stops do not wait for the disk: they bind in memory and are latched before they are journaled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from weltklassebot.core.commands import (
+    AnyCommand,
+    CheckOrder,
+    CompleteRecovery,
+    Halt,
+    Mark,
+    ReanchorClock,
+    RecoverKillSwitch,
+    Resume,
+    Start,
+    Stop,
+    Tick,
+    TriggerKillSwitch,
+)
+from weltklassebot.core.engine import Engine, Recorded, Refused, Replayed
+from weltklassebot.core.events import (
+    ApprovalsWithdrawn,
+    CancelsRequested,
+    ClockReanchored,
+    KillSwitchChanged,
+    OrderDenied,
+    Reason,
+    RiskStateChanged,
+)
+from weltklassebot.core.records import Record
+from weltklassebot.core.state import State
+from weltklassebot.core.views import risk_state_file
+from weltklassebot.journal.codec import encode as encode_record
+from weltklassebot.journal.latch import LatchKind
+from weltklassebot.runtime import outcomes
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
+from weltklassebot.runtime.clock import Clock
+from weltklassebot.runtime.commit import Entry, GroupCommit
+from weltklassebot.runtime.marks import Marks
+from weltklassebot.runtime.principals import DAEMON, Principal
+
+__all__ = ["Latch", "Sequencer"]
+
+Reply = Callable[[Answer], None]
+
+
+class Latch(Protocol):
+    """Where a stop is written that must not wait for the disk."""
+
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
+    def clear(self) -> None: ...
+
+
+class Sequencer:
+    """Owns the engine while the daemon runs. To be used from the event loop only."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        latch: Latch,
+        *,
+        last_seq: int,
+        max_pending: int,
+        mark_interval_seconds: float,
+        on_decided: Callable[[str, float], None],
+    ) -> None:
+        self.engine: Final = engine
+        self.clock: Final = clock
+        self.seq = last_seq
+        self.released_seq = last_seq
+        self.commit: GroupCommit
+        self.closing = False
+        self.on_stop: Final[list[Callable[[Record], None]]] = []
+        """Told at once, before anything is durable."""
+        self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
+        self._latch: Final = latch
+        self._max_pending: Final = max_pending
+        self._on_decided: Final = on_decided
+
+    @property
+    def state(self) -> State:
+        return self.engine.state
+
+    @property
+    def failed(self) -> str | None:
+        """Why the journal cannot be written; None while it can."""
+        return self.commit.failed
+
+    async def ask(self, command: AnyCommand, principal: Principal) -> Answer:
+        """`submit`, awaited."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.submit(command, principal, reply)
+        return await future
+
+    def submit(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+        """Decide a validated command. `reply` is called exactly once, when the answer may be seen."""
+        refusal = self._turned_away(command)
+        if refusal is not None:
+            reply(refusal)
+            return
+        now = self.clock.now()
+        if type(command) is CheckOrder:
+            if self.marks.pending:
+                self._flush_marks(command, now)
+                now = self.clock.now()
+        elif type(command) is Mark:
+            reply(Done({"accepted": 1 if self.marks.take(command, principal, now) else 0}))
+            return
+        self._decide(command, principal, reply, now)
+
+    def _turned_away(self, command: AnyCommand) -> Answer | None:
+        """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
+        if self.commit.failed is None and len(self.commit) < self._max_pending and not self.closing:
+            return None
+        if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
+            return None
+        reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
+        if isinstance(command, CheckOrder):
+            return unrecorded_denial(command, reason, self.state.risk.state)  # type: ignore[arg-type]
+        detail = (
+            "the daemon is stopping"
+            if self.closing
+            else f"the journal cannot be written: {self.commit.failed}"
+            if self.commit.failed
+            else "too much waits for the disk"
+        )
+        return Problem(type=reason, title="Try again later", status=503, detail=detail)
+
+    def _flush_marks(self, order: CheckOrder, now: float) -> None:
+        self.marks.flush(order.symbol, now)
+        parameters = self.state.parameters
+        instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
+        if instrument is not None and instrument.currency is not None:
+            self.marks.flush(f"{instrument.currency}-{parameters.base_currency}", now)
+
+    def _record_mark(self, mark: Mark, principal: Principal) -> bool:
+        accepted = True
+
+        def reply(answer: Answer) -> None:
+            nonlocal accepted
+            accepted = not isinstance(answer, Problem)
+
+        if self.commit.failed is None:
+            self._decide(mark, principal, reply, self.clock.now(), waits=False)
+        return accepted
+
+    def tick(self) -> None:
+        """Do what has fallen due."""
+        deadline = self.engine.deadline()
+        if deadline is not None and self.clock.now() >= deadline and self.commit.failed is None:
+            self._decide(Tick(), DAEMON, lambda _: None, self.clock.now())
+
+    def _decide(
+        self, command: AnyCommand, principal: Principal, reply: Reply, now: float, *, waits: bool = True
+    ) -> None:
+        state = self.state
+        if now >= state.next_due and state.started and not isinstance(command, Start | Tick):
+            self._decide(Tick(), DAEMON, lambda _: None, now)
+            now = self.clock.now()
+        began = time.perf_counter()
+        before = state.risk.state
+        seq = self.seq + 1
+        try:
+            outcome = self.engine.handle(command, seq=seq, now=now, released_through_seq=self.released_seq)
+        except Refused as refusal:
+            reply(outcomes.refusal(refusal))
+            return
+        if type(outcome) is Recorded:
+            self.seq = seq
+            self._record(command, outcome, principal, reply if waits else None, now, before)
+            if not waits:
+                reply(Done({}))
+        else:
+            assert isinstance(outcome, Replayed)
+            self._append(Entry(self.seq, command, None, None, outcomes.replay(command, outcome), reply))
+        self._on_decided(type(command).__struct_config__.tag, time.perf_counter() - began)  # type: ignore[arg-type]
+
+    def _record(
+        self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
+    ) -> None:
+        events = outcome.events
+        first = events[0] if events else None
+        reason = first.denials[0].reason if type(first) is OrderDenied else getattr(command, "reason", "")
+        record = Record(
+            seq=self.seq,
+            ts=now,
+            actor=getattr(command, "actor", None) or principal.name,
+            principal=principal.name,
+            action=type(command).__struct_config__.tag,  # type: ignore[arg-type]
+            reason=reason,
+            command=command,
+            events=events,
+        )
+        answer = outcomes.answer(self.state, record, before)
+        state_json = None
+        if type(command) is not CheckOrder or len(events) > 1:
+            state_json = self._act_on_stops(record)
+        self._append(Entry(self.seq, command, encode_record(record), record, answer, reply, state_json))
+
+    def _append(self, entry: Entry) -> None:
+        if self.commit.failed is None:
+            self.commit.append(entry)
+        elif entry.reply is not None:
+            entry.reply(outcomes.not_durable(entry.answer, self.commit.failed))
+
+    def _act_on_stops(self, record: Record) -> bytes | None:
+        """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
+        moved = False
+        for event in record.events:
+            match event:
+                case RiskStateChanged(state=to):
+                    moved = True
+                    if to == "HALTED":
+                        self._deny_replays("halted")
+                        self._latch.set("halt", record.reason or event.cause, record.actor, record.ts)
+                case KillSwitchChanged(state=to):
+                    moved = True
+                    if to == "KILLED":
+                        self._deny_replays("kill_switch")
+                        self._latch.set("kill", record.reason, record.actor, record.ts)
+                case ApprovalsWithdrawn(orders=orders, reason=reason):
+                    self._withdraw(orders, reason)
+                case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
+                    self.clock.jump(record.command.wall)
+                case _:
+                    pass
+        if moved or any(isinstance(event, CancelsRequested) for event in record.events):
+            for tell in self.on_stop:
+                tell(record)
+        return encode(risk_state_file(self.state)) + b"\n" if moved else None
+
+    def _withdraw(self, orders: tuple[tuple[str, str, str], ...], reason: Reason) -> None:
+        """Turn the yes of these orders into a no: none of them has left yet."""
+        gone = set(orders)
+        for entry in self.commit.entries():
+            answer = entry.answer
+            if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
+                answer.deny(reason)
+
+    def _deny_replays(self, reason: Reason) -> None:
+        """A yes that is only repeated is overtaken as well, if it has not left yet."""
+        for entry in self.commit.entries():
+            answer = entry.answer
+            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed:
+                answer.deny(reason)
+
+    def settle(self, record: Record) -> None:
+        """Once this record is durable, the latch that it makes obsolete can go."""
+        if not isinstance(record.command, Resume | RecoverKillSwitch | CompleteRecovery):
+            return
+        state = self.state
+        if state.kill_switch.state != "KILLED":
+            self._latch.clear()
+            if state.risk.state == "HALTED":
+                self._latch.set("halt", state.risk.reason, record.actor, record.ts)

@@ -1,0 +1,126 @@
+"""The settings themselves: every key, its default and its range.
+
+Frozen. Directories have no default here: `load.default_directories` finds them from what systemd or the session gives.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from weltklassebot.core.parameters import Parameters
+from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
+from weltklassebot.settings.values import choice, directory, number, text, validated, whole
+
+__all__ = ["ENV_PREFIX", "Auth", "Runtime", "Settings"]
+
+ENV_PREFIX = "WELTKLASSE_"
+
+_GROUP = text(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "must be the name of a group")
+_MAX_SOCKET_PATH = 107  # bytes that the kernel takes for a unix socket's path
+_LONGEST_SOCKET = "orders.sock"
+
+
+def _host(value: Any) -> str:
+    name: str = text(r"[A-Za-z0-9.:_-]{1,253}", "must be an address or the name of a host")(value)
+    if re.fullmatch(r"[0-9.]+|.*:.*", name):
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            raise ValueError("must be an address or the name of a host") from None
+    return name
+
+
+class Runtime(BaseModel):
+    """Bounds and timing of the daemon's shell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_pending: Annotated[int, validated(whole(1, 1_000_000))] = 20_000
+    """Commands that wait for the disk at most; over it the answer is a denial."""
+    mark_interval_ms: Annotated[float, validated(number(0.0, 60_000.0))] = 100.0
+    max_connections: Annotated[int, validated(whole(1, 100_000))] = 1_000
+    request_timeout_seconds: Annotated[float, validated(number(0.0, 600.0, above=True))] = 10.0
+    """For a request to arrive whole, and for its answer to be taken."""
+    keepalive_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 75.0
+    redelivery_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 5.0
+    shutdown_timeout_seconds: Annotated[float, validated(number(0.0, 600.0, above=True))] = 8.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], validated(choice("debug", "info", "warning", "error"))
+    ] = "info"
+    log_format: Annotated[Literal["json", "console"], validated(choice("json", "console"))] = "json"
+
+
+class Auth(BaseModel):
+    """Whose peer credentials count for what on the unix sockets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trade_group: Annotated[str, validated(_GROUP)] = "weltklasse-trade"
+    admin_group: Annotated[str, validated(_GROUP)] = "weltklasse-admin"
+
+
+class Settings(BaseSettings):
+    """All of it. Made by `load` alone, which brings the sources together."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+
+    host: Annotated[str, validated(_host)] = "127.0.0.1"
+    metrics_port: Annotated[int, validated(whole(0, 65_535))] = 9000
+    runtime_dir: Annotated[Path, validated(directory())]
+    state_dir: Annotated[Path, validated(directory())]
+    risk_store_dir: Annotated[Path, validated(directory())]
+    snapshot_dir: Annotated[Path, validated(directory())]
+    risk: Risk = Risk()
+    symbols: SymbolSettings = {}
+    runtime: Runtime = Runtime()
+    auth: Auth = Auth()
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.runtime_dir / "admin.sock"
+
+    @property
+    def orders_socket(self) -> Path:
+        return self.runtime_dir / "orders.sock"
+
+    @property
+    def tokens_file(self) -> Path:
+        return self.state_dir / "tokens.json"
+
+    def parameters(self) -> Parameters:
+        """What the core is told: limits, policy, instruments, bounds."""
+        return parameters_of(self.risk, self.symbols)
+
+    @classmethod
+    def settings_customise_sources(  # pydantic passes all five, by name
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: the process's environment is never read behind its back."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        parameters = self.parameters()
+        if parameters.max_remembered_per_strategy > parameters.max_remembered:
+            raise _misfit("risk.max_remembered_per_strategy", "must not be above risk.max_remembered")
+        if self.auth.trade_group == self.auth.admin_group:
+            raise _misfit("auth.admin_group", "must not be auth.trade_group: whoever trades would be an operator")
+        if len(str(self.runtime_dir / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:
+            raise _misfit("runtime_dir", f"is too long: {_LONGEST_SOCKET} in it would exceed {_MAX_SOCKET_PATH} bytes")
+        return self
+
+
+def _misfit(key: str, what: str) -> PydanticCustomError:
+    return PydanticCustomError("misfit", "{what}", {"key": key, "what": what})

@@ -1,0 +1,142 @@
+"""`[risk]` and `[symbols.X]`: the core's own structs as settings, field by field.
+
+The models are made from the structs, so the two cannot drift: a field without a range here fails at import, and a new
+one is a setting, with its default, as soon as it has one.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from decimal import Decimal
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from weltklassebot.core.commands import ID_PATTERN
+from weltklassebot.core.parameters import LIMITS, NEVER_UNLIMITED, WHOLE, Instrument, Parameters, limit_error
+from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, validated, whole
+
+__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
+
+NONE_WORDS: Final = {
+    **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
+    "max_equity_age_seconds": "off",
+    "require_mark": "auto",
+    "currency": "base",
+    "tick": "any",
+    "lot": "any",
+    "delta": "none",
+}
+"""How `None` is written for each setting that may be it."""
+
+_DAY = 86_400.0
+_MILLION = 1_000_000
+
+
+def _timezone(value: Any) -> str:
+    name = text(allowed="must be the name of a time zone")(value)
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not in the time zone database; names look like Europe/Berlin or UTC") from None
+    return str(name)
+
+
+_PARSERS: Final[dict[str, Parser]] = {
+    "recovery_cooldown_seconds": number(0.0, 7 * _DAY),
+    "max_doubtful_fills": whole(1, _MILLION),
+    "doubtful_fill_window_seconds": number(0.0, 7 * _DAY, above=True),
+    "approval_ttl_seconds": number(0.0, _DAY, above=True),
+    "base_currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "max_mark_age_seconds": number(0.0, 365 * _DAY, above=True),
+    "equity_max_step": decimal(0, 1000, above=True, what="a fraction (0.2 is 20 %)"),
+    "equity_confirmations": whole(1, 1000),
+    "max_equity_age_seconds": number(0.0, 365 * _DAY, above=True),
+    "timezone": _timezone,
+    "day_roll": text(r"([01][0-9]|2[0-3]):[0-5][0-9]", "must be a time of day, HH:MM from 00:00 to 23:59"),
+    "max_clock_step_seconds": number(0.0, _DAY, above=True),
+    "max_open_orders": whole(1, _MILLION),
+    "max_remembered": whole(1, 10 * _MILLION),
+    "max_remembered_per_strategy": whole(1, 10 * _MILLION),
+    "max_remembered_denials": whole(1, 10 * _MILLION),
+    "max_symbols": whole(1, _MILLION),
+    "max_accounts": whole(1, _MILLION),
+    "max_doubtful": whole(1, _MILLION),
+    "currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "multiplier": decimal(0, 10**12, above=True),
+    "tick": decimal(0, 10**12, above=True),
+    "lot": decimal(0, 10**12, above=True),
+    "delta": decimal(-(10**6), 10**6),
+}
+
+
+def _limit(key: str) -> Parser:
+    """A limit has the range that it has at run time."""
+    parse_number = decimal(0, 10**18 - 1)
+    parse_whole = whole(0, 10**9)
+
+    def parse(value: Any) -> Decimal | int:
+        found: Decimal | int = parse_whole(value) if key in WHOLE else parse_number(value)
+        if error := limit_error(key, Decimal(found)):
+            raise ValueError(error)
+        return found
+
+    return parse
+
+
+def _parser(key: str, kind: Any) -> Parser:
+    """The parser of a field of the core, by its name and its type."""
+    may_be_none = get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind)
+    if may_be_none:
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    if key in LIMITS:
+        parse = _limit(key)
+    elif get_origin(kind) is Literal:
+        parse = choice(*get_args(kind))
+    elif kind is bool:
+        parse = boolean()
+    else:
+        parse = _PARSERS[key]
+    return optional(parse, NONE_WORDS[key]) if may_be_none else parse
+
+
+def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str] = frozenset()) -> type[BaseModel]:
+    hints = get_type_hints(struct)
+    definitions: dict[str, Any] = {
+        field.name: (Annotated[hints[field.name], validated(_parser(field.name, hints[field.name]))], field.default)
+        for field in msgspec.structs.fields(struct)
+        if field.name not in without
+    }
+    return create_model(name, __config__=ConfigDict(frozen=True, extra="forbid"), **definitions)
+
+
+if TYPE_CHECKING:
+    Risk = BaseModel
+    _Symbol = BaseModel
+else:
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols"}))
+    _Symbol = _model_of(Instrument, "Symbol")
+
+
+def _symbol_name(value: Any) -> str:
+    if isinstance(value, str) and (value == "*" or re.fullmatch(ID_PATTERN, value)):
+        return value
+    raise ValueError('the name of a symbol is 1 to 64 characters out of A-Z a-z 0-9 . _ : -, or "*" for the rest')
+
+
+SymbolSettings = Annotated[
+    dict[Annotated[str, validated(_symbol_name)], _Symbol],
+    Field(max_length=10_000),
+]
+
+
+def instrument_of(model: BaseModel) -> Instrument:
+    return Instrument(**dict(model))
+
+
+def parameters_of(risk: BaseModel, symbols: dict[str, Any]) -> Parameters:
+    """The core's parameters, whole."""
+    return Parameters(**dict(risk), symbols={name: instrument_of(model) for name, model in symbols.items()})

@@ -1,0 +1,68 @@
+"""What is said about settings: one line a problem, one form a value, no secret in either."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import BaseModel, SecretStr
+
+from weltklassebot.core.numbers import plain
+from weltklassebot.settings.model import Settings
+from weltklassebot.settings.risk import NONE_WORDS
+
+__all__ = ["OPEN_TABLES", "keys", "line", "shown", "suggestion"]
+
+OPEN_TABLES: Final = frozenset({"symbols"})
+"""Tables whose keys the desk names itself."""
+
+
+def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every dotted key that there is, besides those of the open tables."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from keys(kind, f"{prefix}{name}.")
+        elif name not in OPEN_TABLES:
+            yield prefix + name
+
+
+def line(detail: Any, sources: Mapping[str, str]) -> str:
+    """One line: where, which key, what is wrong, and what it said unless that is a secret."""
+    parts = [str(part) for part in detail["loc"] if part != "[key]"]
+    key = detail.get("ctx", {}).get("key") or ".".join(parts)
+    source = sources.get(key) or next((name for at, name in sources.items() if at.startswith(f"{key}.")), None)
+    where = f"{source}: {key}" if source else key
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: no such setting{suggestion(key, [*keys(), *OPEN_TABLES])}"
+    if detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{where}: must be a table"
+    said = detail["input"]
+    shown = f" (not {str(said)[:60]!r})" if isinstance(said, str | int | float | Decimal) and not _secret(key) else ""
+    return f"{where}: {detail['msg']}{shown}"
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _secret(key: str) -> bool:
+    return re.search(r"(password|secret|token|credential|url)s?$", key) is not None
+
+
+def shown(key: str, value: Any) -> str:
+    if isinstance(value, SecretStr) or _secret(key):
+        return "********"
+    if value is None:
+        return NONE_WORDS[key.rsplit(".", 1)[-1]]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain(value if isinstance(value, Decimal) else Decimal(repr(value))) if _is_number(value) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Decimal | int | float)
