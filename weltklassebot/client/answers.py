@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from weltklassebot.client.errors import BadAnswer, FieldError, RefusedError, RiskClientError
 from weltklassebot.client.messages import Command
 
-__all__ = ["Answer", "Denial", "Outcome", "Receipt", "Reply", "judge", "receipt"]
+__all__ = ["Answer", "Denial", "Outcome", "Receipt", "Reply", "judge", "receipt", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The risk service has recorded it. `seq` is None for a mark that a newer one has overtaken."""
+    """The risk service has taken it. `seq` is None for a mark, which may be recorded later or overtaken by a newer one,
+    and for what was recorded before (`replayed`)."""
 
     seq: int | None
     ts: float | None
+    replayed: bool
     raw: Mapping[str, object] = field(repr=False)
 
 
@@ -98,7 +100,7 @@ def judge(command: Command, outcome: Outcome) -> Answer:
     raw: Mapping[str, object] | None = None
     try:
         if isinstance(outcome, RiskClientError):
-            raise outcome  # noqa: TRY301 - one place turns errors into denials
+            raise outcome
         raw = outcome.object
         return _judged(command, outcome)
     except RiskClientError as error:
@@ -111,14 +113,15 @@ def receipt(command: Command, outcome: Outcome) -> Receipt:
         raise outcome
     raw = _taken(command, outcome)
     seq, ts = _whole(raw.get("seq")), _time(raw.get("ts"))
-    if seq is None and command.op != "mark":
+    replayed = _flag("replayed", raw.get("replayed", False))
+    if seq is None and not replayed and command.op != "mark":
         raise BadAnswer("the answer has no seq")
-    return Receipt(seq, ts, raw)
+    return Receipt(seq, ts, replayed, raw)
 
 
 def _taken(command: Command, reply: Reply) -> Mapping[str, object]:
     if "error" in reply.object:
-        raise _refusal(reply.object["error"])
+        raise refusal(reply.object["error"])
     if not command.fits(reply.object):
         raise BadAnswer("the answer is about another order")
     return reply.object
@@ -143,7 +146,8 @@ def _judged(command: Command, reply: Reply) -> Answer:
     return Answer(allowed, command.order_id or "", denials, seq, ts, state, until, replayed, raw, deadline)
 
 
-def _refusal(problem: object) -> RefusedError | BadAnswer:
+def refusal(problem: object) -> RefusedError | BadAnswer:
+    """What an error object says."""
     if not isinstance(problem, dict):
         return BadAnswer("the error is not an object")
     status = problem.get("status")

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from weltklassebot.client.answers import Outcome, Reply
+from weltklassebot.client.answers import Outcome, Reply, refusal
 from weltklassebot.client.errors import BadAnswer, RiskClientError, Unanswered, Unreachable
 from weltklassebot.client.messages import MAX_ANSWER_BYTES, Command, decode
 from weltklassebot.client.pool import Backoff
@@ -136,7 +136,7 @@ class _Stream(asyncio.Protocol):
     """One connection, from the first request to its end. `released` is called for every place that becomes free."""
 
     def __init__(self, patience: float, released: Callable[[], None]) -> None:
-        self.open = True
+        self._end: RiskClientError | None = None
         self._patience = patience
         self._released = released
         self._loop = asyncio.get_running_loop()
@@ -146,9 +146,17 @@ class _Stream(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
+    @property
+    def open(self) -> bool:
+        return self._end is None
+
     def send(self, command: Command, deadline: float) -> asyncio.Future[Outcome]:
         """Put it at the end of the line. What is said in one turn of the loop leaves in one write."""
         slot = _Slot(command, deadline, self._loop.create_future())
+        if self._end is not None:
+            slot.settle(self._end)
+            self._released()
+            return slot.outcome
         slot.timer = self._loop.call_later(max(0.0, deadline - slot.sent), self._overdue, slot)
         self._slots.append(slot)
         if not self._outgoing:
@@ -158,7 +166,8 @@ class _Stream(asyncio.Protocol):
 
     def give_up(self, error: RiskClientError) -> None:
         """End the connection: `error` is the outcome of the request at its head, the others are unanswered."""
-        self.open = False
+        if self._end is None:
+            self._end = error
         if self._transport is not None:
             self._transport.abort()
         if self._watch is not None:
@@ -195,6 +204,9 @@ class _Stream(asyncio.Protocol):
             self.give_up(BadAnswer(f"the answer is not a JSON object: {error}"))
             return
         if "push" in answer:
+            return
+        if not self._slots and "error" in answer:  # said on arrival: it will not serve us
+            self.give_up(refusal(answer["error"]))
             return
         if not self._slots or not self._slots[0].command.fits(answer):
             self.give_up(BadAnswer("the answer is about another order, or nobody asked for it"))

@@ -30,7 +30,10 @@ SUBSCRIBE: Final = Command("subscribe", {}).line()
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One of them. `kind` is `stop`, `cancel_request`, or a later invention; what it does not say is None."""
+    """One of them. `kind` is `stop`, `cancel_request`, or a later invention; what it does not say is None.
+
+    A `stop` says where the stops stand (`state`, `kill_switch`), so that one also comes when they are lifted.
+    """
 
     kind: str
     id: str
