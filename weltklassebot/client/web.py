@@ -62,7 +62,7 @@ class WebConnection:
     def close(self) -> None:
         """See `connections.Connection`."""
         self._http.close()
-        self._socket.close()
+        self._socket.end()
 
     def _batch(self, commands: Sequence[Command], outcomes: list[Outcome]) -> None:
         sent = time.monotonic()
@@ -129,6 +129,9 @@ class _DeadlineSocket:
         return self._socket.fileno() >= 0 and silent(self._socket)
 
     def close(self) -> None:
+        """`http.client` lets go of it before the last answer is read."""
+
+    def end(self) -> None:
         self._socket.close()
 
 
