@@ -5,7 +5,7 @@
 #   dev     what tests and checks need   (requirements-dev.lock, a superset with the same versions)
 #   debian  the Debian packages that tests drive (strace, mkfs, ...), when they may be installed
 #
-# A stamp holds the hash of the locks, of pyproject.toml and of the interpreter; when it differs, the environment is
+# A stamp holds the hash of the locks, of the package and of the interpreter; when it differs, the environment is
 # made afresh, so an old one never serves. Every package is pinned by hash, the build backend too. Which registry is
 # asked is decided by the machine's own pip configuration. Needs bash, coreutils, util-linux and python3 alone.
 set -euo pipefail
@@ -34,7 +34,7 @@ install_debian() {
   as=$(may_install) || return 1
   echo "installing Debian packages: ${missing[*]}" >&2
   ${as}env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null || true # old lists may do
-  ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null
+  ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" >/dev/null </dev/null
 }
 
 require_python() {
@@ -50,7 +50,8 @@ require_python() {
 has_venv() { "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; }
 
 key() {
-  { cat requirements.lock requirements-dev.lock pyproject.toml
+  { cat requirements.lock requirements-dev.lock
+    sed '/^\[tool\.ruff\]/q' pyproject.toml # what the package is; how it is checked changes no environment
     "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
     pwd # an environment does not survive a move
   } | sha256sum | cut -d' ' -f1

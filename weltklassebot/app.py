@@ -12,6 +12,7 @@ import gc
 import signal
 import socket
 import sys
+from decimal import setcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
+from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
 from weltklassebot.journal.latch import LatchKind, clear_latch, read_latch, set_latch
@@ -60,6 +62,8 @@ def serve(settings: Settings) -> int:
     """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
     log = logs.logger(part="daemon")
+    # The engine installs its context wherever it is not in force; in this thread it always is.
+    setcontext(EXACT)
     try:
         for directory in (settings.state_dir, settings.runtime_dir):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -28,7 +28,8 @@ class Bot:
     def __init__(self, door: str, service: Service) -> None:
         self.door = door
         self.web = "stream" not in door
-        self._address = {"tcp": service.tcp, "admin.sock": service.admin}.get(door.split()[-1], service.orders)
+        addresses = {"stream": service.orders, "tcp": service.tcp, "admin.sock": service.admin}
+        self._address = addresses[door.removeprefix("async ")]
         self._token = "secret" if door.endswith("tcp") else None
 
     def ask(self, *ids: str, timeout: float = 1.0, last_timeout: float | None = None) -> list[Answer]:

@@ -1,10 +1,11 @@
-"""Whatever comes back that is not a proper yes in time is a no, at every door, and the next question gets its own answer."""
+"""Whatever comes back that is not a proper yes in time is a no, at every door; the next question has its own answer."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
+import threading
 import time
 from typing import Any
 
@@ -171,6 +172,24 @@ def test_a_late_answer_reaches_nobody_else(service: Service, bot: Bot) -> None:
     assert first.reasons == ("timeout",)
     assert second.reasons == ("halted",)
     assert second.client_order_id == "second"
+
+
+async def test_an_answer_that_a_busy_loop_reads_too_late_is_late(service: Service) -> None:
+    answered = threading.Event()
+
+    async def behave(line: Line, session: Session) -> None:
+        await service.well(line, session)
+        answered.set()
+
+    async with AsyncRiskClient(service.orders) as risk:
+        assert await risk.check(ORDER)
+        service.behave = behave
+        asked = asyncio.create_task(risk.check(ORDER, timeout=0.05))
+        for _ in range(3):
+            await asyncio.sleep(0)  # until it is sent
+        assert answered.wait(2)  # this blocks the loop on purpose,
+        time.sleep(0.06)  # noqa: ASYNC251 - and this past the deadline: answer and timer are due in the same turn
+        assert (await asked).reasons == ("timeout",)
 
 
 @pytest.mark.parametrize("client", ["blocking", "asyncio"])

@@ -26,8 +26,8 @@ DEFAULTS = {"account": "default", "strategy": "default", "venue": "default"}
         (Decimal("0.50"), "0.5"),
         (Decimal("1E+5"), "100000"),
         (Decimal("1E-18"), "0.000000000000000001"),
-        (Decimal("-3"), "-3"),
-        (Decimal("100"), "100"),
+        (Decimal("-3.0"), "-3"),
+        (Decimal("100.00"), "100"),
         (Decimal("0E+400"), "0"),
         (7, "7"),
         ("64000", "64000"),
@@ -145,10 +145,13 @@ def test_addresses(text: str, address: Address) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "orders.sock", "unix:orders.sock", "unix://host/x", "https://h", "http://u:p@h", "http://h/v1", "unix:/" + "x" * 107],
-)
+    [
+        "", "orders.sock", "unix:orders.sock", "unix://host/x", "https://h", "http://u:p@h", "http://h/v1",
+        "unix:/" + "x" * 107, "http://h:port",
+    ],
+)  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected|bytes|credentials"):
+    with pytest.raises(ValueError, match=r"expected|bytes|credentials|Port"):
         RiskClient(text)
 
 

@@ -77,7 +77,9 @@ async def test_lost_events_are_taken_up_again(service: Service) -> None:
         assert [(await anext(events)).id for _ in range(2)] == ["s412", "s412"]
 
 
-@pytest.mark.parametrize("noise", [b"garbage", b'{"push": "stop"}', b'{"push": 1, "id": "s1"}', b'{"error": {}}', b"[]"])
+@pytest.mark.parametrize(
+    "noise", [b"garbage", b'{"push": "stop"}', b'{"push": 1, "id": "s1"}', b'{"error": {}}', b"[]"]
+)
 def test_what_is_not_the_protocol_ends_the_connection_and_nothing_else(service: Service, noise: bytes) -> None:
     async def behave(line: Line, session: Session) -> None:
         if line["op"] == "subscribe":

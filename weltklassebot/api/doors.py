@@ -1,6 +1,7 @@
 """What every HTTP route has in common: who asks, what may be read, and one form for every answer and every error.
 
-A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace leaves.
+A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
+leaves.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Doors:
                 return _response(Problem(type="timeout", title="Request timeout", status=408))
             except (ConnectionError, asyncio.CancelledError):
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
                 self._log.exception("request_failed", path=request.path)
                 return _response(Problem(type="internal", title="Internal error", status=500))
 

@@ -24,7 +24,7 @@ _NEW = AccountEquity()
 def decide_equity(
     state: State, report: ReportEquity, seq: int, now: float, released_through_seq: int | None
 ) -> list[AnyEvent]:
-    """Take the report or doubt it; halt if the drawdown reaches its limit. Raises `Refused` for a report out of order."""
+    """Take the report or doubt it; halt if the drawdown reaches its limit. Raises `Refused` if it is out of order."""
     account = state.accounts.get(report.account, _NEW)
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
@@ -63,7 +63,7 @@ def _agreeing(state: State, account: AccountEquity, report: ReportEquity, flow: 
 
 
 def _rescaled(peak: Decimal | None, equity: Decimal, flow: Decimal) -> Decimal:
-    """The peak after a flow: peak x (E + F) / E. Where that means nothing (E or E + F not positive), the flow is added."""
+    """The peak after a flow: peak x (E + F) / E. Where that means nothing (E or E + F <= 0), the flow is added."""
     if peak is None:
         return flow
     if not flow:

@@ -41,12 +41,9 @@ class Side(Struct, kw_only=True):
         return self.at_own + self.at_mark * self.pivot
 
     def add(self, key: tuple[str, ...], item: Reserved) -> None:
-        quantity = item.remaining
+        quantity, own = item.remaining, item.own
         self.items[key] = item
         self.quantity += quantity
-        self._count(item.own, quantity)
-
-    def _count(self, own: Decimal, quantity: Decimal) -> None:
         if own > self.pivot:
             self.at_own += own * quantity
             if self.ceiling is None or own < self.ceiling:
@@ -76,10 +73,11 @@ class Side(Struct, kw_only=True):
         self.pivot = mark
         if mark >= self.floor and (self.ceiling is None or mark < self.ceiling):
             return
-        self.at_mark = self.at_own = self.floor = ZERO
+        items, self.items = self.items, {}
+        self.at_mark = self.at_own = self.floor = self.quantity = ZERO
         self.ceiling = None
-        for item in self.items.values():
-            self._count(item.own, item.remaining)
+        for key, item in items.items():
+            self.add(key, item)
 
 
 class Book(Struct, kw_only=True):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from hashlib import blake2b
+from typing import Final
+from zlib import crc32
 
+import msgspec
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
-from weltklassebot.core.numbers import plain
 from weltklassebot.core.state import FillKey, OpenOrder, State
 
 __all__ = ["Conflict", "NotFound", "Refused", "Replayed", "content", "recall_fill", "recall_order"]
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Refused(Exception):
@@ -47,20 +50,11 @@ class Replayed(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def content(command: CheckOrder | ReportFill) -> int:
-    """A digest of what the command says: equal for equal content, however its numbers were written."""
-    numbers: tuple[Decimal | None, ...]
-    words: tuple[str, ...]
-    if isinstance(command, CheckOrder):
-        numbers = (command.quantity, command.price, command.stop_price, command.delta)
-        words = (
-            command.symbol, command.side, command.order_type, command.time_in_force, command.venue,
-            "r" if command.reduce_only else "",
-        )  # fmt: skip
-    else:
-        numbers = (command.quantity, command.price, command.fee)
-        words = (command.client_order_id, command.strategy, command.side)
-    text = "\x1f".join((*words, *("" if number is None else plain(number) for number in numbers)))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+    """A digest of what the command says, the same in every process. Numbers have one form: validation saw to that.
+
+    It guards against a key that is used twice by mistake, not against an adversary: 32 bits are plenty.
+    """
+    return crc32(_encode(command))
 
 
 def recall_order(state: State, order: CheckOrder, now: float) -> Replayed | None:

@@ -32,21 +32,21 @@ class NotExact(ValueError):
 
 
 def exact(value: Decimal) -> Decimal:
-    """Return `value` if it can be held exactly, in a form that prints without an exponent where that is possible.
+    """Return `value` in its one form: no exponent, no trailing zeros behind the point ("1e5" is 100000, "0.50" is 0.5).
 
     Raises `NotExact` for NaN, infinities and numbers with more than 18 whole or 18 fractional digits.
     """
     text = str(value)
     if len(text) <= 18 and "E" not in text and value and value.is_finite():
-        return value  # eighteen characters cannot hold too many digits
+        # Eighteen characters cannot hold too many digits.
+        return Decimal(text.rstrip("0").rstrip(".")) if text[-1] == "0" and "." in text else value
     try:
         fixed = _quantize(value, STEP)
     except (InvalidOperation, Inexact):
         raise NotExact(NOT_EXACT) from None
     if not fixed.is_finite():
         raise NotExact(NOT_EXACT)
-    # "1e5" would come back as "1E+5", and a megabyte of trailing zeros would be kept.
-    return Decimal(plain(fixed)) if "E" in text or len(text) > 40 or not value else value
+    return Decimal(plain(fixed))
 
 
 def plain(value: Decimal) -> str:

@@ -10,7 +10,7 @@ from weltklassebot.core.events import AnyEvent
 __all__ = ["Record"]
 
 
-class Record(Struct, frozen=True, kw_only=True, gc=False):
+class Record(Struct, frozen=True, gc=False):
     """One accepted command and its events, in the order in which the journal prints them.
 
     `actor` is who it claims to be, `principal` who was authenticated. `released_through_seq` is there when a stop

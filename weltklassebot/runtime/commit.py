@@ -77,6 +77,8 @@ class GroupCommit:
     ) -> None:
         self.chain = chain
         self.durable_seq = 0
+        self.waiting = 0
+        """Decided and not yet durable."""
         self._writer: Final = writer
         self._loop: Final = asyncio.get_running_loop()
         self._on_durable: Final = on_durable
@@ -86,11 +88,12 @@ class GroupCommit:
         self._scheduled = False
         self._unsent = memoryview(b"")
         self._reply = b""
+        self._drained: asyncio.Future[None] | None = None
         self.failed: str | None = None
         self._loop.add_reader(writer.socket.fileno(), self._readable)
 
     def __len__(self) -> int:
-        return len(self._gathering) + len(self._in_flight)
+        return self.waiting
 
     def entries(self) -> Iterator[Entry]:
         """Everything that has not left yet, the oldest first."""
@@ -99,6 +102,7 @@ class GroupCommit:
     def append(self, entry: Entry) -> None:
         """Queue behind everything else. The caller bounds how much."""
         self._gathering.append(entry)
+        self.waiting += 1
         if not self._scheduled and not self._in_flight:
             self._scheduled = True
             self._loop.call_soon(self._flush)
@@ -116,7 +120,7 @@ class GroupCommit:
             if bodies:
                 self._send(batch, bodies)
                 return
-            self._on_durable(batch, 0.0)
+            self._leave(batch, 0.0)
 
     def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
         first = next(entry.seq for entry in batch if entry.body is not None)
@@ -162,10 +166,16 @@ class GroupCommit:
             self._fail(f"{reply.operation}: {os.strerror(reply.errno)}")
             return
         batch, self._in_flight = self._in_flight, []
-        self.durable_seq = max(entry.seq for entry in batch)
+        self.durable_seq = batch[-1].seq
         # The disk goes on with the next batch while the answers of this one are written.
         self._flush()
-        self._on_durable(batch, reply.fsync_seconds)
+        self._leave(batch, reply.fsync_seconds)
+
+    def _leave(self, batch: list[Entry], fsync_seconds: float) -> None:
+        self.waiting -= len(batch)
+        self._on_durable(batch, fsync_seconds)
+        if not self.waiting and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def _fail(self, why: str) -> None:
         """The first failure is the last: nothing goes to this journal any more."""
@@ -177,9 +187,13 @@ class GroupCommit:
         entries = [*self._in_flight, *self._gathering]
         self._in_flight = []
         self._gathering.clear()
+        self.waiting = 0
         self._on_failure(entries, why)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     async def drained(self) -> None:
         """Return when everything that was appended has left."""
-        while len(self) and self.failed is None:
-            await asyncio.sleep(0.001)
+        if self.waiting:
+            self._drained = self._loop.create_future()
+            await self._drained

@@ -126,7 +126,8 @@ class Sequencer:
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
-        if self.commit.failed is None and len(self.commit) < self._max_pending and not self.closing:
+        commit = self.commit
+        if commit.failed is None and commit.waiting < self._max_pending and not self.closing:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
@@ -195,17 +196,21 @@ class Sequencer:
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
     ) -> None:
         events = outcome.events
-        first = events[0] if events else None
-        reason = first.denials[0].reason if type(first) is OrderDenied else getattr(command, "reason", "")
+        if type(command) is CheckOrder:
+            first = events[0]
+            reason = first.denials[0].reason if type(first) is OrderDenied else ""
+        else:
+            reason = getattr(command, "reason", "")
+        name = principal.name
         record = Record(
-            seq=self.seq,
-            ts=now,
-            actor=getattr(command, "actor", None) or principal.name,
-            principal=principal.name,
-            action=type(command).__struct_config__.tag,  # type: ignore[arg-type]
-            reason=reason,
-            command=command,
-            events=events,
+            self.seq,
+            now,
+            name if type(command) is CheckOrder else getattr(command, "actor", None) or name,
+            name,
+            type(command).__struct_config__.tag,  # type: ignore[arg-type]
+            reason,
+            command,
+            events,
         )
         answer = outcomes.answer(self.state, record, before)
         state_json = None

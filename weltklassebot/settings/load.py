@@ -22,8 +22,8 @@ from weltklassebot.settings.wording import OPEN_TABLES, keys, line, shown, sugge
 
 __all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "load", "origins"]
 
-CLIENT_VARIABLES: Final = frozenset({"WELTKLASSE_CONFIG", "WELTKLASSE_TOKEN", "WELTKLASSE_URL"})
-"""What commands read besides settings: the file, and how to reach a daemon over TCP."""
+CLIENT_VARIABLES: Final = frozenset({"WELTKLASSE_CONFIG", "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
+"""What commands read besides settings: the file, how to reach a daemon over TCP, and whether to show a traceback."""
 
 _MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 Tree = dict[str, Any]

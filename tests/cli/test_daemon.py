@@ -1,0 +1,110 @@
+"""The commands against a real daemon, as an operator would call them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def url(desk):
+    """A daemon with defaults, on any free port; its address over TCP."""
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "weltklassebot", "serve"],
+        env=desk.environ | {"WELTKLASSE_METRICS_PORT": "0"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with daemon:
+        assert daemon.stdout is not None
+        ready = next(entry for entry in map(json.loads, daemon.stdout) if entry["event"] == "ready")
+        yield ready["url"]
+        daemon.send_signal(signal.SIGTERM)
+        rest = daemon.stdout.read()
+    assert daemon.returncode == 0, rest
+
+
+def order(number, quantity="0.001"):
+    return {"op": "check", "client_order_id": f"f-{number}", "symbol": "BTC-EUR", "side": "buy",
+            "quantity": quantity, "price": "64000"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_an_operators_day(desk, url):
+    assert desk("status", "--json").json["state"] == "RUNNING"
+
+    check = ("orders", "check", "--symbol", "BTC-EUR", "--side", "buy", "--price", "64000", "--json")
+    assert desk(*check, "--id", "a-1", "--quantity", "0.1").json["allowed"] is True
+    denied = desk(*check, "--id", "a-2", "--quantity", "5")
+    assert (denied.code, denied.json["denials"][0]["reason"]) == (1, "max_order_notional")
+    several = {"orders": [order(1), order(2)]}
+    assert desk("orders", "check", stdin=json.dumps(several).encode()).code == 0
+    assert "a-1" in desk("orders", "list").out
+
+    assert desk("limits", "set", "max_order_notional=10", "--reason", "thin").code == 0
+    shown = desk("limits", "show").out.splitlines()
+    assert [line.split()[1] for line in shown if line.startswith("max_order_notional")] == ["10"]
+    refused = desk("limits", "set", "nonsense=1", "--reason", "r")
+    assert (refused.code, refused.err.count("no such limit")) == (1, 1)
+    assert desk("limits", "unset", "max_order_notional", "--reason", "done").code == 0
+
+    assert desk("halt", "--reason", "maintenance", "--json").json["state"] == "HALTED"
+    assert desk("cooldown", "--minutes", "1", "--reason", "r").code == 1
+    assert desk("resume", "--reason", "over", "--json").json["state"] == "RUNNING"
+    assert desk("cooldown", "--minutes", "1", "--reason", "r", "--json").json["state"] == "COOLDOWN"
+    assert desk("resume", "--reason", "over", "--account", "none-such").code == 1
+
+    assert desk("positions", "adjust", "--symbol", "X", "--quantity", "-1", "--price", "2", "--reason", "r").code == 0
+    assert desk("positions", "list", "--json").code == 0
+    assert desk("fills", "accept", "--fill-id", "f", "--symbol", "X", "--reason", "r").code == 1
+    assert desk("fills", "list").code == 0
+    assert desk("orders", "cancel-all", "--reason", "r").code == 0
+    resolve = ("orders", "resolve", "--id", "a-1", "--status", "canceled", "--filled-quantity", "0", "--reason", "r")
+    assert desk(*resolve).code == 0
+    assert desk("clock", "reanchor", "--reason", "r").code == 0
+
+    assert desk("kill-switch", "trigger", "--reason", "bad", "--json").json["kill_switch"] == "KILLED"
+    assert desk("kill-switch", "status", "--json").json["state"] == "KILLED"
+    assert desk("kill-switch", "recover", "--approved-by", "boss").code == 0
+    assert desk("kill-switch", "complete-recovery").code == 1
+
+
+@pytest.mark.slow
+def test_a_feed_and_its_proof(desk, url, tmp_path):
+    file = tmp_path / "day.ndjson"
+    lines = [
+        {"op": "mark", "symbol": "BTC-EUR", "price": "64000"},
+        *(order(n) for n in range(2000)),
+        {"op": "nonsense"},
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = desk("orders", "feed", str(file), "--json")
+    assert result.code == 1
+    summary = result.json
+    assert (summary["lines"], summary["errors"]) == (2002, 1)
+    assert summary["approved"] + summary["denied"] == 2000
+    assert summary["approved"] == 500
+    assert result.err == ""
+    replayed = desk("audit", "replay", "--decide", "--json").json
+    assert replayed["differing"] == 0
+    assert replayed["state"]["trades_today"] == 500
+    assert desk("audit", "verify").code == 0
+
+
+@pytest.mark.slow
+def test_tokens_over_tcp(desk, url):
+    made = desk("token", "create", "--role", "viewer", "--name", "eyes", "--json").json
+    assert desk("status", "--url", url).code == 1
+    assert desk("status", "--url", url, WELTKLASSE_TOKEN=made["token"]).code == 0
+    assert "operator" in desk("halt", "--reason", "r", "--url", url, "--token", made["token"]).err
+
+
+@pytest.mark.slow
+def test_a_second_daemon_is_told_why_not(desk, url):
+    second = desk("serve", WELTKLASSE_METRICS_PORT="0")
+    assert second.code == 75
+    assert "holds the store" in second.out + second.err

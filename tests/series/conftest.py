@@ -1,0 +1,5 @@
+"""The daemons of `tests/daemon`."""
+
+from tests.daemon.conftest import make
+
+__all__ = ["make"]

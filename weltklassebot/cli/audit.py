@@ -1,0 +1,227 @@
+"""audit: reads the journal's files themselves, so it works with the daemon running, stopped or broken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from weltklassebot.cli.exits import DISK_FAILED, REFUSED, Refused, Usage
+from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
+
+if TYPE_CHECKING:
+    from weltklassebot.core.engine import Engine
+    from weltklassebot.core.records import Record
+
+__all__ = ["audit"]
+
+
+@click.group(cls=Group)
+def audit() -> None:
+    """The journal: read it, prove it whole, fold it again.
+
+    Example: weltklassebot audit verify
+    """
+
+
+def _dir_option(function: Any) -> Any:
+    return click.option(
+        "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="A store; default: the settings'."
+    )(function)
+
+
+@audit.command("tail", cls=Command)
+@click.option("-n", "--lines", "count", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@_dir_option
+@pass_invocation
+def tail(invocation: Invocation, count: int, directory: Path | None) -> None:
+    """The last records, the newest last; with --json as they stand in the journal, one a line.
+
+    Example: weltklassebot audit tail -n 5
+    """
+    from weltklassebot.journal.query import MAX_LIMIT, Query, run
+
+    store = str(_store(invocation, directory))
+    if count <= MAX_LIMIT:
+        lines: Iterator[bytes] = (bytes(raw) for raw in run(Query(directory=store, limit=count, newest=True)).records)
+    else:
+        from weltklassebot.journal.reading import iterate_lines
+
+        lines = iter(deque(iterate_lines(Path(store)), maxlen=count))
+    _print(invocation, lines)
+
+
+@audit.command("show", cls=Command)
+@click.option("--after-seq", type=click.IntRange(0), default=0, metavar="SEQ")
+@click.option("--since", metavar="TIME", help="Unix seconds, or ISO 8601 with an offset.")
+@click.option("--until", metavar="TIME", help="The same; records at it are left out.")
+@click.option("--action", metavar="OP", help="Such as check, fill, halt, set_limits.")
+@click.option("--actor", metavar="A")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@_dir_option
+@pass_invocation
+def show(
+    invocation: Invocation,
+    after_seq: int,
+    since: str | None,
+    until: str | None,
+    action: str | None,
+    actor: str | None,
+    limit: int | None,
+    directory: Path | None,
+) -> None:
+    """Records by number, time, action or actor; with --json as they stand in the journal, one a line.
+
+    Example: weltklassebot audit show --since 2026-11-21T00:00:00Z --action halt
+    """
+    from weltklassebot.journal.query import MAX_LIMIT, Query, run
+
+    def lines() -> Iterator[bytes]:
+        position: int | None = after_seq
+        left = limit
+        while position is not None and left != 0:
+            page = run(
+                Query(
+                    directory=str(_store(invocation, directory)),
+                    after_seq=position,
+                    since=_moment("--since", since),
+                    until=_moment("--until", until),
+                    action=action,
+                    actor=actor,
+                    limit=min(left or MAX_LIMIT, MAX_LIMIT),
+                )
+            )
+            yield from (bytes(raw) for raw in page.records)
+            left = None if left is None else left - len(page.records)
+            position = page.next_after_seq
+
+    _print(invocation, lines())
+
+
+@audit.command("verify", cls=Command)
+@_dir_option
+@pass_invocation
+def verify(invocation: Invocation, directory: Path | None) -> int:
+    """Prove that every record is there and unchanged; exit code 74 and the place if one is not.
+
+    The hash that it prints stands for the whole journal up to there: kept elsewhere, it proves that later.
+
+    Example: weltklassebot audit verify --json
+    """
+    from weltklassebot.journal.verify import verify as verified
+
+    found = verified(_store(invocation, directory))
+    answer: dict[str, Any] = {
+        "ok": found.first_bad is None,
+        "records": found.records,
+        "last_seq": found.last_seq,
+        "chain": found.chain,
+    }
+    if found.first_bad is not None:
+        file, line, what = found.first_bad
+        answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
+    invocation.show(answer)
+    return 0 if found.first_bad is None else DISK_FAILED
+
+
+@audit.command("replay", cls=Command)
+@click.option("--decide", is_flag=True, help="Decide every command again, and compare.")
+@click.option("--until-seq", type=click.IntRange(1), metavar="SEQ", help="Stop behind this record.")
+@_dir_option
+@pass_invocation
+def replay(invocation: Invocation, decide: bool, until_seq: int | None, directory: Path | None) -> int:
+    """Fold the journal and print the state that it leaves.
+
+    With --decide every command is decided again before its record is folded, and what comes out is compared byte for
+    byte; a difference is printed with its seq and ends in exit code 1.
+
+    Example: weltklassebot audit replay --decide
+    """
+    from weltklassebot.core.engine import Engine
+    from weltklassebot.core.views import summary
+    from weltklassebot.journal.reading import iterate
+
+    engine = Engine()
+    count = differing = 0
+    for record in iterate(_store(invocation, directory)):
+        if until_seq is not None and record.seq > until_seq:
+            break
+        if decide and (difference := _difference(engine, record)) is not None:
+            differing += 1
+            click.echo(f"weltklassebot: seq {record.seq} ({record.action}): {difference}", err=True)
+        engine.apply(record)
+        count += 1
+    answer: dict[str, Any] = {"records": count}
+    if decide:
+        answer["differing"] = differing
+    answer["state"] = summary(engine.state) if count else None
+    invocation.show(answer)
+    return REFUSED if differing else 0
+
+
+def _difference(engine: Engine, record: Record) -> str | None:
+    """What is decided now against what was recorded, if they differ."""
+    import msgspec
+
+    from weltklassebot.core.events import ApprovalsWithdrawn
+
+    withdrawn = next((event for event in record.events if isinstance(event, ApprovalsWithdrawn)), None)
+    released = withdrawn.released_through_seq if withdrawn is not None else None
+    try:
+        events = engine.decide(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record is not what this program decides
+        return f"recorded, and refused now: {type(error).__name__}: {error}"
+    then, now = msgspec.json.encode(record.events), msgspec.json.encode(events)
+    return None if then == now else f"recorded {then.decode()}, decided now {now.decode()}"
+
+
+def _store(invocation: Invocation, directory: Path | None) -> Path:
+    """Where the journal is. One that is not there must not pass for one that is whole."""
+    store = directory or invocation.settings().risk_store_dir
+    if not (store / "risk_audit.jsonl").exists():
+        raise Refused(f"{store}: there is no journal (WELTKLASSE_RISK_STORE_DIR or --dir says where it is)")
+    return store
+
+
+def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:
+    """NDJSON for programs: pages without end must not wait in memory. A line a record for people."""
+    import orjson
+
+    from weltklassebot.cli.output import plain_line
+
+    for line in lines:
+        click.echo(line.decode() if invocation.json else plain_line(_words(orjson.loads(line))))
+
+
+def _words(record: dict[str, Any]) -> str:
+    when = datetime.fromtimestamp(record["ts"], UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    events = " ".join(str(event.get("event")) for event in record.get("events", []))
+    who = record["actor"] if record["actor"] == record["principal"] else f"{record['actor']} ({record['principal']})"
+    subject = " ".join(
+        str(record["command"][name])
+        for name in ("account", "strategy", "symbol", "client_order_id", "fill_id", "side", "quantity", "price")
+        if name in record["command"]
+    )
+    parts = (f"{record['seq']:>8}", when, f"{record['action']:<19}", who, subject, record["reason"], f"-> {events}")
+    return "  ".join(part for part in parts if part)
+
+
+def _moment(option: str, text: str | None) -> float | None:
+    """Unix seconds, or ISO 8601 with an offset: a time without one would be a guess."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Usage(f"{option}: {text!r} is neither Unix seconds nor ISO 8601") from None
+    if moment.tzinfo is None:
+        raise Usage(f"{option}: {text!r} says no offset; write {text}Z for UTC")
+    return moment.timestamp()

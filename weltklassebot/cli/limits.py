@@ -1,0 +1,77 @@
+"""limits"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from weltklassebot.cli.exits import Usage
+from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+
+__all__ = ["limits"]
+
+
+@click.group(cls=Group)
+def limits() -> None:
+    """Limits: what is in force, and changes that outlast restarts.
+
+    Example: weltklassebot limits set max_order_notional=10000 --reason "thin market"
+    """
+
+
+@limits.command("show", cls=Command)
+@pass_invocation
+def show(invocation: Invocation) -> None:
+    """What is in force, what is configured, and what was set at run time.
+
+    Example: weltklassebot limits show
+    """
+    answer = invocation.get("/v1/limits")
+    rows = answer.get("limits", answer) if isinstance(answer, dict) else answer
+    text = None
+    if isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values()):
+        from weltklassebot.cli.output import table
+
+        shown = [{"limit": key, **{name: _word(name, cell) for name, cell in row.items()}} for key, row in rows.items()]
+        text = "\n".join(table(shown))
+    invocation.show(answer, text)
+
+
+@limits.command("set", cls=Command)
+@click.argument("changes", nargs=-1, required=True, metavar="KEY=VALUE...")
+@reason_option
+@actor_option
+@pass_invocation
+def set_(invocation: Invocation, changes: tuple[str, ...], reason: str, actor: str) -> None:
+    """Change limits until they are unset; "unlimited" lifts one.
+
+    Example: weltklassebot limits set max_drawdown=0.1 max_trades_per_day=unlimited --reason review
+    """
+    wanted: dict[str, str | None] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not (key and equals and value):
+            raise Usage(f"{change}: must be KEY=VALUE")
+        if key in wanted:
+            raise Usage(f"{key}: stands there twice")
+        wanted[key] = None if value == "unlimited" else value
+    body = {"set": wanted, "reason": reason, "actor": actor}
+    invocation.show(invocation.client().request("PATCH", "/v1/limits", body=body))
+
+
+@limits.command("unset", cls=Command)
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@reason_option
+@actor_option
+@pass_invocation
+def unset(invocation: Invocation, keys: tuple[str, ...], reason: str, actor: str) -> None:
+    """Go back to the configured values.
+
+    Example: weltklassebot limits unset max_drawdown --reason "review is done"
+    """
+    invocation.show(invocation.post("/v1/limits/unset", {"keys": list(keys), "reason": reason, "actor": actor}))
+
+
+def _word(name: str, cell: Any) -> Any:
+    return "unlimited" if cell is None and name in ("value", "configured") else cell

@@ -1,0 +1,84 @@
+"""Printing: JSON for programs, aligned text for people. What a terminal would act upon is never passed through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+__all__ = ["lines", "plain_line", "show", "table"]
+
+# Control characters out of a journal or an answer must not steer a terminal.
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_INDENT: Final = "  "
+MOST_LINES: Final = 20
+"""Of a list of plain names; tables are printed whole."""
+
+
+def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
+    """Print `value` as JSON, or `text`, or else `value` aligned."""
+    if as_json:
+        import orjson
+
+        options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2
+        click.echo(orjson.dumps(value, option=options, default=str), nl=False)
+    else:
+        click.echo(_CONTROL.sub("?", text if text is not None else "\n".join(lines(value))))
+
+
+def plain_line(text: str) -> str:
+    """A line that leaves the terminal as it is."""
+    return _CONTROL.sub("?", text).replace("\n", " ")
+
+
+def lines(value: Any, indent: str = "") -> Iterator[str]:
+    """An object as aligned names and values, what is nested below it; a list of objects as a table."""
+    if isinstance(value, dict):
+        width = max((len(str(key)) for key, item in value.items() if not _nested(item)), default=0)
+        for key, item in value.items():
+            if not _nested(item):
+                yield f"{indent}{key:<{width}}  {_word(item)}"
+        for key, item in value.items():
+            if _nested(item):
+                yield f"{indent}{key}"
+                yield from lines(item, indent + _INDENT)
+    elif isinstance(value, list):
+        if not value:
+            yield f"{indent}(none)"
+        elif all(isinstance(item, dict) for item in value):
+            yield from table(value, indent)
+        else:
+            yield from (f"{indent}{_word(item)}" for item in value[:MOST_LINES])
+            if len(value) > MOST_LINES:
+                yield f"{indent}... and {len(value) - MOST_LINES} more (--json prints all)"
+    else:
+        yield f"{indent}{_word(value)}"
+
+
+def table(rows: list[dict[str, Any]], indent: str = "") -> Iterator[str]:
+    """Columns in the order in which the rows name them; a column that says nothing anywhere is left out."""
+    names = list(dict.fromkeys(key for row in rows for key, item in row.items() if item is not None))
+    cells = [[*names]] + [[_word(row.get(name)) for name in names] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
+    for row in cells:
+        yield (indent + _INDENT.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict | list) and bool(value)
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{key}={_word(item)}" for key, item in value.items()) or "-"
+        case list():
+            return ", ".join(_word(item) for item in value) or "-"
+        case _:
+            return str(value)

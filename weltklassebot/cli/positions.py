@@ -1,0 +1,57 @@
+"""positions"""
+
+from __future__ import annotations
+
+import click
+
+from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+
+__all__ = ["positions"]
+
+
+@click.group(cls=Group)
+def positions() -> None:
+    """Positions as the daemon knows them.
+
+    Example: weltklassebot positions list
+    """
+
+
+@positions.command("list", cls=Command)
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """What is held.
+
+    Example: weltklassebot positions list --json
+    """
+    invocation.show(invocation.get("/v1/positions"))
+
+
+@positions.command("adjust", cls=Command)
+@click.option("--symbol", required=True, metavar="S")
+@click.option("--quantity", required=True, metavar="Q", help="What is held in truth; negative is short.")
+@click.option("--account", metavar="ID")
+@click.option("--strategy", metavar="ID")
+@click.option("--price", metavar="P", help="Values it until a mark arrives.")
+@reason_option
+@actor_option
+@pass_invocation
+def adjust(
+    invocation: Invocation,
+    symbol: str,
+    quantity: str,
+    account: str | None,
+    strategy: str | None,
+    price: str | None,
+    reason: str,
+    actor: str,
+) -> None:
+    """Set a position to what it is known to be.
+
+    Example: weltklassebot positions adjust --symbol BTC-EUR --quantity 0.5 --price 64000 --reason "opening balance"
+    """
+    body = {
+        "symbol": symbol, "quantity": quantity, "account": account, "strategy": strategy, "price": price,
+        "reason": reason, "actor": actor,
+    }  # fmt: skip
+    invocation.show(invocation.post("/v1/positions/adjust", body))
