@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.client.service import Line, Service, Session
 from weltklassebot.client import AsyncRiskClient, RefusedError, RiskClient, RiskClientError, Unanswered, Unreachable
@@ -46,6 +47,15 @@ async def test_a_thousand_in_flight_are_answered_in_order(service: Service) -> N
     assert [answer.allowed for answer in answers] == [number % 2 == 0 for number in range(1000)]
     assert [answer.seq for answer in answers] == list(range(1, 1001))
     assert len(service.sessions) == 1
+
+
+def test_another_event_loop_will_do(service: Service) -> None:
+    async def ask() -> list[bool]:
+        async with AsyncRiskClient(service.orders) as risk:
+            return [bool(answer) for answer in await risk.check_many(orders(10))]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(ask()) == [True] * 10
 
 
 async def test_check_many_in_flight_together(service: Service) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from weltklassebot.client.answers import Outcome, Reply, refusal
 from weltklassebot.client.errors import BadAnswer, RiskClientError, Unanswered, Unreachable
@@ -180,8 +181,7 @@ class _Stream(asyncio.Protocol):
             self._released()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods and not the base class
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.give_up(Unanswered(f"connection lost: {exc}" if exc else "the connection was closed without an answer"))
