@@ -51,7 +51,7 @@ def test_a_batch_is_chained_to_the_one_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "printed"),
-    [("1E-7", "0.0000001"), ("1E-18", "0.000000000000000001"), ("1E+5", "100000"), ("0E-20", "0"),
+    [("1E-7", "0.0000001"), ("1E-18", "0.000000000000000001"), ("1E+5", "100000"), ("0E-20", "0.00000000000000000000"),
      ("-1E-9", "-0.000000001"), ("1.50", "1.50"), ("64000", "64000")],
 )  # fmt: skip
 def test_exact_numbers_are_printed_plainly(number: str, printed: str) -> None:

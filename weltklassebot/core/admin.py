@@ -21,7 +21,7 @@ from weltklassebot.core.events import (
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.state import State
-from weltklassebot.core.stops import halt_events, kill_events
+from weltklassebot.core.stops import HaltCause, halt_events, kill_events
 
 __all__ = ["decide_clock", "decide_limits", "decide_start", "due"]
 
@@ -29,7 +29,7 @@ __all__ = ["decide_clock", "decide_limits", "decide_start", "due"]
 def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
     """What time alone brings about, in the order in which it fell due: missed day rolls, then the end of a cooldown."""
     events: list[AnyEvent] = []
-    if now >= state.next_roll and state.started:
+    if now >= state.next_roll and state.trading_day:
         first_day, first_end = calendar.day(state.next_roll)
         day, end = calendar.day(now)
         if first_day != day:
@@ -48,17 +48,32 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
         state.risk.state == "COOLDOWN" and start.parameters.after_restart == "admin"
     )
     events: list[AnyEvent] = [Started(awaiting_admin=stopped)]
-    if not state.started:
+    if not state.trading_day:
         day, end = calendar.day(now)
         events.append(DayRolled(trading_day=day, next_roll=end))
-    if start.latch == "kill" and state.kill_switch.state != "KILLED":
+    killed = start.latch == "kill" and state.kill_switch.state != "KILLED"
+    if killed:
         events += kill_events(state, seq, None, latched=True)
-    elif start.latch is not None and start.latch != "kill" and state.risk.state != "HALTED":
-        events += halt_events(state, seq, None, cause="latch" if start.latch == "halt" else "journal_failed")
+    cause = _halt_at_start(state, start)
+    if cause is not None and state.risk.state != "HALTED":
+        halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters)
+        events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
     difference = _difference(start.wall, now)
     if abs(difference) > start.parameters.max_clock_step_seconds:
         events.append(ClockDoubted(difference=difference))
     return events
+
+
+def _halt_at_start(state: State, start: Start) -> HaltCause | None:
+    """A latch, or settings under which the drawdown of before reaches its limit."""
+    if start.latch == "halt":
+        return "latch"
+    if start.latch == "journal_failed":
+        return "journal_failed"
+    limit = with_limits(start.parameters, state.overrides).max_drawdown
+    if limit is None or state.equity is None or state.peak is None:
+        return None
+    return "max_drawdown" if breached(state.equity, state.peak, limit) else None
 
 
 def decide_limits(

@@ -68,11 +68,14 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             _check_grid(instrument, order, denials)
-    if len(state.orders) >= parameters.max_open_orders:
-        _check_room(state, reducing, denials)
+    remembered = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
+    if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
+        _check_room(state, order, remembered, reducing, denials)
 
     notional = ZERO
     if reducing:
+        if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
+            denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
             notional = quantity * max(own_price(order), market.price) * market.unit
     else:
@@ -87,7 +90,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         denials.sort(key=_severity)
         return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if order.reduce_only else None)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
-    return OrderApproved(notional=notional, valid_until=valid_until, reducing=reducing)
+    return OrderApproved(notional, valid_until, reducing)
 
 
 def _severity(denial: Denial) -> int:
@@ -104,11 +107,20 @@ def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial]
                 denials.append(Denial("tick", instrument.tick, price))
 
 
-def _check_room(state: State, reducing: bool, denials: list[Denial]) -> None:
-    """The memory of open orders is bounded; a tenth on top is kept for orders that reduce."""
-    room = state.parameters.max_open_orders
-    if not reducing or len(state.orders) >= room + max(1, room // 10):
+def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool, denials: list[Denial]) -> None:
+    """Memory is bounded, and what has ended must be known again: each strategy has its share of that, the desk all of
+    it. A tenth on top is kept for orders that reduce."""
+    parameters = state.parameters
+    owner = (order.account, order.strategy)
+    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
+    room = parameters.max_open_orders
+    if len(state.orders) >= room + (max(1, room // 10) if reducing else 0):
         denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
+    for count, room in ((held, parameters.max_remembered_per_strategy), (remembered, parameters.max_remembered)):
+        most = room + (max(1, room // 10) if reducing else 0)
+        if count >= most:
+            denials.append(Denial("max_remembered", Decimal(most), Decimal(count + 1)))
+            return
 
 
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
@@ -121,13 +133,11 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
     if state.doubted_accounts:
         denials.append(Denial("equity_doubtful"))
     limit = parameters.max_drawdown
-    if (
-        limit is not None
-        and state.peak is not None
-        and state.equity is not None
-        and breached(state.equity, state.peak, limit)
-    ):
-        denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
+    if limit is not None and state.peak is not None and state.equity is not None:
+        if state.peak <= 0:
+            denials.append(Denial("max_drawdown", limit))  # of nothing there is no fraction: unknown means no
+        elif breached(state.equity, state.peak, limit):
+            denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
     if (oldest := parameters.max_equity_age_seconds) is not None:
         reports = state.accounts.values()
         if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
@@ -135,14 +145,6 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
     most = parameters.max_trades_per_day
     if most is not None and state.trades_today >= most:
         denials.append(Denial("max_trades_per_day", Decimal(most), Decimal(state.trades_today + 1)))
-    owner = (order.account, order.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    if held >= parameters.max_remembered_per_strategy:
-        denials.append(Denial("max_remembered", Decimal(parameters.max_remembered_per_strategy), Decimal(held + 1)))
-    elif len(state.ended) + len(state.fills) >= parameters.max_remembered // 2:
-        total = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
-        if total >= parameters.max_remembered:
-            denials.append(Denial("max_remembered", Decimal(parameters.max_remembered), Decimal(total + 1)))
 
 
 def breached(equity: Decimal, peak: Decimal, limit: Decimal) -> bool:

@@ -142,7 +142,7 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When time alone changes something next: from then on a `Tick` comes before any other command."""
-        return self.state.next_due if self.state.started else None
+        return self.state.next_due if self.state.trading_day else None
 
     def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
         state = self.state
@@ -157,7 +157,7 @@ class Engine:
             case ReportOrder() | ResolveOrder():
                 return decide_report(state, command)
             case ReportFill():
-                return decide_fill(state, command, now)
+                return decide_fill(state, command, seq, now, released)
             case Mark():
                 return self._decide_mark(command, now)
             case ReportEquity():

@@ -11,7 +11,7 @@ from decimal import Decimal
 from weltklassebot.core.checks import breached
 from weltklassebot.core.commands import ReportEquity
 from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken
-from weltklassebot.core.memory import Refused
+from weltklassebot.core.memory import Refused, Replayed
 from weltklassebot.core.numbers import ZERO, ratio
 from weltklassebot.core.state import AccountEquity, State
 from weltklassebot.core.stops import halt_events
@@ -23,9 +23,14 @@ _NEW = AccountEquity()
 
 def decide_equity(
     state: State, report: ReportEquity, seq: int, now: float, released_through_seq: int | None
-) -> list[AnyEvent]:
-    """Take the report or doubt it; halt if the drawdown reaches its limit. Raises `Refused` if it is out of order."""
+) -> list[AnyEvent] | Replayed:
+    """Take the report or doubt it; halt if the drawdown reaches its limit. Raises `Refused` for one out of order.
+
+    A report that names its time and comes twice is one report: it agrees with nobody, and its flow counts once.
+    """
     account = state.accounts.get(report.account, _NEW)
+    if report.as_of is not None and report == account.last:
+        return Replayed(seq=0, allowed=True)
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
     as_of = now if report.as_of is None else min(now, report.as_of)
@@ -63,7 +68,7 @@ def _agreeing(state: State, account: AccountEquity, report: ReportEquity, flow: 
 
 
 def _rescaled(peak: Decimal | None, equity: Decimal, flow: Decimal) -> Decimal:
-    """The peak after a flow: peak x (E + F) / E. Where that means nothing (E or E + F <= 0), the flow is added."""
+    """The peak after a flow: peak x (E + F) / E. Where that means nothing (E or E + F not positive), F is added."""
     if peak is None:
         return flow
     if not flow:

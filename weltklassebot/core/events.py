@@ -85,7 +85,7 @@ class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=
 # --- orders and fills -----------------------------------------------------------------------------------------------
 
 
-class OrderApproved(Event, frozen=True, tag="approved"):
+class OrderApproved(Event, frozen=True, tag="approved", kw_only=False):
     notional: Decimal
     """In the base currency, as valued at this moment; zero for a reducing order without a price."""
     valid_until: float
@@ -117,6 +117,7 @@ class FillDoubted(Event, frozen=True, tag="fill_doubted"):
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):
     position: Decimal
+    slot_taken: bool = False
 
 
 class FillDiscarded(Event, frozen=True, tag="fill_discarded"):

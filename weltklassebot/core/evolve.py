@@ -85,6 +85,8 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.ended_before, state.ended = state.ended, {}
     state.fills_before, state.fills = state.fills, {}
     state.remembered_before, state.remembered = state.remembered, {}
+    since = now - state.parameters.doubtful_fill_window_seconds
+    state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
     _schedule(state)
 
 
@@ -98,6 +100,8 @@ def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, se
         state=event.state, since=now, cause=event.cause, reason=reason, until=event.until, minutes=event.minutes,
         awaiting_admin=isinstance(command, Start),
     )  # fmt: skip
+    if event.state == "COOLDOWN" and event.cause == "admin":
+        state.cooldown_seq = seq
     if event.state == "HALTED":
         state.halt_seq = seq
         policy = state.parameters.allow_reducing_when_halted
@@ -124,7 +128,7 @@ def _equity_taken(state: State, event: EquityTaken, command: ReportEquity, seq: 
     if account.doubted is not None:
         state.doubted_accounts -= 1
     as_of = now if command.as_of is None else min(now, command.as_of)
-    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True)
+    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True, last=command)
     state.equity = event.equity
     state.peak = event.peak
 
@@ -133,6 +137,7 @@ def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, s
     account = state.accounts.setdefault(command.account, AccountEquity())
     if account.doubted is None:
         state.doubted_accounts += 1
+    account.last = command
     account.doubted = command.equity
     account.agreeing = event.agreeing
     account.pending_flow += command.flow

@@ -30,7 +30,7 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.exposure import Book, Market
-from weltklassebot.core.machines import TERMINAL
+from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.state import Cancel, Denied, DoubtfulFill, Ended, OpenOrder, State
@@ -64,14 +64,16 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
         digest=content(order), seq=seq, ts=now, state=state.risk.state, denials=event.denials,
         max_reducing_quantity=event.max_reducing_quantity,
     )  # fmt: skip
-    if len(ring) > state.parameters.max_remembered_denials:
+    while len(ring) > state.parameters.max_remembered_denials:
         ring.popitem(last=False)
 
 
 def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrder, seq: int, now: float) -> None:
     known = state.orders[report.key]
-    if report.status != "sent" or known.status in ("approved", "unknown"):
+    if report.status != "sent" or known.status in NOBODY_KNOWS:
         known.status = report.status
+    if report.status not in NOBODY_KNOWS:
+        known.sent = True
     if known.remaining != event.reserved:
         _release(state, known, known.remaining - event.reserved)
     if event.slot_returned:
@@ -135,13 +137,18 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
-        ended.unfilled -= fill.quantity
-        if event.slot_taken:
-            ended.counted = True
-            state.trades_today += 1
+        _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
+    _close_book(state, fill.symbol, fill.account)
+
+
+def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool) -> None:
+    ended.unfilled = max(ended.unfilled - fill.quantity, ZERO)
+    if slot_taken:
+        ended.counted = True
+        state.trades_today += 1
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
@@ -165,9 +172,14 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
+    elif (ended := state.recall_ended(fill.order_key)) is not None and (ended.symbol, ended.side) == (
+        fill.symbol, fill.side,
+    ):  # fmt: skip
+        _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
+    _close_book(state, fill.symbol, fill.account)
 
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:

@@ -20,10 +20,11 @@ from weltklassebot.core.events import (
     OrderUpdated,
     PositionAdjusted,
 )
-from weltklassebot.core.machines import NOT_SENT_FROM, TERMINAL
+from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.state import Ended, OpenOrder, State
+from weltklassebot.core.stops import stop_orders
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
 
@@ -38,20 +39,22 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
     if known is None:
         return _report_on_ended(state, report)
     status = report.status
+    by_operator = isinstance(report, ResolveOrder)
     if status == "not_sent":
-        by_operator = isinstance(report, ResolveOrder)
-        if known.filled or (known.status not in NOT_SENT_FROM and not by_operator):
+        if known.filled or (known.sent and not by_operator):
             raise Refused(f"order {report.client_order_id} is {known.status}: it was sent")
         return [OrderUpdated(reserved=ZERO, ended=True, slot_returned=_slot_comes_back(state, known, ZERO))]
     if status not in TERMINAL:
         if known.status in TERMINAL:
             raise Refused(f"order {report.client_order_id} is {known.status} already")
         return [OrderUpdated(reserved=known.remaining)]
+    # An end that was reported before said how much was filled; only an operator takes some of that back.
+    least = known.filled + known.remaining if known.status in TERMINAL and not by_operator else known.filled
     filled = report.filled_quantity
     if filled is None:
-        filled = known.order.quantity if status == "filled" else known.filled
-    if filled < known.filled:
-        raise Refused(f"filled_quantity {plain(filled)} is less than the {plain(known.filled)} booked from fills")
+        filled = known.order.quantity if status == "filled" else least
+    if filled < least:
+        raise Refused(f"filled_quantity {plain(filled)} is less than the {plain(least)} that is known to be filled")
     if filled > known.order.quantity:
         raise Refused(f"filled_quantity {plain(filled)} is more than the order's {plain(known.order.quantity)}")
     missing = filled - known.filled
@@ -63,6 +66,10 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
     ended = state.recall_ended(report.key)
     if ended is None:
         raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
+    if report.status == "filled" and ended.unfilled:
+        raise Refused(
+            f"order {report.client_order_id} has ended with {plain(ended.unfilled)} unfilled: report the fills"
+        )
     if report.status in TERMINAL or report.status == "not_sent":
         return Replayed(seq=ended.seq, ts=ended.ts, allowed=True)
     raise Refused(f"order {report.client_order_id} has ended")
@@ -72,7 +79,9 @@ def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
     return not filled and known.counted and known.day == state.trading_day
 
 
-def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | Replayed:
+def decide_fill(
+    state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
+) -> list[AnyEvent] | Replayed:
     """Book a fill, or hold it as doubtful. Raises `Conflict` if its id means another fill."""
     if (before := recall_fill(state, fill)) is not None:
         return before
@@ -86,7 +95,7 @@ def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | 
             if known.status in TERMINAL
             else known.filled + fill.quantity == known.order.quantity
         )
-        recount = ended is not None and not ended.counted and ended.day == state.trading_day
+        recount = _slot_is_taken_again(state, ended)
         return [FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
@@ -95,7 +104,16 @@ def decide_fill(state: State, fill: ReportFill, now: float) -> list[AnyEvent] | 
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
     if count >= state.parameters.max_doubtful_fills and fill.account not in state.halted_accounts:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
+        policy = state.parameters
+        events += stop_orders(
+            state, seq, released_through_seq, policy, "account_halted",
+            spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
+        )  # fmt: skip
     return events
+
+
+def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
+    return ended is not None and not ended.counted and ended.day == state.trading_day
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
@@ -122,7 +140,11 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
         return [FillDiscarded()]
     fill = doubtful.fill
     held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
-    return [FillAccepted(position=held + signed(fill.side, fill.quantity))]
+    ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
+    if ended is not None and (ended.symbol, ended.side) != (fill.symbol, fill.side):
+        ended = None
+    recount = _slot_is_taken_again(state, ended)
+    return [FillAccepted(position=held + signed(fill.side, fill.quantity), slot_taken=recount)]
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:

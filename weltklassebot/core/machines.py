@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from weltklassebot.core.events import KillSwitchState, RiskState
 
-__all__ = ["KILL_SWITCH_MOVES", "NOT_SENT_FROM", "RISK_MOVES", "TERMINAL", "RiskMove"]
+__all__ = ["KILL_SWITCH_MOVES", "NOBODY_KNOWS", "RISK_MOVES", "TERMINAL", "RiskMove"]
 
 RiskMove = Literal["breach", "last_slot", "expiry", "cooldown", "halt", "resume"]
 
@@ -41,5 +41,5 @@ KILL_SWITCH_MOVES: Final[
 TERMINAL: Final = frozenset({"rejected", "canceled", "expired", "filled"})
 """Order statuses after which nothing rests at the venue any more."""
 
-NOT_SENT_FROM: Final = frozenset({"approved", "unknown"})
-"""An order can be said never to have been sent only as long as nobody said that it was."""
+NOBODY_KNOWS: Final = frozenset({"approved", "unknown"})
+"""Order statuses that do not say whether the order was sent."""

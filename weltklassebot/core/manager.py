@@ -14,7 +14,7 @@ from weltklassebot.core.commands import AnyCommand, CheckOrder, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded, Replayed
 from weltklassebot.core.events import Denial, OrderApproved, OrderDenied, RiskState
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.validation import validate
+from weltklassebot.core.validation import Invalid, validate
 
 __all__ = ["FORMAT", "Decision", "ExecutionGate", "RiskManager", "TradingBlockedError"]
 
@@ -22,7 +22,7 @@ FORMAT: Final = 1
 """Version of commands, events and records; a journal of a newer one is refused."""
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Decision(Struct, frozen=True, gc=False):
     """The answer to an order check. Only `allowed` is a yes."""
 
     allowed: bool
@@ -65,7 +65,7 @@ class RiskManager:
         answer = outcome.events[0]
         risk_state = self.engine.state.risk.state
         if isinstance(answer, OrderApproved):
-            return Decision(allowed=True, seq=self._seq, ts=now, state=risk_state, valid_until=answer.valid_until)
+            return Decision(True, self._seq, now, risk_state, (), answer.valid_until)
         assert isinstance(answer, OrderDenied)
         return Decision(
             allowed=False, seq=self._seq, ts=now, state=risk_state, denials=answer.denials,
@@ -75,6 +75,8 @@ class RiskManager:
     def submit(self, command: AnyCommand, now: float) -> Recorded | Replayed:
         """Put any command in: fills, marks, equity, halts. Raises `Invalid`, and `Refused` for what is not possible."""
         validate(command)
+        if not now >= self.engine.state.now:
+            raise Invalid("now", f"must not go back behind {self.engine.state.now}")
         if not self._started:
             self._start(now)
         if now >= self.engine.state.next_due:

@@ -46,7 +46,7 @@ def exact(value: Decimal) -> Decimal:
         raise NotExact(NOT_EXACT) from None
     if not fixed.is_finite():
         raise NotExact(NOT_EXACT)
-    return Decimal(plain(fixed))
+    return Decimal(plain(fixed)) if value else ZERO  # "-0" and "0E-400" are the same number
 
 
 def plain(value: Decimal) -> str:
@@ -57,4 +57,4 @@ def plain(value: Decimal) -> str:
 
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
     """`numerator / denominator`, rounded half even to 18 places. The denominator is not zero."""
-    return EXACT.quantize(EXACT.divide(numerator, denominator), STEP).normalize(EXACT)
+    return Decimal(plain(EXACT.quantize(EXACT.divide(numerator, denominator), STEP)))

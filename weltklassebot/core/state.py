@@ -7,11 +7,12 @@ symbol, fill_id), positions (account, strategy, symbol).
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
+from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
 from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
@@ -51,6 +52,8 @@ class OpenOrder(Struct, gc=False):
     counted: bool = True
     """It holds a trade slot of its day."""
     cancel_id: str | None = None
+    sent: bool = False
+    """Somebody said so, once: `unknown` does not take it back."""
 
 
 class Ended(Struct, gc=False, kw_only=True):
@@ -92,6 +95,8 @@ class AccountEquity(Struct, kw_only=True):
     equity: Decimal = ZERO
     as_of: float = 0.0
     known: bool = False
+    last: ReportEquity | None = None
+    """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
     agreeing: int = 0
     pending_flow: Decimal = ZERO
@@ -124,7 +129,8 @@ class Cancel(Struct, kw_only=True):
     reason: str
 
 
-class State(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class State:
     configured: Parameters = field(default_factory=Parameters)
     overrides: dict[str, Decimal | None] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)
@@ -140,7 +146,9 @@ class State(Struct, kw_only=True):
     halt_seq: int = 0
     """by a halt,"""
     halt_all_seq: int = 0
-    """by a halt that lets nothing pass, reducing or not."""
+    """by a halt that lets nothing pass, reducing or not,"""
+    cooldown_seq: int = 0
+    """by an admin's cooldown."""
     halted_accounts: dict[str, float] = field(default_factory=dict)
     cancels: dict[str, Cancel] = field(default_factory=dict)
     # the day

@@ -29,14 +29,25 @@ from weltklassebot.core.events import (
     CancelsRequested,
     KillSwitchChanged,
     PeakRebased,
+    Reason,
     RiskStateChanged,
 )
-from weltklassebot.core.machines import KILL_SWITCH_MOVES, RISK_MOVES, TERMINAL
+from weltklassebot.core.machines import KILL_SWITCH_MOVES, NOBODY_KNOWS, RISK_MOVES, TERMINAL
 from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import OpenOrder, State
 
-__all__ = ["decide_admin", "decide_cancel_all", "decide_kill_switch", "halt_events", "kill_events", "later"]
+__all__ = [
+    "HaltCause",
+    "decide_admin",
+    "decide_cancel_all",
+    "decide_kill_switch",
+    "halt_events",
+    "kill_events",
+    "later",
+    "stop_orders",
+]
 
 HaltCause = Literal["admin", "max_drawdown", "latch", "journal_failed"]
 
@@ -59,7 +70,8 @@ def decide_admin(
         minutes = float(state.parameters.cooldown_minutes) if command.minutes is None else command.minutes
         if minutes <= 0:
             raise Refused("cooldown_minutes is 0: say how many minutes")
-        return [RiskStateChanged(state=target, cause="admin", until=later(now, minutes * 60), minutes=minutes)]
+        cooldown = RiskStateChanged(state=target, cause="admin", until=later(now, minutes * 60), minutes=minutes)
+        return [cooldown, *_withdrawal(_unreleased(state, released_through_seq), released_through_seq, "cooldown")]
     return _resume(state, command)
 
 
@@ -121,36 +133,61 @@ def _complete_recovery(state: State, command: CompleteRecovery, now: float) -> l
     return [*events, KillSwitchChanged(state="ACTIVE")]
 
 
-def halt_events(state: State, seq: int, released_through_seq: int | None, *, cause: HaltCause) -> list[AnyEvent]:
-    """All that a halt does."""
-    events: list[AnyEvent] = [RiskStateChanged(state="HALTED", cause=cause)]
-    automatic = cause in ("max_drawdown", "journal_failed")
-    policy = state.parameters.allow_reducing_when_halted
-    reducing_passes = policy == "always" or (policy == "rule" and automatic)
-    withdrawn = _unreleased(state, released_through_seq, spare_reducing=reducing_passes)
-    if withdrawn and released_through_seq is not None:
-        events.append(ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=withdrawn, reason="halted"))
-    scope = state.parameters.cancel_on_halt
+def halt_events(
+    state: State,
+    seq: int,
+    released_through_seq: int | None,
+    *,
+    cause: HaltCause,
+    parameters: Parameters | None = None,
+) -> list[AnyEvent]:
+    """All that a halt does. `parameters`: those that are about to be in force, where they are not yet."""
+    policy = state.parameters if parameters is None else parameters
+    reducing = policy.allow_reducing_when_halted
+    spare = reducing == "always" or (reducing == "rule" and cause in ("max_drawdown", "journal_failed"))
+    stopped = stop_orders(state, seq, released_through_seq, policy, "halted", spare_reducing=spare)
+    return [RiskStateChanged(state="HALTED", cause=cause), *stopped]
+
+
+def stop_orders(
+    state: State,
+    seq: int,
+    released_through_seq: int | None,
+    policy: Parameters,
+    reason: Reason,
+    *,
+    spare_reducing: bool,
+    account: str | None = None,
+) -> list[AnyEvent]:
+    """What a halt of the desk, or of one account, does to the orders that are open."""
+    withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, account=account)
+    events = _withdrawal(withdrawn, released_through_seq, reason)
+    scope = policy.cancel_on_halt
     if scope != "none":
         gone = set(withdrawn)
-        resting = [known for known in state.orders.values() if known.order.key not in gone]
+        resting = [
+            known
+            for known in state.orders.values()
+            if account in (None, known.order.account) and known.order.key not in gone
+        ]
         events += _cancels(seq, resting if scope == "all" else _opening(state, resting))
     return events
 
 
 def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
     """All that a kill does."""
-    events: list[AnyEvent] = [KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin")]
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=False)
-    if withdrawn and released_through_seq is not None:
-        events.append(
-            ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=withdrawn, reason="kill_switch")
-        )
     gone = set(withdrawn)
-    return events + _cancels(seq, [known for known in state.orders.values() if known.order.key not in gone])
+    return [
+        KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin"),
+        *_withdrawal(withdrawn, released_through_seq, "kill_switch"),
+        *_cancels(seq, [known for known in state.orders.values() if known.order.key not in gone]),
+    ]
 
 
-def _unreleased(state: State, released_through_seq: int | None, *, spare_reducing: bool) -> tuple[OrderKey, ...]:
+def _unreleased(
+    state: State, released_through_seq: int | None, *, spare_reducing: bool = True, account: str | None = None
+) -> tuple[OrderKey, ...]:
     """Approvals whose answers have not left the daemon. The newest orders are at the end."""
     found: list[OrderKey] = []
     if released_through_seq is None:
@@ -158,9 +195,17 @@ def _unreleased(state: State, released_through_seq: int | None, *, spare_reducin
     for known in reversed(state.orders.values()):
         if known.seq <= released_through_seq:
             break
-        if known.status == "approved" and not (spare_reducing and known.reducing):
+        # A bot that waits no longer may have called it unknown; that it was sent, nobody can say before the answer.
+        untold = known.status in NOBODY_KNOWS and not known.sent and not known.filled
+        if untold and account in (None, known.order.account) and not (spare_reducing and known.reducing):
             found.append(known.order.key)
     return tuple(reversed(found))
+
+
+def _withdrawal(orders: tuple[OrderKey, ...], released_through_seq: int | None, reason: Reason) -> list[AnyEvent]:
+    if not orders or released_through_seq is None:
+        return []
+    return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=orders, reason=reason)]
 
 
 def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:

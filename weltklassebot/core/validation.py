@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from msgspec.structs import fields, force_setattr
 
@@ -15,10 +15,13 @@ from weltklassebot.core.commands import (
     AnyCommand,
     CheckOrder,
     Mark,
+    OrderStatus,
+    OrderType,
     ReportFill,
     ReportOrder,
     ResolveOrder,
     SetLimits,
+    Side,
     UnsetLimits,
 )
 from weltklassebot.core.numbers import NotExact, exact
@@ -42,6 +45,10 @@ NUMBER_FIELDS: Final = frozenset(
 _SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
+_TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
+_SIDES: Final[frozenset[str]] = frozenset(get_args(Side))
+_ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
+_STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
 _MAX_KNOWN: Final = 100_000
 
 _is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
@@ -51,7 +58,8 @@ _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by st
 
 def _plan(kind: Any) -> tuple[tuple[str, ...], ...]:
     names = [field.name for field in fields(kind)]
-    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS)
+    needed = frozenset(field.name for field in fields(kind) if field.required) & _TEXTS
+    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
     return tuple(tuple(name for name in names if name in group) for group in groups)
 
 
@@ -63,7 +71,7 @@ def validate(command: AnyCommand) -> None:
     if type(command) is CheckOrder:
         _check_order(command)
         return
-    fresh, shared, numbers, texts = _PLANS[type(command)]
+    fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
         if not _is_id(getattr(command, name)):
             raise Invalid(name, _BAD_ID)
@@ -76,9 +84,9 @@ def validate(command: AnyCommand) -> None:
         if number is not None:
             _check_number(command, name, number)
     for name in texts:
-        text = getattr(command, name)
-        if text is not None and (len(text) > 500 or _has_control(text)):
-            raise Invalid(name, "must have at most 500 characters, and no control characters")
+        _check_text(name, getattr(command, name), least=1 if name in needed else 0)
+    for name in times:
+        _check_time(name, getattr(command, name))
     _check_meaning(command)
 
 
@@ -93,13 +101,47 @@ def _learn(name: str, value: str) -> None:
     _known.add(value)
 
 
+def _check_text(name: str, text: str | None, *, least: int) -> None:
+    most = 200 if name == "approved_by" else 500
+    if text is not None and (not least <= len(text) <= most or _has_control(text)):
+        raise Invalid(name, f"must have {least} to {most} characters, and no control characters")
+
+
+def _check_time(name: str, moment: float | None) -> None:
+    if name == "minutes" and moment is not None and not 0 < moment <= 525_600:
+        raise Invalid(name, "must be above 0 and at most 525600")
+    if moment is not None and not 0 <= moment < 1e11:
+        raise Invalid(name, "must be a number from 0 up to 1e11")
+
+
+def _check_choice(name: str, word: str, words: frozenset[str]) -> None:
+    if word not in words:
+        raise Invalid(name, f"must be one of {', '.join(sorted(words))}")
+
+
 def _check_number(command: AnyCommand, name: str, number: Decimal) -> None:
-    try:
-        clean = exact(number)
-    except NotExact as error:
-        raise Invalid(name, str(error)) from None
+    clean = _clean(name, number)
     if clean is not number:
         force_setattr(command, name, clean)
+
+
+def _check_limits(changes: dict[str, Decimal | None]) -> None:
+    if not changes:
+        raise Invalid("set", "names no limit")
+    for key, value in changes.items():
+        if value is not None:
+            changes[key] = _clean(f"set.{key}", value)
+        if error := limit_error(key, value):
+            raise Invalid(f"set.{key}", error)
+
+
+def _clean(name: str, number: Decimal) -> Decimal:
+    if type(number) is not Decimal:
+        raise Invalid(name, "must be a Decimal")
+    try:
+        return exact(number)
+    except NotExact as error:
+        raise Invalid(name, str(error)) from None
 
 
 def _check_order(order: CheckOrder) -> None:
@@ -123,7 +165,15 @@ def _check_order(order: CheckOrder) -> None:
         _check_number(order, "delta", order.delta)
     if order.quantity <= 0:
         raise Invalid("quantity", "must be positive")
+    if order.side not in _SIDES:
+        _check_choice("side", order.side, _SIDES)
+    _check_kind(order)
+
+
+def _check_kind(order: CheckOrder) -> None:
     kind = order.order_type
+    if kind not in _ORDER_TYPES:
+        _check_choice("order_type", kind, _ORDER_TYPES)
     if order.price is None and kind in ("limit", "stop_limit"):
         raise Invalid("price", f"a {kind} order needs one")
     if order.stop_price is None and kind in ("stop", "stop_limit"):
@@ -132,19 +182,18 @@ def _check_order(order: CheckOrder) -> None:
 
 def _check_meaning(command: AnyCommand) -> None:
     match command:
-        case ReportFill(quantity=quantity) if quantity <= 0:
-            raise Invalid("quantity", "must be positive")
+        case ReportFill(quantity=quantity, side=side):
+            _check_choice("side", side, _SIDES)
+            if quantity <= 0:
+                raise Invalid("quantity", "must be positive")
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
-        case ReportOrder(filled_quantity=filled) | ResolveOrder(filled_quantity=filled) if filled is not None:
-            if filled < 0:
+        case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
+            _check_choice("status", status, _STATUSES)
+            if filled is not None and filled < 0:
                 raise Invalid("filled_quantity", "must not be negative")
         case SetLimits(set=changes):
-            if not changes:
-                raise Invalid("set", "names no limit")
-            for key, value in changes.items():
-                if error := limit_error(key, value):
-                    raise Invalid(f"set.{key}", error)
+            _check_limits(changes)
         case UnsetLimits(keys=keys):
             for key in keys:
                 if error := limit_error(key, Decimal(1)):

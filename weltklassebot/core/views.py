@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from weltklassebot.core.checks import drawdown
+from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import LIMITS
 from weltklassebot.core.state import OpenOrder, State
@@ -81,6 +82,9 @@ def limits(state: State) -> dict[str, Any]:
     }
 
 
+_NOWHERE = Market()
+
+
 def positions(state: State, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:
     """Accounts' positions, or those of each strategy; marks that are too old to decide on are shown as stale."""
     oldest = state.now - state.parameters.max_mark_age_seconds
@@ -96,12 +100,12 @@ def positions(state: State, *, by_strategy: bool = False) -> Iterator[dict[str, 
             if not book.empty
         )
     for account, strategy, symbol, held in sorted(rows, key=lambda row: (row[0], row[2], row[1] or "")):
-        market = state.markets[symbol]
-        book = market.books[account]
+        market = state.markets.get(symbol, _NOWHERE)  # strategies that cancel each other out leave no market behind
         row: dict[str, Any] = {"account": account, "symbol": symbol, "quantity": plain(held)}
         if strategy is not None:
             row["strategy"] = strategy
         else:
+            book = market.books[account]
             row |= {
                 "open_buys": plain(book.buys.quantity),
                 "open_sells": plain(book.sells.quantity),

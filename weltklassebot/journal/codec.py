@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.journal.chain import seal
 
@@ -43,7 +42,8 @@ def _plainly(value: Any) -> Any:
     match value:
         case Decimal():
             text = str(value)
-            return plain(value) if "E" in text else text
+            # Zeros behind the point stay: sums made from what is read back must print as those made before.
+            return format(value, "f") if "E" in text else text
         case dict():
             return {key: _plainly(member) for key, member in value.items()}
         case list() | tuple():

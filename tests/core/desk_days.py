@@ -1,0 +1,361 @@
+"""Bytes to desk days: eight bytes are one thing that happens. Any bytes will do, so they shrink and repeat well."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    CompleteRecovery,
+    Cooldown,
+    Halt,
+    Mark,
+    ReanchorClock,
+    RecoverKillSwitch,
+    ReportClock,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    Stop,
+    Tick,
+    TriggerKillSwitch,
+    UnsetLimits,
+)
+from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.state import State
+
+BASE = 1_763_712_000.0
+STEP = 8
+SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER")
+ACCOUNTS = ("main", "hedge")
+STRATEGIES = ("ma", "mm")
+STATUSES = (
+    "sent",
+    "accepted",
+    "canceled",
+    "filled",
+    "unknown",
+    "not_sent",
+    "rejected",
+    "expired",
+    "pending_cancel",
+    "cancel_rejected",
+    "replaced",
+)
+QUANTITIES = tuple(Decimal(text) for text in ("1", "0.5", "2", "3", "0.01", "5", "1", "4.50", "100", "0.0150001"))
+PRICES = tuple(Decimal(text) for text in ("100", "100.5", "90", "250", "99.5", "99.25", "0.01", "64e3"))
+SHORT = (0.0, 0.0, 0.0, 0.000001, 0.01, 0.3, 2.0, 6.0)
+LONG = (61.0, 20.0, 400.0, 61.0, 1200.0, 20_000.0, 100_000.0, 300_000.0)
+EQUITIES = tuple(
+    Decimal(text) for text in ("100000", "95000", "81000", "80000", "60000", "1000000", "0", "-5000", "101000")
+)
+
+_LISTED = {
+    "BTC-EUR": Instrument(tick=Decimal("0.5"), lot=Decimal("0.01")),
+    "ES": Instrument(currency="USD", multiplier=Decimal(50), tick=Decimal("0.25")),
+    "SPOT": Instrument(allow_short=False),
+}
+SMALL = Parameters(
+    max_order_notional=Decimal(1000),
+    max_notional=Decimal(3000),
+    max_trades_per_day=12,
+    max_open_orders=8,
+    max_remembered=40,
+    max_remembered_per_strategy=25,
+    max_remembered_denials=6,
+    max_doubtful=6,
+)
+LISTED = Parameters(
+    symbols={**_LISTED, "*": Instrument(currency="USD")},
+    max_order_notional=Decimal(20_000),
+    max_notional=Decimal(90_000),
+    max_trades_per_day=30,
+    max_equity_age_seconds=3600.0,
+    cancel_on_halt="all",
+    after_restart="expiry",
+    timezone="America/New_York",
+    day_roll="17:00",
+    max_doubtful_fills=2,
+)
+STRICT = Parameters(
+    symbols=_LISTED,
+    max_drawdown=Decimal("0.05"),
+    max_order_notional=Decimal(5000),
+    max_notional=None,
+    max_trades_per_day=None,
+    allow_reducing_when_halted="never",
+    cancel_on_halt="none",
+    equity_confirmations=2,
+    max_mark_age_seconds=600.0,
+)
+LOOSE = Parameters(
+    max_drawdown=None,
+    max_order_notional=None,
+    max_notional=Decimal(2000),
+    max_trades_per_day=4,
+    cooldown_minutes=1,
+    allow_reducing_when_halted="always",
+    require_mark=True,
+    max_remembered_denials=3,
+    recovery_cooldown_seconds=1.0,
+)
+SETTINGS = (SMALL, LISTED, STRICT, LOOSE)
+
+
+class Days:
+    """Turns bytes into commands, with an eye on the state so that they meet: orders that exist, fills that repeat."""
+
+    def __init__(self, data: bytes) -> None:
+        self.first = data[0] if data else 0
+        self.steps = [data[at : at + STEP] for at in range(1, len(data) - STEP + 1, STEP)]
+        self.said: list[CheckOrder] = []
+        self.fills: list[ReportFill] = []
+        self.reports: list[ReportEquity] = []
+
+    def settings(self, choice: int) -> Parameters:
+        """Any of the settings, in the calendar of the first: a desk does not move house."""
+        home = SETTINGS[self.first % len(SETTINGS)]
+        chosen = SETTINGS[choice % len(SETTINGS)]
+        return _moved(chosen, home)
+
+    def start(self, choice: int, now: float, latch: str | None = None, late: float = 0.0) -> Start:
+        return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, latch=latch)
+
+    @staticmethod
+    def pause(b: bytes) -> float:
+        return LONG[b[5] % 8] if b[6] >= 253 else SHORT[b[6] % 8]
+
+    def command(self, b: bytes, state: State, now: float) -> AnyCommand:
+        kind = b[0]
+        if kind < 90:
+            return self.check(b)
+        if kind < 130:
+            return self.fill(b, state, now)
+        if kind < 155:
+            return self.report(b, state)
+        if kind < 172:
+            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
+            price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
+            return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
+        if kind < 180:
+            return self.equity(b, now)
+        if kind < 232 and (cure := self.cure(b, state, now)) is not None:
+            return cure
+        return self.admin(52 + b[1] % 12, b, state, now)
+
+    def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:
+        """What a desk does about its troubles, or else it would stand still most of the time."""
+        if state.kill_switch.state == "KILLED":
+            return RecoverKillSwitch(approved_by="two")
+        if state.kill_switch.state == "RECOVERING" and now >= state.kill_switch.until:
+            return CompleteRecovery(accept=tuple(state.cancels))
+        if state.risk.state != "RUNNING":
+            return Resume(reason="go on", rebase_peak=True)
+        if state.clock_doubted:
+            return ReanchorClock(reason="looked", wall=now)
+        if state.halted_accounts:
+            return Resume(reason="go on", account=min(state.halted_accounts))
+        for name, account in state.accounts.items():
+            if account.doubted is not None:
+                return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
+        if state.overrides and b[2] % 2:
+            return UnsetLimits(keys=(), reason="as it was")
+        stale = [
+            symbol
+            for symbol in ("USD-EUR", *SYMBOLS)
+            if symbol not in state.markets or now - state.markets[symbol].as_of > 30
+        ]
+        if stale:
+            return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
+        return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
+
+    def check(self, b: bytes) -> CheckOrder:
+        if self.said and b[1] > 235:
+            return self.said[-1 - b[2] % min(len(self.said), 6)]
+        kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
+        order = CheckOrder(
+            client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
+            symbol=SYMBOLS[b[2] % 9 % 4 if b[2] < 128 else 0],
+            side="buy" if b[3] % 2 else "sell",
+            quantity=QUANTITIES[b[5] % 64 % len(QUANTITIES)],
+            order_type=kind,
+            price=PRICES[b[6] % 32 % 8 % 5 if b[1] % 8 else b[6] % 8] if kind in ("limit", "stop_limit") else None,
+            stop_price=PRICES[b[6] // 8 % 8] if kind in ("stop", "stop_limit") else None,
+            account=ACCOUNTS[b[7] % 3 % 2],
+            strategy=STRATEGIES[b[7] // 4 % 2],
+            reduce_only=b[3] > 200,
+        )
+        self.said.append(order)
+        return order
+
+    def fill(self, b: bytes, state: State, now: float) -> ReportFill:
+        if self.fills and b[1] > 230:
+            return self.fills[b[2] % len(self.fills)]
+        quantity, price = QUANTITIES[b[4] % len(QUANTITIES)], Decimal(0) if b[7] == 255 else PRICES[b[5] % 4]
+        number = f"f-{len(self.fills) if b[1] else 0}"
+        known = list(state.orders.values())
+        if (known and b[2] < 220) or (self.said and b[2] < 250):
+            order = known[b[3] % len(known)].order if known and b[2] < 220 else self.said[b[3] % len(self.said)]
+            if b[6] % 4 < 2 and order.key in state.orders:
+                quantity = state.orders[order.key].remaining
+            elif b[6] % 4 == 2:
+                quantity = min(quantity, order.quantity)
+            fill = ReportFill(
+                fill_id=number,
+                client_order_id=order.client_order_id,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=quantity,
+                price=price,
+                account=order.account,
+                strategy=order.strategy,
+                ts=_stamp(b[7], now),
+            )
+        else:
+            fill = ReportFill(
+                fill_id=number,
+                client_order_id=f"o-{b[3] % 8}-{b[7] % 4}",
+                symbol=SYMBOLS[b[3] % 4],
+                side="buy" if b[6] % 2 else "sell",
+                quantity=quantity,
+                price=price,
+                account=ACCOUNTS[b[7] % 2],
+            )
+        self.fills.append(fill)
+        return fill
+
+    def report(self, b: bytes, state: State) -> ReportOrder | ResolveOrder:
+        known = list(state.orders.values())
+        filled = None if b[3] % 3 == 0 else QUANTITIES[b[4] % len(QUANTITIES)]
+        if known and b[1] < 240:
+            order = known[b[2] % len(known)]
+            if b[3] % 3 == 1:
+                filled = (order.filled, order.order.quantity, order.filled + order.remaining)[b[4] % 3]
+            key = order.order.key
+        else:
+            key = self.said[b[2] % len(self.said)].key if self.said else ("main", "ma", "nobody")
+        account, strategy, client_order_id = key
+        if b[5] > 200:
+            status = ("not_sent", "rejected", "canceled", "expired", "filled")[b[6] % 5]
+            return ResolveOrder(
+                client_order_id=client_order_id,
+                account=account,
+                strategy=strategy,
+                status=status,
+                filled_quantity=filled,
+                reason="looked it up",
+            )
+        return ReportOrder(
+            client_order_id=client_order_id,
+            account=account,
+            strategy=strategy,
+            status=STATUSES[b[6] % len(STATUSES)],
+            filled_quantity=filled,
+        )
+
+    def equity(self, b: bytes, now: float) -> ReportEquity:
+        if self.reports and b[1] > 200:
+            return self.reports[-1 - b[2] % min(len(self.reports), 3)]
+        report = ReportEquity(
+            account=ACCOUNTS[b[3] % 4 % 3 % 2],
+            equity=EQUITIES[b[4] % len(EQUITIES)],
+            flow=(
+                Decimal(0),
+                Decimal(0),
+                Decimal(0),
+                Decimal(0),
+                Decimal(5000),
+                Decimal(-5000),
+                Decimal("0.000001"),
+                Decimal(-100_000),
+            )[b[5] % 8],
+            as_of=_stamp(b[6], now),
+        )
+        self.reports.append(report)
+        return report
+
+    def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
+        pick = b[2]
+        match kind:
+            case 52:
+                return Halt(reason="by hand")
+            case 53:
+                return Cooldown(reason="breathe", minutes=(None, 1.0, 0.5, 600.0)[pick % 4])
+            case 54 | 55:
+                account = ACCOUNTS[pick % 2] if b[3] % 3 == 0 else None
+                return Resume(reason="go on", rebase_peak=b[4] % 2 == 0, account=account)
+            case 56:
+                ids = tuple(state.cancels) if b[3] % 4 else ("c1-1",)
+                return (
+                    TriggerKillSwitch(reason="stop"),
+                    RecoverKillSwitch(approved_by="two"),
+                    CompleteRecovery(accept=ids),
+                    CompleteRecovery(),
+                )[pick % 4]
+            case 57:
+                doubtful = list(state.doubtful.values())
+                if not doubtful:
+                    return CancelAll(reason="tidy", symbol=(None, *SYMBOLS)[pick % 5])
+                fill = doubtful[pick % len(doubtful)].fill
+                return AcceptFill(
+                    fill_id=fill.fill_id,
+                    symbol=fill.symbol,
+                    account=fill.account,
+                    reason="seen",
+                    discard=b[3] % 2 == 0,
+                )
+            case 58:
+                return AdjustPosition(
+                    symbol=SYMBOLS[pick % 4],
+                    quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
+                    reason="as held",
+                    account=ACCOUNTS[b[4] % 2],
+                    strategy=STRATEGIES[b[5] % 2],
+                    price=PRICES[0] if b[6] % 2 else None,
+                )
+            case 59:
+                return self.limits(b)
+            case 60:
+                return ReportClock(wall=now + (0.0, 20.0, -20.0, 1.0)[pick % 4])
+            case 61:
+                return ReanchorClock(reason="looked", wall=now + (0.0, 20.0, -20.0)[pick % 3], automatic=b[3] % 2 == 0)
+            case 62:
+                latch = (None, None, None, None, "kill", "halt", "journal_failed")[b[3] % 7]
+                return self.start(pick, now, latch, late=0.0 if b[4] % 4 else 30.0)
+            case _:
+                return (Tick(), Stop())[pick % 2]
+
+    def limits(self, b: bytes) -> SetLimits | UnsetLimits:
+        keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
+        key = keys[b[2] % 5]
+        if b[3] % 3 == 0:
+            return UnsetLimits(keys=() if b[4] % 2 else (key,), reason="as it was")
+        values = {
+            "max_drawdown": (Decimal("0.1"), Decimal("0.5"), None),
+            "max_order_notional": (Decimal(500), Decimal(10**6), None),
+            "max_notional": (Decimal(1500), Decimal(10**6), None),
+            "max_trades_per_day": (Decimal(2), Decimal(100), None),
+            "cooldown_minutes": (Decimal(0), Decimal(5), Decimal(60)),
+        }
+        return SetLimits(set={key: values[key][b[4] % 3]}, reason="as needed")
+
+
+def _moved(chosen: Parameters, home: Parameters) -> Parameters:
+    return replace(chosen, timezone=home.timezone, day_roll=home.day_roll)
+
+
+def _stamp(byte: int, now: float) -> float | None:
+    """None mostly; else a little late, very late, or ahead of time."""
+    if byte < 160:
+        return None
+    return round(now - (0.5, 50.0, 90_000.0, 260_000.0, -3.0, 0.0)[byte % 6], 6)

@@ -1,0 +1,450 @@
+"""The rules of risk written down once more, naively: what every command must lead to.
+
+Nothing here is incremental but the plain lists in `facts`. Where this and the core differ, one of them is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from tests.core.facts import ZERO, Account, Doubt, Facts, Order, fraction
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    CheckOrder,
+    Cooldown,
+    Mark,
+    ReanchorClock,
+    ReportClock,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    UnsetLimits,
+)
+from weltklassebot.core.parameters import with_limits
+
+ENDS = ("rejected", "canceled", "expired", "filled")
+
+
+def after(now: float, seconds: float) -> float:
+    return round((now + seconds) * 1e6) / 1e6
+
+
+class Oracle:
+    def __init__(self) -> None:
+        self.facts = Facts()
+        self.configured = self.facts.parameters
+        self.overrides: dict = {}
+        self.peak: Fraction | None = None
+        self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
+        self.kill = "ACTIVE"
+        self.kill_until = 0.0
+        self.stops: list[tuple[int, str, bool]] = []
+        """(seq, reason, whether reducing orders pass) of every kill, halt and admin cooldown."""
+        self.halted_accounts: dict[str, float] = {}
+        self.doubted_at: list[tuple[float, str]] = []
+        self.denied: list[CheckOrder] = []
+        self.fills: list[tuple[ReportFill, int]] = []
+        self.day = ""
+        self.day_number = 0
+        self.rolls: list[float] = []
+        self.cooldown_taken = False
+        self.clock_doubted, self.clock_offset, self.self_anchored = False, 0.0, False
+
+    # --- the day ------------------------------------------------------------------------------------------------
+
+    def date_of(self, now: float) -> date:
+        zone, roll = self.facts.parameters.timezone, self.facts.parameters.day_roll
+        hour, minute = (int(part) for part in roll.split(":"))
+        local = datetime.fromtimestamp(now, ZoneInfo(zone)).replace(tzinfo=None)
+        today = local.date()
+        if (hour, minute) == (0, 0):
+            return today
+        return today + timedelta(days=1) if (local.hour, local.minute) >= (hour, minute) else today
+
+    def roll_of(self, day: date) -> float:
+        """When this trading day ends."""
+        zone, roll = self.facts.parameters.timezone, self.facts.parameters.day_roll
+        hour, minute = (int(part) for part in roll.split(":"))
+        if (hour, minute) == (0, 0):
+            day += timedelta(days=1)
+        return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp()
+
+    def deadline(self) -> float:
+        roll = self.roll_of(date.fromisoformat(self.day))
+        if self.risk == "COOLDOWN" and not self.awaiting:
+            return min(roll, self.until)
+        return roll
+
+    def tick(self, now: float) -> None:
+        today, last = self.date_of(now), date.fromisoformat(self.day)
+        if today > last:
+            for missed in range(min((today - last).days, 2)):
+                self.rolls.append(self.roll_of(last + timedelta(days=missed)))
+                self.day_number += 1
+            self.day = today.isoformat()
+            self.cooldown_taken = False
+        if self.risk == "COOLDOWN" and not self.awaiting and now >= self.until:
+            self.risk, self.cause, self.until = "RUNNING", "expired", None
+
+    def trades_today(self) -> int:
+        return sum(1 for known in self.facts.orders if known.day == self.day and known.holds_slot)
+
+    # --- checks -------------------------------------------------------------------------------------------------
+
+    def find(self, key: tuple[str, str, str]) -> Order | None:
+        for known in reversed(self.facts.orders):
+            if known.order.key == key and (not known.gone or known.gone_in >= self.day_number - 1):
+                return known
+        return None
+
+    def first_answer(self, order: CheckOrder, now: float) -> str | None:
+        """What a repeated order is answered: "yes", "no", "conflict"; None: it is new."""
+        denied = next((before for before in self.denied if before.key == order.key), None)
+        if denied is not None:
+            return "no" if denied == order else "conflict"
+        known = self.find(order.key)
+        if known is None:
+            return None
+        if known.order != order:
+            return "conflict"
+        overtaken = any(seq > known.seq and not (passes and known.reducing) for seq, _, passes in self.stops)
+        halted = self.halted_accounts.get(order.account, -1.0) >= known.ts and not known.reducing
+        expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds)
+        return "no" if known.gone or overtaken or halted or expired else "yes"
+
+    def reducing(self, order: CheckOrder) -> bool:
+        return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
+
+    def halt_passes_reducing(self, cause: str) -> bool:
+        policy = self.facts.parameters.allow_reducing_when_halted
+        return policy == "always" or (policy == "rule" and cause in ("max_drawdown", "journal_failed"))
+
+    def reasons(self, order: CheckOrder, now: float) -> set[str]:
+        """Everything that is against a new order."""
+        facts, p = self.facts, self.facts.parameters
+        reducing = self.reducing(order)
+        against: set[str] = set()
+        if self.kill != "ACTIVE":
+            against.add("kill_switch")
+        elif self.risk == "COOLDOWN" and not reducing:
+            against.add("cooldown")
+        elif self.risk == "HALTED" and not (reducing and self.halt_passes_reducing(self.cause)):
+            against.add("halted")
+        if order.account in self.halted_accounts and (not reducing or p.allow_reducing_when_halted == "never"):
+            against.add("account_halted")
+        if order.reduce_only and not reducing:
+            against.add("reduce_only")
+        instrument = facts.instrument(order.symbol)
+        if instrument is not None:
+            if instrument.lot is not None and Fraction(order.quantity) % Fraction(instrument.lot):
+                against.add("lot")
+            for price in (order.price, order.stop_price):
+                if price is not None and instrument.tick is not None and Fraction(price) % Fraction(instrument.tick):
+                    against.add("tick")
+            if not instrument.allow_short and order.side == "sell" and not reducing:
+                against.add("short_not_allowed")
+        against |= self._bounds(order, reducing)
+        if not reducing:
+            against |= self._desk(now) | self._value(order, now)
+        return against
+
+    def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:
+        p = self.facts.parameters
+
+        def room(bound: int) -> int:
+            return bound + max(1, bound // 10) if reducing else bound
+
+        against = set()
+        if len(self.facts.open()) >= room(p.max_open_orders):
+            against.add("max_open_orders")
+        recent = self.day_number - 1
+        ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
+        remembered = [(o.account, o.strategy) for o in ended]
+        remembered += [(fill.account, fill.strategy) for fill, day in self.fills if day >= recent]
+        mine = sum(1 for owner in remembered if owner == (order.account, order.strategy))
+        if mine >= room(p.max_remembered_per_strategy) or len(remembered) >= room(p.max_remembered):
+            against.add("max_remembered")
+        return against
+
+    def _desk(self, now: float) -> set[str]:
+        p, against = self.facts.parameters, set()
+        if self.clock_doubted:
+            against.add("clock")
+        accounts = self.facts.accounts.values()
+        if any(account.doubted is not None for account in accounts):
+            against.add("equity_doubtful")
+        if p.max_equity_age_seconds is not None and (
+            not accounts or any(not a.known or now - a.as_of > p.max_equity_age_seconds for a in accounts)
+        ):
+            against.add("stale_equity")
+        if self.peak is not None and p.max_drawdown is not None and (self.peak <= 0 or self.breached()):
+            against.add("max_drawdown")
+        if p.max_trades_per_day is not None and self.trades_today() >= p.max_trades_per_day:
+            against.add("max_trades_per_day")
+        return against
+
+    def breached(self) -> bool:
+        limit, equity, peak = self.facts.parameters.max_drawdown, self.facts.equity(), self.peak
+        if limit is None or equity is None or peak is None or peak <= 0:
+            return False
+        return 1 - equity / peak >= Fraction(limit)
+
+    def _value(self, order: CheckOrder, now: float) -> set[str]:
+        facts, p = self.facts, self.facts.parameters
+        instrument = facts.instrument(order.symbol)
+        if instrument is None:
+            return {"unknown_symbol"}
+        against = set()
+        own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
+        if order.symbol not in facts.marks:
+            if p.mark_required or not own:
+                against.add("no_mark")
+        elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
+            against.add("stale_mark")
+        if instrument.currency not in (None, p.base_currency):
+            rate = facts.marks.get(f"{instrument.currency}-{p.base_currency}")
+            if rate is None:
+                against.add("no_fx_rate")
+            elif now - rate[1] > p.max_mark_age_seconds:
+                against.add("stale_fx_rate")
+        if against:
+            return against
+        value = Fraction(order.quantity) * max(own, facts.price(order.symbol)) * facts.unit(order.symbol)
+        if p.max_order_notional is not None and value > Fraction(p.max_order_notional):
+            against.add("max_order_notional")
+        return against | self._desk_value(order)
+
+    def _desk_value(self, order: CheckOrder) -> set[str]:
+        limit, facts = self.facts.parameters.max_notional, self.facts
+        if limit is None:
+            return set()
+        # The order's own worth is known by now; what is unknown is something that is held already.
+        gross = facts.gross(order) if facts.gross() is not None else None
+        if gross is None:
+            return {"no_mark"}
+        return {"max_notional"} if gross > Fraction(limit) else set()
+
+    def approved(self, order: CheckOrder, seq: int, now: float) -> None:
+        reducing = self.reducing(order)
+        self.facts.orders.append(Order(order, seq, now, self.day, reducing, Fraction(order.quantity)))
+        p = self.facts.parameters
+        most = p.max_trades_per_day
+        last = most is not None and self.trades_today() >= most
+        if last and p.cooldown_minutes > 0 and not self.cooldown_taken and self.risk == "RUNNING":
+            self.cooldown_taken = True
+            self.risk, self.cause, self.awaiting = "COOLDOWN", "max_trades_per_day", False
+            self.until = after(now, p.cooldown_minutes * 60)
+
+    def was_denied(self, order: CheckOrder) -> None:
+        self.denied = [*self.denied, order][-self.facts.parameters.max_remembered_denials :]
+
+    # --- orders and fills ---------------------------------------------------------------------------------------
+
+    def end(self, known: Order) -> None:
+        known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
+
+    def report(self, command: ReportOrder | ResolveOrder) -> None:
+        known = self.find(command.key)
+        if known is None or known.gone:
+            return
+        if command.status == "not_sent":
+            known.claimed = ZERO
+            self.end(known)
+        elif command.status in ENDS:
+            if command.filled_quantity is not None:
+                claimed = Fraction(command.filled_quantity)
+            elif command.status == "filled":
+                claimed = Fraction(known.order.quantity)
+            else:
+                keeps = known.over and isinstance(command, ReportOrder)
+                claimed = max(known.claimed, known.filled) if keeps else known.filled
+            known.over, known.sent, known.claimed = True, True, claimed
+            known.remaining = claimed - known.filled
+            if not known.remaining:
+                self.end(known)
+        elif command.status != "unknown":
+            known.sent = True
+
+    def fill_cause(self, fill: ReportFill) -> str | None:
+        """Why this fill is doubtful, if it is."""
+        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2]:
+            return "older_than_memory"
+        if any(before.key == fill.order_key for before in self.denied):
+            return "conflicts_with_order"
+        known = self.find(fill.order_key)
+        if known is None:
+            return "unknown_order"
+        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or known.withdrawn:
+            return "conflicts_with_order"
+        room = Fraction(known.order.quantity) - known.filled
+        return "exceeds_order" if Fraction(fill.quantity) > room else None
+
+    def seen(self, fill: ReportFill) -> ReportFill | None:
+        for before, day in reversed(self.fills):
+            if before.key == fill.key and day >= self.day_number - 1:
+                return before
+        return next((doubt.fill for doubt in self.facts.doubtful if doubt.fill.key == fill.key), None)
+
+    def book(self, fill: ReportFill) -> None:
+        """A fill that is true, or taken to be."""
+        self.fills.append((fill, self.day_number))
+        known = self.find(fill.order_key)
+        quantity = Fraction(fill.quantity)
+        if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+            known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
+            if not known.gone:
+                known.remaining -= min(quantity, known.remaining)
+                if not known.remaining:
+                    self.end(known)
+        key = (fill.account, fill.strategy, fill.symbol)
+        self.set_position(key, self.facts.positions.get(key, ZERO) + (quantity if fill.side == "buy" else -quantity))
+        self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
+
+    def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
+        self.facts.positions[key] = quantity
+        if not quantity:
+            del self.facts.positions[key]
+
+    def doubt(self, fill: ReportFill, now: float) -> bool:
+        """Hold a fill as doubtful; says whether its account is halted now."""
+        p = self.facts.parameters
+        self.facts.doubtful.append(Doubt(fill))
+        self.doubted_at.append((now, fill.account))
+        since = now - p.doubtful_fill_window_seconds
+        recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
+        if recent < p.max_doubtful_fills or fill.account in self.halted_accounts:
+            return False
+        self.halted_accounts[fill.account] = now
+        return True
+
+    def settle(self, command: AcceptFill) -> None:
+        doubt = next(doubt for doubt in self.facts.doubtful if doubt.fill.key == command.key)
+        self.facts.doubtful.remove(doubt)
+        if command.discard:
+            self.fills.append((doubt.fill, self.day_number))
+        else:
+            self.book(doubt.fill)
+
+    def adjust(self, command: AdjustPosition) -> None:
+        self.set_position((command.account, command.strategy, command.symbol), Fraction(command.quantity))
+        if command.price is not None:
+            self.facts.prices[command.symbol] = abs(Fraction(command.price))
+
+    # --- prices and equity --------------------------------------------------------------------------------------
+
+    def mark(self, command: Mark, now: float) -> None:
+        as_of = now if command.ts is None else min(command.ts, now)
+        self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
+
+    def equity(self, report: ReportEquity, now: float) -> str:
+        """ "same", "doubted" or "taken"."""
+        p = self.facts.parameters
+        account = self.facts.accounts.setdefault(report.account, Account())
+        if report.as_of is not None and account.last == report:
+            return "same"
+        account.last = report
+        said, flow, step = Fraction(report.equity), account.pending + Fraction(report.flow), Fraction(p.equity_max_step)
+        expected = account.equity + flow
+        likely = said > 0 and (not account.known or (expected > 0 and abs(said / expected - 1) <= step))
+        if not likely:
+            before = None if account.doubted is None else account.doubted + Fraction(report.flow)
+            agrees = before is not None and abs(said - before) <= step * abs(before)
+            account.agreeing = account.agreeing + 1 if agrees else 1
+            account.doubted, account.pending = said, flow
+            if account.agreeing < p.equity_confirmations:
+                return "doubted"
+        before_it = self.facts.equity() or ZERO
+        brought = flow if account.known else said
+        if self.peak is None:
+            self.peak = brought
+        elif brought and before_it > 0 and before_it + brought > 0:
+            rescaled = self.peak * (before_it + brought) / before_it
+            self.peak = Fraction(round(rescaled * 10**18), 10**18)
+        else:
+            self.peak += brought
+        as_of = now if report.as_of is None else min(now, report.as_of)
+        self.facts.accounts[report.account] = Account(said, as_of, known=True, last=report)
+        self.peak = max(self.peak, self.facts.equity())
+        return "taken"
+
+    # --- stops --------------------------------------------------------------------------------------------------
+
+    def halt(self, cause: str, seq: int, *, at_start: bool = False) -> None:
+        self.risk, self.cause, self.until, self.awaiting = "HALTED", cause, None, at_start
+        self.stops.append((seq, "halted", self.halt_passes_reducing(cause)))
+
+    def withdraw(self, released: int | None, spares_reducing: bool, account: str | None = None) -> set:
+        gone = set()
+        for known in self.facts.open():
+            untold = released is not None and known.seq > released and not known.sent and not known.filled
+            if untold and not (spares_reducing and known.reducing) and account in (None, known.order.account):
+                known.withdrawn = True
+                self.end(known)
+                gone.add(known.order.key)
+        return gone
+
+    def killed(self, seq: int) -> None:
+        self.kill = "KILLED"
+        self.stops.append((seq, "kill_switch", False))
+
+    def cooldown(self, command: Cooldown, seq: int, now: float) -> None:
+        minutes = self.facts.parameters.cooldown_minutes if command.minutes is None else command.minutes
+        self.risk, self.cause, self.awaiting = "COOLDOWN", "admin", False
+        self.until = after(now, minutes * 60)
+        self.stops.append((seq, "cooldown", True))
+
+    def resume(self, command: Resume) -> None:
+        if command.account is not None:
+            del self.halted_accounts[command.account]
+            self.doubted_at = [(ts, account) for ts, account in self.doubted_at if account != command.account]
+            return
+        if command.rebase_peak and self.peak is not None:
+            self.peak = self.facts.equity()
+        self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
+
+    # --- the rest -----------------------------------------------------------------------------------------------
+
+    def limits(self, command: SetLimits | UnsetLimits) -> None:
+        if isinstance(command, SetLimits):
+            self.overrides |= command.set
+        else:
+            for key in command.keys or list(self.overrides):
+                del self.overrides[key]
+        self.facts.parameters = with_limits(self.configured, self.overrides)
+
+    def start(self, command: Start, seq: int, now: float) -> None:
+        self.configured = command.parameters
+        self.facts.parameters = with_limits(command.parameters, self.overrides)
+        self.awaiting = self.risk == "HALTED" or (
+            self.risk == "COOLDOWN" and command.parameters.after_restart == "admin"
+        )
+        if not self.day:
+            self.day = self.date_of(now).isoformat()
+            self.rolls = [now]
+        if command.latch == "kill" and self.kill != "KILLED":
+            self.killed(seq)
+        if self.risk != "HALTED":
+            if command.latch == "halt":
+                self.halt("latch", seq, at_start=True)
+            elif command.latch == "journal_failed":
+                self.halt("journal_failed", seq, at_start=True)
+            elif self.breached():
+                self.halt("max_drawdown", seq, at_start=True)
+        self.clock_offset, self.self_anchored = 0.0, False
+        self.clock_doubted = abs(command.wall - now) > command.parameters.max_clock_step_seconds
+
+    def clock(self, command: ReportClock | ReanchorClock, now: float) -> None:
+        if isinstance(command, ReportClock):
+            far = abs(command.wall - now - self.clock_offset)
+            self.clock_doubted = far > self.facts.parameters.max_clock_step_seconds
+            return
+        self.clock_doubted = False
+        self.clock_offset = min(round((command.wall - now) * 1e6) / 1e6, 0.0)
+        self.self_anchored = self.self_anchored or command.automatic

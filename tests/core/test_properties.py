@@ -1,0 +1,347 @@
+"""Random desk days against the oracle: what is approved, what is held, what is remembered, and that all of it repeats.
+
+A failure prints its bytes; `WKB_DAYS_SEED` repeats a long run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from datetime import timedelta
+from fractions import Fraction
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.desk_days import BASE, STEP, Days
+from tests.core.facts import ZERO
+from tests.core.oracle import Oracle
+from weltklassebot.core import views
+from weltklassebot.core.checks import drawdown
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CheckOrder,
+    CompleteRecovery,
+    Cooldown,
+    Halt,
+    Mark,
+    ReanchorClock,
+    RecoverKillSwitch,
+    ReportClock,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    Tick,
+    TriggerKillSwitch,
+    UnsetLimits,
+)
+from weltklassebot.core.engine import Engine, Recorded, Replayed
+from weltklassebot.core.events import FillDoubted, OrderApproved
+from weltklassebot.core.memory import Conflict, Refused
+from weltklassebot.core.records import Record
+from weltklassebot.core.validation import validate
+from weltklassebot.journal.codec import decode, encode
+
+
+class Run:
+    """One life of a desk: the engine, its fold, its oracle, and the journal between them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.days = Days(data)
+        self.engine, self.folded, self.oracle = Engine(), Engine(), Oracle()
+        self.now, self.seq, self.released = BASE, 0, 0
+        self.journal: list[tuple[bytes, int | None]] = []
+        self.image = repr(self.engine.state)
+        self.counts: dict[str, int] = {}
+
+    def live(self) -> None:
+        self.put(self.days.start(self.days.first, self.now), None)
+        for b in self.days.steps:
+            self.now = round(self.now + self.days.pause(b) + 1e-6, 6)
+            command = self.days.command(b, self.engine.state, self.now)
+            if type(command) is not Start:
+                self.when_due()
+            # What was released before stays so; the newest few may still wait for the disk.
+            self.released = max(self.released, self.seq - b[6] % 4)
+            self.put(command, self.released)
+        self.repeat()
+
+    def when_due(self) -> None:
+        deadline = self.engine.deadline()
+        assert deadline == self.oracle.deadline()
+        if self.now >= deadline:
+            self.put(Tick(), None)
+            self.now = round(self.now + 1e-6, 6)
+            assert self.engine.deadline() > self.now
+
+    def put(self, command: AnyCommand, released: int | None) -> None:
+        validate(command)
+        state = self.engine.state
+        if type(command) is CheckOrder:
+            expected = self.oracle.first_answer(command, self.now)
+            against = self.oracle.reasons(command, self.now)
+        try:
+            outcome = self.engine.handle(command, seq=self.seq + 1, now=self.now, released_through_seq=released)
+        except Refused as refusal:
+            outcome = refusal
+        self.counts[f"{type(command).__name__} {type(outcome).__name__}"] = 1
+        if type(outcome) is not Recorded:
+            assert repr(state) == self.image, "a refusal or a replay changed something"
+            if type(command) is CheckOrder:
+                assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
+            elif type(command) is ReportFill:
+                self.check_replayed_fill(command, outcome)
+            elif isinstance(outcome, Replayed):
+                assert type(command) is ReportEquity or self.oracle.find(command.key).gone
+            else:
+                assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
+            return
+        self.seq += 1
+        if type(command) is CheckOrder:
+            assert expected is None
+            self.check_answer(command, outcome, against)
+        else:
+            self.tell(command, outcome, released)
+        self.oracle.facts.forget_prices()
+        self.write(command, outcome, released)
+        self.compare()
+
+    def check_answer(self, order: CheckOrder, outcome: Recorded, against: set[str]) -> None:
+        answer = outcome.events[0]
+        if type(answer) is not OrderApproved:
+            assert {denial.reason for denial in answer.denials} == against
+            self.oracle.was_denied(order)
+            assert len(self.engine.state.denied) <= self.engine.state.parameters.max_remembered_denials
+            return
+        assert not against
+        reducing = self.oracle.reducing(order)
+        assert answer.reducing is reducing
+        self.oracle.approved(order, self.seq, self.now)
+        p, facts = self.engine.state.parameters, self.oracle.facts
+        if not reducing:
+            assert p.max_notional is None or facts.gross() <= p.max_notional
+            assert p.max_order_notional is None or answer.notional <= p.max_order_notional
+            assert p.max_trades_per_day is None or self.oracle.trades_today() <= p.max_trades_per_day
+
+    def check_replayed_fill(self, fill: ReportFill, outcome: object) -> None:
+        seen = self.oracle.seen(fill)
+        same = seen is not None and replace(seen, ts=None) == replace(fill, ts=None)
+        if isinstance(outcome, Replayed):
+            assert same
+        elif isinstance(outcome, Conflict):
+            assert seen is not None
+            assert not same
+        else:
+            assert len(self.oracle.facts.doubtful) >= self.engine.state.parameters.max_doubtful
+
+    def tell(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:  # noqa: C901, PLR0912
+        oracle, seq, now = self.oracle, self.seq, self.now
+        match command:
+            case Start():
+                oracle.start(command, seq, now)
+            case Tick():
+                oracle.tick(now)
+            case ReportOrder() | ResolveOrder():
+                oracle.report(command)
+            case ReportFill():
+                self.fill(command, outcome, released)
+            case AcceptFill():
+                oracle.settle(command)
+            case AdjustPosition():
+                oracle.adjust(command)
+            case Mark():
+                oracle.mark(command, now)
+            case ReportEquity():
+                assert oracle.equity(command, now) == (
+                    "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
+                )
+                self.halt_on_breach(released)
+            case SetLimits() | UnsetLimits():
+                oracle.limits(command)
+                self.halt_on_breach(released)
+            case Halt():
+                self.halt("admin", released)
+            case Cooldown():
+                oracle.cooldown(command, seq, now)
+                oracle.withdraw(released, spares_reducing=True)
+            case Resume():
+                oracle.resume(command)
+                assert command.account is not None or not oracle.breached()
+            case TriggerKillSwitch():
+                oracle.killed(seq)
+                oracle.withdraw(released, spares_reducing=False)
+                self.everything_is_asked_back()
+            case RecoverKillSwitch():
+                assert oracle.kill == "KILLED"
+                oracle.kill = "RECOVERING"
+                oracle.kill_until = now + self.engine.state.parameters.recovery_cooldown_seconds
+            case CompleteRecovery():
+                assert oracle.kill == "RECOVERING"
+                assert now >= oracle.kill_until - 1e-6
+                assert not self.engine.state.cancels
+                oracle.kill = "ACTIVE"
+            case ReportClock() | ReanchorClock():
+                oracle.clock(command, now)
+
+    def fill(self, fill: ReportFill, outcome: Recorded, released: int | None) -> None:
+        oracle = self.oracle
+        assert oracle.seen(fill) is None
+        cause = oracle.fill_cause(fill)
+        first = outcome.events[0]
+        assert cause == (first.cause if isinstance(first, FillDoubted) else None)
+        if cause is None:
+            oracle.book(fill)
+            return
+        assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
+        if oracle.doubt(fill, self.now):
+            spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
+            oracle.withdraw(released, spares, fill.account)
+            self.nothing_opening_rests(fill.account)
+
+    def halt_on_breach(self, released: int | None) -> None:
+        if self.oracle.breached() and self.oracle.risk != "HALTED":
+            self.halt("max_drawdown", released)
+
+    def halt(self, cause: str, released: int | None) -> None:
+        self.oracle.halt(cause, self.seq)
+        self.oracle.withdraw(released, self.oracle.halt_passes_reducing(cause))
+        self.nothing_opening_rests(None)
+
+    def everything_is_asked_back(self) -> None:
+        for known in self.oracle.facts.open():
+            assert known.over or self.engine.state.orders[known.order.key].cancel_id is not None
+
+    def nothing_opening_rests(self, account: str | None) -> None:
+        """What no cancellation was asked for closes no more than there is."""
+        policy = self.engine.state.parameters.cancel_on_halt
+        if policy == "none":
+            return
+        left: dict[tuple[str, str, str], Fraction] = {}
+        for known in self.oracle.facts.open():
+            order = known.order
+            asked = self.engine.state.orders[order.key].cancel_id is not None
+            if not asked and not known.over and account in (None, order.account):
+                place = (order.account, order.symbol, order.side)
+                left[place] = left.get(place, ZERO) + known.remaining
+        assert not left or policy != "all"
+        for (owner, symbol, side), quantity in left.items():
+            held = self.oracle.facts.held(owner, symbol)
+            assert quantity <= (held if side == "sell" else -held)
+
+    def write(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:
+        line = encode(
+            Record(
+                seq=self.seq,
+                ts=self.now,
+                actor="a",
+                principal="p",
+                action="x",
+                reason="",
+                command=command,
+                events=outcome.events,
+            )
+        )
+        self.journal.append((line, released))
+        self.folded.apply(decode(line + b"}"))
+        self.image = repr(self.engine.state)
+        assert repr(self.folded.state) == self.image
+
+    def compare(self) -> None:
+        state, oracle = self.engine.state, self.oracle
+        facts = oracle.facts
+        assert {key: Fraction(held) for key, held in state.positions.items()} == facts.positions
+        assert {key: Fraction(known.remaining) for key, known in state.orders.items()} == {
+            known.order.key: known.remaining for known in facts.open()
+        }
+        gross = facts.gross()
+        assert bool(state.unpriced) is (gross is None)
+        if gross is not None:
+            assert Fraction(state.gross) == gross
+        for symbol, market in state.markets.items():
+            assert Fraction(market.price) == facts.price(symbol)
+            for account, book in market.books.items():
+                exposure = facts.exposure(account, symbol)
+                assert book.unpriced is (exposure is None)
+                assert Fraction(book.exposure) == exposure or exposure is None
+        assert state.trades_today == oracle.trades_today()
+        assert state.trading_day == oracle.day
+        assert state.next_due == oracle.deadline()
+        equity = facts.equity()
+        assert (state.equity is None and equity is None) or Fraction(state.equity) == equity
+        if oracle.peak is not None:
+            assert Fraction(state.peak) == oracle.peak
+            if oracle.peak > 0:
+                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / oracle.peak)) <= Fraction(
+                    1, 10**18
+                )
+        risk = state.risk
+        assert (risk.state, risk.until, risk.awaiting_admin) == (oracle.risk, oracle.until, oracle.awaiting)
+        assert risk.state == "RUNNING" or risk.cause == oracle.cause
+        assert state.kill_switch.state == oracle.kill
+        assert set(state.halted_accounts) == set(oracle.halted_accounts)
+        assert state.clock_doubted is oracle.clock_doubted
+        assert set(state.doubtful) == {doubt.fill.key for doubt in facts.doubtful}
+        self.bounded()
+        self.seen_from_outside()
+
+    def bounded(self) -> None:
+        state = self.engine.state
+        assert set(state.cancels) <= {known.cancel_id for known in state.orders.values()}
+        assert all(not book.empty for market in state.markets.values() for book in market.books.values())
+        assert all(market.books or market.mark is not None for market in state.markets.values())
+
+    def seen_from_outside(self) -> None:
+        state = self.engine.state
+        msgspec.json.encode(views.summary(state))
+        for rows in (
+            views.positions(state, by_strategy=True), views.orders(state), views.cancel_requests(state),
+            views.doubtful_fills(state),
+        ):  # fmt: skip
+            msgspec.json.encode(list(rows))
+
+    def repeat(self) -> None:
+        """The commands once more, out of the journal: the same events, byte for byte."""
+        again = Engine()
+        for line, released in self.journal:
+            record = decode(line + b"}")
+            outcome = again.handle(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
+            assert msgspec.json.encode(outcome.events) == msgspec.json.encode(record.events)
+        assert again.state == self.engine.state
+
+
+def live(data: bytes) -> Run:
+    run = Run(data)
+    run.live()
+    return run
+
+
+@settings(
+    max_examples=200, deadline=timedelta(seconds=20), print_blob=True, derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(st.binary(min_size=1 + 20 * STEP, max_size=1 + 200 * STEP))
+def test_a_desk_day_goes_by_the_rules(data):
+    live(data)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_seeded_desk_day_goes_by_the_rules(seed):
+    live(random.Random(seed).randbytes(1 + 400 * STEP))
+
+
+@pytest.mark.slow
+def test_many_desk_days_go_by_the_rules():
+    seed = int(os.environ.get("WKB_DAYS_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"WKB_DAYS_SEED={seed}")
+    source = random.Random(seed)
+    for _ in range(60):
+        live(source.randbytes(1 + 1000 * STEP))

@@ -1,0 +1,145 @@
+"""What makes sense and what does not, whoever built the command."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import get_args
+
+import msgspec
+import pytest
+
+from weltklassebot.core import commands as c
+from weltklassebot.core.parameters import LIMITS
+from weltklassebot.core.validation import Invalid, validate
+
+ORDER = {"client_order_id": "a", "symbol": "S", "side": "buy", "quantity": Decimal(1), "price": Decimal(1)}
+FILL = {
+    "fill_id": "f",
+    "client_order_id": "a",
+    "symbol": "S",
+    "side": "buy",
+    "quantity": Decimal(1),
+    "price": Decimal(1),
+}
+BAD_IDS = ["", "x" * 65, "x" * 10_000, "a b", "a\n", "\na", "a\x00", "ä", "a/b", "\u0661", "a\u200b", "😀"]
+
+
+@pytest.mark.parametrize("bad", BAD_IDS)
+@pytest.mark.parametrize("field", ["client_order_id", "symbol", "account", "strategy", "venue"])
+def test_an_order_names_things_by_ids(field, bad):
+    with pytest.raises(Invalid) as caught:
+        validate(c.CheckOrder(**ORDER | {field: bad}))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("bad", BAD_IDS)
+@pytest.mark.parametrize("field", ["fill_id", "client_order_id", "symbol", "account", "strategy", "venue"])
+def test_a_fill_names_things_by_ids(field, bad):
+    with pytest.raises(Invalid):
+        validate(c.ReportFill(**FILL | {field: bad}))
+
+
+@pytest.mark.parametrize("good", ["a", "x" * 64, "A-1.b:c_9"])
+def test_good_ids_pass_again_and_again(good):
+    for _ in range(2):
+        validate(c.CheckOrder(**ORDER | {"client_order_id": good, "symbol": good, "account": good}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs"),
+    [("market", set()), ("limit", {"price"}), ("stop", {"stop_price"}), ("stop_limit", {"price", "stop_price"})],
+)
+def test_each_order_type_names_the_prices_it_needs(kind, needs):
+    prices = {"price": Decimal(1), "stop_price": Decimal(1)}
+    base = {key: value for key, value in ORDER.items() if key != "price"} | {"order_type": kind}
+    validate(c.CheckOrder(**base, **{key: prices[key] for key in needs}))
+    for missing in needs:
+        with pytest.raises(Invalid) as caught:
+            validate(c.CheckOrder(**base, **{key: prices[key] for key in needs - {missing}}))
+        assert caught.value.field == missing
+
+
+def test_every_order_type_is_covered():
+    assert set(get_args(c.OrderType)) == {"market", "limit", "stop", "stop_limit"}
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (c.CheckOrder(**ORDER | {"quantity": Decimal(0)}), "quantity"),
+        (c.CheckOrder(**ORDER | {"quantity": Decimal("-0")}), "quantity"),
+        (c.CheckOrder(**ORDER | {"quantity": Decimal(-1)}), "quantity"),
+        (c.CheckOrder(**ORDER | {"quantity": Decimal("NaN")}), "quantity"),
+        (c.CheckOrder(**ORDER | {"quantity": 0.5}), "quantity"),
+        (c.CheckOrder(**ORDER | {"price": Decimal("Infinity")}), "price"),
+        (c.CheckOrder(**ORDER | {"side": "BUY"}), "side"),
+        (c.CheckOrder(**ORDER | {"order_type": "iceberg"}), "order_type"),
+        (c.ReportFill(**FILL | {"quantity": Decimal(0)}), "quantity"),
+        (c.ReportFill(**FILL | {"side": "long"}), "side"),
+        (c.ReportFill(**FILL | {"ts": float("nan")}), "ts"),
+        (c.ReportFill(**FILL | {"fee": Decimal("1e-19")}), "fee"),
+        (c.Mark(symbol="S", price=Decimal(0)), "price"),
+        (c.Mark(symbol="S", price=Decimal(1), ts=-1.0), "ts"),
+        (c.ReportEquity(equity=Decimal("NaN")), "equity"),
+        (c.ReportEquity(equity=Decimal(1), flow=Decimal("sNaN")), "flow"),
+        (c.ReportEquity(equity=Decimal(1), as_of=1e12), "as_of"),
+        (c.ReportOrder(client_order_id="a", status="filled", filled_quantity=Decimal(-1)), "filled_quantity"),
+        (c.ReportOrder(client_order_id="a", status="done"), "status"),
+        (c.Halt(reason=""), "reason"),
+        (c.Halt(reason="x" * 501), "reason"),
+        (c.Halt(reason="a\nb"), "reason"),
+        (c.Halt(reason="a", actor="b\x7f"), "actor"),
+        (c.Cooldown(reason="a", minutes=0.0), "minutes"),
+        (c.Cooldown(reason="a", minutes=float("nan")), "minutes"),
+        (c.Cooldown(reason="a", minutes=float("inf")), "minutes"),
+        (c.RecoverKillSwitch(approved_by=""), "approved_by"),
+        (c.RecoverKillSwitch(approved_by="x" * 201), "approved_by"),
+        (c.SetLimits(set={}, reason="a"), "set"),
+        (c.SetLimits(set={"max_size": Decimal(1)}, reason="a"), "set.max_size"),
+        (c.SetLimits(set={"max_notional": Decimal(-1)}, reason="a"), "set.max_notional"),
+        (c.SetLimits(set={"max_notional": Decimal("NaN")}, reason="a"), "set.max_notional"),
+        (c.SetLimits(set={"max_notional": Decimal("1e-1000000")}, reason="a"), "set.max_notional"),
+        (c.SetLimits(set={"max_notional": Decimal("1e18")}, reason="a"), "set.max_notional"),
+        (c.SetLimits(set={"max_drawdown": Decimal(0)}, reason="a"), "set.max_drawdown"),
+        (c.SetLimits(set={"max_drawdown": Decimal("1.01")}, reason="a"), "set.max_drawdown"),
+        (c.SetLimits(set={"max_trades_per_day": Decimal("2.5")}, reason="a"), "set.max_trades_per_day"),
+        (c.SetLimits(set={"cooldown_minutes": None}, reason="a"), "set.cooldown_minutes"),
+        (c.UnsetLimits(keys=("max_size",), reason="a"), "keys.max_size"),
+    ],
+)
+def test_what_makes_no_sense_is_named(command, field):
+    with pytest.raises(Invalid) as caught:
+        validate(command)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_every_limit_takes_one(key):
+    validate(c.SetLimits(set={key: Decimal(1)}, reason="a"))
+
+
+def test_numbers_are_brought_into_one_form():
+    order = c.CheckOrder(
+        **ORDER | {"quantity": Decimal("1e2"), "price": Decimal("1." + "0" * 100), "delta": Decimal("-0")}
+    )
+    limits = c.SetLimits(set={"max_notional": Decimal("1e5")}, reason="a")
+    validate(order)
+    validate(limits)
+    assert [str(number) for number in (order.quantity, order.price, order.delta)] == ["100", "1", "0"]
+    assert str(limits.set["max_notional"]) == "100000"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.Halt(reason="x" * 500),
+        c.RecoverKillSwitch(approved_by="x" * 200),
+        c.Cooldown(reason="a", minutes=525_600.0),
+        c.ReportFill(**FILL | {"ts": 0.0}),
+        c.ReanchorClock(reason="a", wall=9e10),
+        c.Resume(reason="a", account=None),
+    ],
+)
+def test_what_makes_sense_can_be_read_back(command):
+    validate(command)
+    assert msgspec.json.decode(msgspec.json.encode(command), type=type(command)) == command
