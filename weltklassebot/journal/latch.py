@@ -44,9 +44,9 @@ class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float) -> Latch:
-    """Latch a stop, unless a stronger one is latched: kill > halt, max_drawdown > journal_failed. Returns the latch in force.
+    """Latch a stop, unless a stronger one is latched: kill > halt, max_drawdown > journal_failed.
 
-    Raises `LatchNotSet` if the file cannot be written.
+    Returns the latch in force. Raises `LatchNotSet` if the file cannot be written.
     """
     latch = Latch(kind, reason, actor, ts)
     try:
