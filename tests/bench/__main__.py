@@ -161,7 +161,7 @@ def main() -> None:
             token, _ = tokens.create(name="bench", role="trader", created=time.time())
             time.sleep(1.1)  # a running daemon looks for new tokens once a second
             rows += http_rows(folder, token, url, seconds)
-        rate, records = inprocess.fold_rate(folder / "http" / "state" / "risk", folder)
+        rate, records = inprocess.fold_rate(folder)
         rows.append(("fold of a journal", f"{rate:,.0f} records/s", f"{records:,} records", "at least 150,000"))
     rows.append(("start to ready on an empty store", f"{median(starts):.2f} s", "", "at most 1 s"))
     print(table(rows))

@@ -135,7 +135,7 @@ class Days:
     def pause(b: bytes) -> float:
         return LONG[b[5] % 8] if b[6] >= 253 else SHORT[b[6] % 8]
 
-    def command(self, b: bytes, state: State, now: float) -> AnyCommand:  # noqa: PLR0911 - a table of what happens
+    def command(self, b: bytes, state: State, now: float) -> AnyCommand:
         kind = b[0]
         if kind < 90:
             return self.check(b)
@@ -153,7 +153,7 @@ class Days:
             return cure
         return self.admin(52 + b[1] % 12, b, state, now)
 
-    def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:  # noqa: PLR0911 - a table of what happens
+    def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:
         """What a desk does about its troubles, or else it would stand still most of the time."""
         if state.kill_switch.state == "KILLED":
             return RecoverKillSwitch(approved_by="two")
@@ -284,7 +284,7 @@ class Days:
         self.reports.append(report)
         return report
 
-    def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:  # noqa: PLR0911 - a table of what happens
+    def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
         pick = b[2]
         match kind:
             case 52:

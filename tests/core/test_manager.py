@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from weltklassebot.core.commands import (
@@ -53,6 +54,15 @@ def test_the_same_order_again_gets_the_first_answer():
     assert manager.engine.state.trades_today == 1
     with pytest.raises(Conflict):
         manager.check(order(quantity="2"), NOW + 2)
+
+
+def test_a_default_that_is_spelled_out_is_the_same_order():
+    manager = RiskManager(Parameters(max_order_notional=Decimal(1)))
+    assert not manager.check(order(), NOW).allowed
+    spelled = msgspec.json.decode(
+        msgspec.json.encode(order())[:-1] + b',"account":"default","reduce_only":false}', type=CheckOrder
+    )
+    assert manager.check(spelled, NOW + 1).replayed
 
 
 def test_nonsense_is_invalid_and_changes_nothing():

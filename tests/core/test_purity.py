@@ -13,13 +13,14 @@ ALLOWED = {
     "__future__",
     "collections",
     "collections.abc",
+    "dataclasses",
     "datetime",
     "decimal",
-    "hashlib",
     "msgspec",
     "msgspec.structs",
     "re",
     "typing",
+    "zlib",
     "zoneinfo",
 }
 MODULES = sorted(Path(weltklassebot.core.__file__).parent.rglob("*.py"))

@@ -32,15 +32,22 @@ def check(invocation: Invocation) -> None:
 
 
 @config.command("show", cls=Command)
+@click.argument("key", required=False)
 @pass_invocation
-def show(invocation: Invocation) -> None:
-    """Every setting in force and where it came from; secrets are masked.
+def show(invocation: Invocation, key: str | None) -> None:
+    """Every setting in force and where it came from; secrets are masked. With KEY, its value alone.
 
-    Example: weltklassebot config show --json
+    Example: weltklassebot config show runtime_dir
     """
     from weltklassebot.settings import origins
 
     rows = [origin._asdict() for origin in origins(invocation.config)]
     if os.environ.get("WELTKLASSE_TOKEN"):
         rows.append({"key": "token", "value": "********", "source": "WELTKLASSE_TOKEN"})
-    invocation.show(rows, "\n".join(table(rows)))
+    if key is None:
+        invocation.show(rows, "\n".join(table(rows)))
+        return
+    row = next((row for row in rows if row["key"] == key), None)
+    if row is None:
+        raise click.UsageError(f"there is no setting {key}; `weltklassebot config show` lists them")
+    invocation.show(row, str(row["value"]))

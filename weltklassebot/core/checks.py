@@ -68,9 +68,9 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             _check_grid(instrument, order, denials)
-    if len(state.orders) >= parameters.max_open_orders:
-        _check_room(state, reducing, denials)
-    _check_memory(state, order, reducing, denials)
+    remembered = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
+    if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
+        _check_room(state, order, remembered, reducing, denials)
 
     notional = ZERO
     if reducing:
@@ -90,7 +90,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         denials.sort(key=_severity)
         return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if order.reduce_only else None)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
-    return OrderApproved(notional=notional, valid_until=valid_until, reducing=reducing)
+    return OrderApproved(notional, valid_until, reducing)
 
 
 def _severity(denial: Denial) -> int:
@@ -107,26 +107,20 @@ def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial]
                 denials.append(Denial("tick", instrument.tick, price))
 
 
-def _check_room(state: State, reducing: bool, denials: list[Denial]) -> None:
-    """The memory of open orders is bounded; a tenth on top is kept for orders that reduce."""
-    room = state.parameters.max_open_orders
-    if not reducing or len(state.orders) >= room + max(1, room // 10):
-        denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
-
-
-def _check_memory(state: State, order: CheckOrder, reducing: bool, denials: list[Denial]) -> None:
-    """What has ended must be known again: a strategy has its share of that memory, and the desk has all of it."""
-    most, share = state.parameters.max_remembered, state.parameters.max_remembered_per_strategy
-    if reducing:
-        most, share = most + max(1, most // 10), share + max(1, share // 10)
+def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool, denials: list[Denial]) -> None:
+    """Memory is bounded, and what has ended must be known again: each strategy has its share of that, the desk all of
+    it. A tenth on top is kept for orders that reduce."""
+    parameters = state.parameters
     owner = (order.account, order.strategy)
     held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    if held >= share:
-        denials.append(Denial("max_remembered", Decimal(share), Decimal(held + 1)))
-        return
-    total = len(state.ended) + len(state.fills) + len(state.ended_before) + len(state.fills_before)
-    if total >= most:
-        denials.append(Denial("max_remembered", Decimal(most), Decimal(total + 1)))
+    room = parameters.max_open_orders
+    if len(state.orders) >= room + (max(1, room // 10) if reducing else 0):
+        denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
+    for count, room in ((held, parameters.max_remembered_per_strategy), (remembered, parameters.max_remembered)):
+        most = room + (max(1, room // 10) if reducing else 0)
+        if count >= most:
+            denials.append(Denial("max_remembered", Decimal(most), Decimal(count + 1)))
+            return
 
 
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:

@@ -85,7 +85,7 @@ class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=
 # --- orders and fills -----------------------------------------------------------------------------------------------
 
 
-class OrderApproved(Event, frozen=True, tag="approved"):
+class OrderApproved(Event, frozen=True, tag="approved", kw_only=False):
     notional: Decimal
     """In the base currency, as valued at this moment; zero for a reducing order without a price."""
     valid_until: float

@@ -8,10 +8,9 @@ holds until the mark crosses the nearest own price (`floor` <= mark < `ceiling`)
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
-
-from msgspec import Struct, field
 
 from weltklassebot.core.numbers import ONE, ZERO
 
@@ -26,7 +25,8 @@ class Reserved(Protocol):
     remaining: Decimal
 
 
-class Side(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Side:
     """All that may still be bought, or all that may still be sold, in one book."""
 
     items: dict[tuple[str, ...], Reserved] = field(default_factory=dict)
@@ -50,7 +50,8 @@ class Side(Struct, kw_only=True):
                 self.ceiling = own
         else:
             self.at_mark += quantity
-            self.floor = max(self.floor, own)
+            if own > self.floor:  # noqa: PLR1730 - see `Market.weigh`
+                self.floor = own
 
     def shrink(self, key: tuple[str, ...], item: Reserved, quantity: Decimal) -> None:
         """Take `quantity` off what `item` reserves; at nothing left it goes."""
@@ -80,7 +81,8 @@ class Side(Struct, kw_only=True):
             self.add(key, item)
 
 
-class Book(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Book:
     """One account's holding in one symbol. Quantities are signed, exposure is money in the base currency."""
 
     quantity: Decimal = ZERO
@@ -102,7 +104,8 @@ class Book(Struct, kw_only=True):
         return not self.quantity and not self.buys.items and not self.sells.items
 
 
-class Market(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Market:
     """A symbol: its last known price, what a unit is worth, and the books in it."""
 
     price: Decimal = ZERO
@@ -127,7 +130,8 @@ class Market(Struct, kw_only=True):
 
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""
-        worth = item.remaining * max(self.price, item.own)
+        quantity, own = item.remaining, item.own
+        worth = quantity * (own if own > self.price else self.price)
         if side == "buy":
             book.buys.add(key, item)
             book.up += worth

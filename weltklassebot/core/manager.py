@@ -22,7 +22,7 @@ FORMAT: Final = 1
 """Version of commands, events and records; a journal of a newer one is refused."""
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Decision(Struct, frozen=True, gc=False):
     """The answer to an order check. Only `allowed` is a yes."""
 
     allowed: bool
@@ -65,7 +65,7 @@ class RiskManager:
         answer = outcome.events[0]
         risk_state = self.engine.state.risk.state
         if isinstance(answer, OrderApproved):
-            return Decision(allowed=True, seq=self._seq, ts=now, state=risk_state, valid_until=answer.valid_until)
+            return Decision(True, self._seq, now, risk_state, (), answer.valid_until)
         assert isinstance(answer, OrderDenied)
         return Decision(
             allowed=False, seq=self._seq, ts=now, state=risk_state, denials=answer.denials,

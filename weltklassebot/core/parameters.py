@@ -71,6 +71,11 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_accounts: int = 1_000
     max_doubtful: int = 10_000
 
+    def __post_init__(self) -> None:
+        """No share is larger than the whole."""
+        if self.max_remembered_per_strategy > self.max_remembered:
+            msgspec.structs.force_setattr(self, "max_remembered_per_strategy", self.max_remembered)
+
     @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark

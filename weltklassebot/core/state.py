@@ -7,9 +7,10 @@ symbol, fill_id), positions (account, strategy, symbol).
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
 from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
@@ -41,7 +42,8 @@ class OpenOrder(Struct, gc=False):
     ts: float
     state: RiskState
     """When it was approved."""
-    day: str
+    day: float
+    """When the trading day of its approval began."""
     valid_until: float
     reducing: bool
     own: Decimal
@@ -64,7 +66,7 @@ class Ended(Struct, gc=False, kw_only=True):
     symbol: str
     side: str
     unfilled: Decimal
-    day: str
+    day: float
     counted: bool
     reason: Reason
     """Why a replay of it is not a yes."""
@@ -128,7 +130,8 @@ class Cancel(Struct, kw_only=True):
     reason: str
 
 
-class State(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class State:
     configured: Parameters = field(default_factory=Parameters)
     overrides: dict[str, Decimal | None] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)

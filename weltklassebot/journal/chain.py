@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
 
 __all__ = ["BATCH_PATTERN", "GENESIS", "MAX_BATCH_BYTES", "BadLine", "Chain", "seal"]
 
@@ -80,6 +80,27 @@ class Chain:
         self.last_seq = seq
         self.lines += 1
         self.offset += len(line) + 1
+
+    def standing(self) -> bytes:
+        """Where the chain stands, as a line for `resumed`."""
+        place = (self.last_seq, *self.batch, self.lines, self.offset, self.batch_offset)
+        return b"%b %d %d %d %d %d %d\n" % (self.hash, *place)
+
+    @classmethod
+    def resumed(cls, standing: bytes) -> Self:
+        """A chain that goes on from there."""
+        chain = cls()
+        head, *numbers = standing.split()
+        chain.hash = head
+        chain.last_seq, first, last, chain.lines, chain.offset, chain.batch_offset = map(int, numbers)
+        chain.batch = (first, last)
+        chain.suffix = b',"batch":[%d,%d]' % (first, last)
+        return chain
+
+    def adopt(self, other: Chain) -> None:
+        """Stand where `other` stands."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
 
     @property
     def missing(self) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from weltklassebot.core.records import Record
+from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
@@ -75,7 +76,8 @@ def _fold(file: BinaryIO, path: Path, chain: Chain, apply: Callable[[Record], No
     record = None
     complaint = None
     try:
-        for line in checked_lines(file, chain):
+        long = os.fstat(file.fileno()).st_size >= WORTH_BYTES
+        for line in lines_checked_ahead(file, path, chain) if long else checked_lines(file, chain):
             record = understand(line, path, chain.lines)
             apply(record)
         if os.fstat(file.fileno()).st_size > chain.offset:
