@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 
 @pytest.fixture

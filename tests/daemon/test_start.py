@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 from tests.journal.journals import start as start_record
 from weltklassebot.core.commands import Stop
 from weltklassebot.journal.chain import GENESIS
