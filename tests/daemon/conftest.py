@@ -42,3 +42,16 @@ def shared() -> Iterator[Daemon]:
         one = Daemon(Path(directory), RUNTIME__REQUEST_TIMEOUT_SECONDS=1).start()
         yield one
         one.end()
+
+
+@pytest.fixture
+def nothing_recorded(shared: Daemon) -> Iterator[None]:
+    """Nothing reaches the journal, and others are served all the while."""
+    size = shared.journal.stat().st_size
+    with shared.admin() as other:
+        yield
+        assert other("GET", "/healthz").status == 200
+        state = other("GET", "/v1/state")["journal"]
+    assert shared.journal.stat().st_size == size
+    assert state["last_seq"] == state["durable_seq"] == len(shared.records())
+    assert not [line for line in shared.logs if line.get("level") == "error"], shared.text

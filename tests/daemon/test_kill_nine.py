@@ -1,4 +1,4 @@
-"""kill -9 at any moment, under load: what a client was told is in the journal, and what the journal says is the state."""
+"""kill -9 at any moment, under load: what a client was told is in the journal, and what that says is the state."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_fifty_times(make):
     )
     book = Book(daemon)
     heard = approved = 0
-    for cycle in range(CYCLES):
+    for _ in range(CYCLES):
         daemon.start()
         check_state(daemon, book)
         load = Load(daemon, rng.randrange(2**32))

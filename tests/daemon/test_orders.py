@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 CONTRACT_ORDER = {
     "client_order_id": "a-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.5", "order_type": "limit",
