@@ -13,6 +13,14 @@ import pytest
 from tests.daemon.daemon import Daemon
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A developer's loop runs the orders; all of these together take minutes."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and item.path.name != "test_orders.py":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def make() -> Iterator[Callable[..., Daemon]]:
     """Makes daemons that are not started yet, each in a directory of its own with a path that sockets can take."""
