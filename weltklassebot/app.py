@@ -140,7 +140,7 @@ class _Daemon:
 
     def _wire(self, latch: RuntimeLatch) -> None:
         settings, runtime = self._settings, self._settings.runtime
-        metrics = self._metrics = Metrics(settings.risk_store_dir)
+        metrics = self._metrics = Metrics()
         sequencer = self._sequencer = Sequencer(
             self._engine,
             Clock(self._recovered.last_ts),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -30,6 +31,7 @@ __all__ = ["read_routes"]
 MAX_ROWS: Final = 10_000
 MAX_AUDIT_QUERIES: Final = 2
 AUDIT_SECONDS: Final = 60.0
+DISK_SECONDS: Final = 1.0
 
 
 def _whole(text: str) -> int:
@@ -72,6 +74,7 @@ class _Reads:
         self._sequencer = sequencer
         self._metrics = metrics
         self._store = store
+        self._looking: asyncio.Future[Any] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
 
     async def healthz(self, _: Call) -> Any:
@@ -84,7 +87,18 @@ class _Reads:
         return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}
 
     async def metrics(self, _: Call) -> Any:
+        await self._look_at_disk()
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _look_at_disk(self) -> None:
+        """Free space, asked for in a thread, once at a time; the answer before serves while the disk does not."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(asyncio.to_thread(shutil.disk_usage, self._store))
+        looking = self._looking
+        done, _ = await asyncio.wait({looking}, timeout=DISK_SECONDS)
+        if done:
+            self._looking = None
+            self._metrics.free_bytes = looking.result().free
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
