@@ -103,9 +103,11 @@ def test_a_running_daemon_is_not_overtaken(store: JsonlStateStore) -> None:
 def test_a_torn_end_does_not_stop_an_operator(store: JsonlStateStore) -> None:
     halt(store, actor="sre@desk", reason="drill")
     whole = (store.directory / JOURNAL).read_bytes()
+    state = (store.directory / STATE).read_bytes()
     resume(store, actor="sre@desk", reason="over")
     longer = (store.directory / JOURNAL).read_bytes()
     (store.directory / JOURNAL).write_bytes(longer[:-7])
+    (store.directory / STATE).write_bytes(state)  # it is written behind its record
     assert get_state(store)["state"] == "HALTED"
     assert halt(store, actor="sre@desk", reason="again")["state"] == "HALTED"
     assert (store.directory / JOURNAL).read_bytes().startswith(whole)

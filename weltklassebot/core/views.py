@@ -20,7 +20,7 @@ def _text(value: Decimal | int | None) -> str | int | None:
 
 
 def risk_state_file(state: State) -> dict[str, Any]:
-    """`risk_state.json`: for people and tools; recovery never reads it."""
+    """`risk_state.json`: for people and tools. Recovery reads nothing but `seq`: the journal must reach so far."""
     risk, kill = state.risk, state.kill_switch
     meta: dict[str, Any] = {}
     if risk.minutes is not None:

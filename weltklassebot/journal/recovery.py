@@ -20,6 +20,7 @@ from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
+from weltklassebot.journal.stated import lost, stated_seq
 from weltklassebot.journal.store import JOURNAL, prepare, sync_directory
 from weltklassebot.journal.tear import is_tear
 
@@ -57,12 +58,15 @@ def recover(directory: Path, apply: Callable[[Record], None]) -> Recovered:
     """
     prepare(directory)
     path = directory / JOURNAL
+    stated = stated_seq(directory)
     with disk(path, "opening"):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     chain = Chain()
     with disk(path, "recovering"), open(fd, "r+b", buffering=0) as file:
         with _no_collection():
             last_ts, complaint = _fold(file, path, chain, apply)
+        if (gap := lost(stated, chain.last_seq)) is not None:
+            raise StoreDamaged(path, chain.lines + 1, gap)
         torn = None
         if complaint is not None:
             torn = _set_aside(file, path, chain, complaint)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.reading import checked_lines, disk
-from weltklassebot.journal.store import journal_files
+from weltklassebot.journal.stated import lost, stated_seq
+from weltklassebot.journal.store import JOURNAL, journal_files
 from weltklassebot.journal.tear import is_tear
 
 __all__ = ["Verified", "verify"]
@@ -30,6 +31,7 @@ class Verified:
 
 def verify(directory: Path) -> Verified:
     """Check every line up to the first bad one. A last line without newline is not there yet, and not counted."""
+    stated = stated_seq(directory)
     chain = Chain()
     for path in journal_files(directory):
         with disk(path, "reading"), path.open("rb", buffering=0) as file:
@@ -37,9 +39,10 @@ def verify(directory: Path) -> Verified:
                 deque(checked_lines(file, chain), maxlen=0)
             except BadLine as error:
                 file.seek(chain.offset)
-                torn = is_tear(file.read(MAX_BATCH_BYTES + 1), chain)
+                torn = is_tear(file.read(MAX_BATCH_BYTES + 1), chain) and lost(stated, chain.last_seq) is None
                 return _verified(chain, (path, chain.lines + 1, str(error)), torn)
-    return _verified(chain, None, False)
+    gap = lost(stated, chain.last_seq)
+    return _verified(chain, None if gap is None else (directory / JOURNAL, chain.lines + 1, gap), False)
 
 
 def _verified(chain: Chain, bad: tuple[Path, int, str] | None, torn: bool) -> Verified:
