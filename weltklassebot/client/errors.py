@@ -47,7 +47,7 @@ class RefusedError(RiskClientError):
     """
 
     def __init__(self, status: int, title: str, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
-        fields = "; ".join(f"{field}: {message}" for field, message in errors)
+        fields = "; ".join(said for field, message in errors if (said := f"{field}: {message}") not in detail)
         text = " - ".join(part for part in (title, detail, fields) if part)
         super().__init__(f"{status} {text}", reason="refused" if status < 500 else "no_answer")
         self.status = status
