@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 import pytest
 
@@ -88,11 +90,64 @@ def test_a_feed_and_its_proof(desk, url, tmp_path):
     assert (summary["lines"], summary["errors"]) == (2002, 1)
     assert summary["approved"] + summary["denied"] == 2000
     assert summary["approved"] == 500
-    assert result.err == ""
+    assert result.err.startswith("weltklassebot: line 2002: Not acceptable: ")
+    assert len(result.err.splitlines()) == 1
     replayed = desk("audit", "replay", "--decide", "--json").json
     assert replayed["differing"] == 0
     assert replayed["state"]["trades_today"] == 500
     assert desk("audit", "verify").code == 0
+
+
+@pytest.mark.slow
+def test_a_feed_that_is_interrupted_says_how_far_it_came(desk, url):
+    feed = subprocess.Popen(
+        [sys.executable, "-m", "weltklassebot", "orders", "feed", "-", "--window", "1"],
+        env=desk.environ,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with feed:
+        assert feed.stdin is not None
+        assert feed.stderr is not None
+        feed.stdin.write('{"op": "nonsense"}\n' * 2)
+        feed.stdin.flush()
+        assert "line 1:" in feed.stderr.readline()
+        assert "line 2:" in feed.stderr.readline()
+        feed.send_signal(signal.SIGINT)
+        assert "interrupted; 2 lines were answered, and of 0 nobody knows" in feed.stderr.read()
+    assert feed.returncode == 130
+
+
+@pytest.mark.slow
+def test_a_kill_does_not_wait_for_a_daemon_that_hangs(desk):
+    runtime = desk.home / "run"
+    environ = {"WELTKLASSE_METRICS_PORT": "0", "WELTKLASSE_RUNTIME_DIR": str(runtime)}
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "weltklassebot", "serve"], env=desk.environ | environ, stdout=subprocess.PIPE, text=True
+    )
+    with daemon:
+        assert daemon.stdout is not None
+        next(entry for entry in map(json.loads, daemon.stdout) if entry["event"] == "ready")
+        daemon.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        result = desk("kill-switch", "trigger", "--reason", "runaway", **environ)
+        assert time.monotonic() - began < 10
+        assert result.code == 1
+        assert "the next start comes up killed" in result.err
+        assert json.loads((runtime / "latch.json").read_text())["kind"] == "kill"
+        daemon.kill()
+
+
+@pytest.mark.slow
+def test_people_read_dates_and_unlimited(desk, url):
+    shown = dict(line.split(maxsplit=1) for line in desk("status").out.splitlines() if line[:5] in ("since", "next_"))
+    assert datetime.fromisoformat(shown["since"]).timestamp() == desk("status", "--json").json["since"]
+    assert datetime.fromisoformat(shown["next_roll"]).tzinfo is not None
+    said = desk("limits", "set", "max_order_notional=unlimited", "--reason", "drill").out
+    assert said.splitlines()[-1].split() == ["max_order_notional", "25000", "unlimited"]
+    assert "max_order_notional  unlimited" in desk("status").out
+    assert desk("status", "--json").json["limits"]["max_order_notional"] is None
 
 
 @pytest.mark.slow

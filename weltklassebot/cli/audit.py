@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +198,8 @@ def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:
 
 
 def _words(record: dict[str, Any]) -> str:
-    when = datetime.fromtimestamp(record["ts"], UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    from weltklassebot.cli.output import when
+
     events = " ".join(str(event.get("event")) for event in record.get("events", []))
     who = record["actor"] if record["actor"] == record["principal"] else f"{record['actor']} ({record['principal']})"
     subject = " ".join(
@@ -206,7 +207,15 @@ def _words(record: dict[str, Any]) -> str:
         for name in ("account", "strategy", "symbol", "client_order_id", "fill_id", "side", "quantity", "price")
         if name in record["command"]
     )
-    parts = (f"{record['seq']:>8}", when, f"{record['action']:<19}", who, subject, record["reason"], f"-> {events}")
+    parts = (
+        f"{record['seq']:>8}",
+        when(record["ts"]),
+        f"{record['action']:<19}",
+        who,
+        subject,
+        record["reason"],
+        f"-> {events}",
+    )
     return "  ".join(part for part in parts if part)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = [
     "BAD_CONFIGURATION", "DISK_FAILED", "DONE", "INTERRUPTED", "NOT_REACHABLE", "REFUSED", "TRY_AGAIN", "USAGE",
-    "CommandError", "NotReachable", "Refused", "TryAgain", "Usage", "exit_code",
+    "CommandError", "Interrupted", "NotReachable", "Refused", "TryAgain", "Usage", "exit_code",
 ]  # fmt: skip
 
 DONE: Final = 0
@@ -44,6 +44,12 @@ class NotReachable(CommandError):
     """No daemon answered."""
 
     exit_code = NOT_REACHABLE
+
+
+class Interrupted(CommandError):
+    """Ctrl-C, with something to say about how far it came."""
+
+    exit_code = INTERRUPTED
 
 
 class TryAgain(CommandError):

@@ -20,7 +20,8 @@ import click
 import msgspec
 import orjson
 
-from weltklassebot.cli.exits import NotReachable, Refused, Usage
+from weltklassebot.cli.exits import Interrupted, NotReachable, Refused, Usage
+from weltklassebot.cli.output import plain_line
 
 __all__ = ["Feed", "opened"]
 
@@ -29,6 +30,8 @@ _MAX_LINE_BYTES: Final = 64 * 1024
 _CHUNK: Final = 256 * 1024
 _MAX_OPS: Final = 100
 """A file of nonsense has no end of ops and titles."""
+_MOST_NAMED: Final = 10
+"""Of the lines that were refused; the summary counts them all."""
 
 
 class _Op(msgspec.Struct):
@@ -63,15 +66,19 @@ class Feed:
         self._errors: Counter[str] = Counter()
         self._approved = 0
         self._answered = 0
-        self._in_flight: deque[int] = deque()
-        """Length of each line that waits for its answer."""
+        self._in_flight: deque[tuple[int, int]] = deque()
+        """Number and length of each line that waits for its answer."""
 
     def run(self, lines: Iterable[bytes], size: int | None = None) -> dict[str, Any]:
-        """Send every line that is not blank and count what comes back. Raises `NotReachable` if the stream ends."""
+        """Send every line that is not blank and count what comes back. Raises `NotReachable` if the stream ends, and
+        `Interrupted`."""
         stream = self._connect()
         started = time.perf_counter()
         with stream, self._progress(size) as bar:
-            self._pump(stream, self._commands(lines), bar)
+            try:
+                self._pump(stream, self._commands(lines), bar)
+            except KeyboardInterrupt:
+                raise Interrupted(self._so_far("interrupted")) from None
         return self._summary(time.perf_counter() - started)
 
     def _connect(self) -> socket.socket:
@@ -85,7 +92,7 @@ class Feed:
         stream.setblocking(False)
         return stream
 
-    def _commands(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+    def _commands(self, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(lines, 1):
             command = line.strip()
             if not command:
@@ -99,17 +106,17 @@ class Feed:
             if op in ("subscribe", "ack"):
                 raise Usage(f"line {number}: {op} is for bots: its pushed lines stand outside the order of answers")
             self._ops[op if len(self._ops) < _MAX_OPS else "(others)"] += 1
-            yield command + b"\n"
+            yield number, command + b"\n"
 
-    def _pump(self, stream: socket.socket, commands: Iterator[bytes], bar: Any) -> None:
+    def _pump(self, stream: socket.socket, commands: Iterator[tuple[int, bytes]], bar: Any) -> None:
         unsent = b""
         rest = b""
         while True:
             while len(self._in_flight) < self._window and len(unsent) < _CHUNK:
-                command = next(commands, None)
-                if command is None:
+                number, command = next(commands, (0, b""))
+                if not command:
                     break
-                self._in_flight.append(len(command))
+                self._in_flight.append((number, len(command)))
                 unsent += command
             if not self._in_flight:
                 return
@@ -133,13 +140,14 @@ class Feed:
         for answer in answers:
             if not self._in_flight:
                 raise Refused(f"{self._path}: more answers than lines: is it the daemon?")
-            done += self._in_flight.popleft()
-            self._count(answer)
+            number, size = self._in_flight.popleft()
+            done += size
+            self._count(number, answer)
         if bar is not None:
             bar.update(done)
         return rest
 
-    def _count(self, line: bytes) -> None:
+    def _count(self, number: int, line: bytes) -> None:
         self._answered += 1
         try:
             answer = orjson.loads(line)
@@ -152,17 +160,23 @@ class Feed:
                 # The first is the most severe; the others would be counted twice.
                 self._denied[str(denials[0].get("reason")) if denials else "(no reason)"] += 1
             case {"error": error}:
-                title = error.get("title") if isinstance(error, dict) else error
-                self._errors[str(title)] += 1
+                problem = error if isinstance(error, dict) else {"title": error}
+                self._refused(number, str(problem.get("title")), str(problem.get("detail", "")))
             case dict():
                 pass
             case _:
-                self._errors["(not understood)"] += 1
+                self._refused(number, "(not understood)", "the answer is not a JSON object")
+
+    def _refused(self, number: int, title: str, detail: str) -> None:
+        if self._errors.total() < _MOST_NAMED:
+            click.echo(f"weltklassebot: line {number}: {plain_line(f'{title}: {detail}')}", err=True)
+        self._errors[title] += 1
 
     def _broken(self, why: str) -> NotReachable:
-        return NotReachable(
-            f"{self._path}: {why}; {self._answered} lines were answered, and of {len(self._in_flight)} nobody knows"
-        )
+        return NotReachable(self._so_far(why))
+
+    def _so_far(self, why: str) -> str:
+        return f"{self._path}: {why}; {self._answered} lines were answered, and of {len(self._in_flight)} nobody knows"
 
     def _progress(self, size: int | None) -> Any:
         if size and sys.stderr.isatty():

@@ -39,14 +39,16 @@ class Invocation:
 
         return load(self.config, overrides=overrides)
 
-    def client(self) -> Client:
+    def client(self, timeout_seconds: float | None = None) -> Client:
         """How to reach the daemon: over TCP with `--url` (WELTKLASSE_URL), else by its admin socket."""
-        from weltklassebot.cli.transport import Client
+        from weltklassebot.cli.transport import TIMEOUT_SECONDS, Client
+
+        timeout = TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
 
         url = self.url or os.environ.get("WELTKLASSE_URL")
         if url:
-            return Client.over_tcp(url, self.token or os.environ.get("WELTKLASSE_TOKEN"))
-        return Client.over_socket(self.settings().admin_socket)
+            return Client.over_tcp(url, self.token or os.environ.get("WELTKLASSE_TOKEN"), timeout)
+        return Client.over_socket(self.settings().admin_socket, timeout)
 
     def get(self, path: str, **query: Any) -> Any:
         return self.client().request("GET", path, query=query)

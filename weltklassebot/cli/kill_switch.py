@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -11,6 +11,9 @@ from weltklassebot.cli.exits import NotReachable, Refused
 from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
 
 __all__ = ["kill_switch"]
+
+PATIENCE_SECONDS: Final = 5.0
+"""For a daemon that does not answer: after that the kill is latched without it."""
 
 
 @click.group("kill-switch", cls=Group)
@@ -38,15 +41,16 @@ def status(invocation: Invocation) -> None:
 def trigger(invocation: Invocation, reason: str, actor: str) -> None:
     """Kill: deny everything from now on.
 
-    With the daemon stopped it is latched in the runtime directory, and recorded in the journal where that can be
-    written: the next start comes up killed.
+    With the daemon stopped, or silent for five seconds, it is latched in the runtime directory, and recorded in the
+    journal where that can be written: the next start comes up killed.
 
     Example: weltklassebot kill-switch trigger --reason "runaway strategy"
     """
+    client = invocation.client(PATIENCE_SECONDS)
     try:
-        answer = invocation.post("/v1/kill-switch/trigger", {"reason": reason, "actor": actor})
+        answer = client.request("POST", "/v1/kill-switch/trigger", body={"reason": reason, "actor": actor})
     except NotReachable as unreachable:
-        if not invocation.client().is_local:
+        if not client.is_local:
             raise
         click.echo(f"weltklassebot: {unreachable}", err=True)
         answer = _trigger_offline(invocation, reason, actor)
@@ -75,7 +79,7 @@ def recover(invocation: Invocation, approved_by: str, reason: str | None, actor:
 def complete_recovery(invocation: Invocation, accept: tuple[str, ...], reason: str | None, actor: str) -> None:
     """End it: ACTIVE again, once the recovery's cooldown is over and every cancellation is confirmed or accepted.
 
-    Example: weltklassebot kill-switch complete-recovery --accept 412-1
+    Example: weltklassebot kill-switch complete-recovery --accept c412-1
     """
     body = {"accept": list(accept) or None, "reason": reason, "actor": actor}
     invocation.show(invocation.post("/v1/kill-switch/complete-recovery", body))

@@ -57,7 +57,7 @@ def set_(invocation: Invocation, changes: tuple[str, ...], reason: str, actor: s
             raise Usage(f"{key}: stands there twice")
         wanted[key] = None if value == "unlimited" else value
     body = {"set": wanted, "reason": reason, "actor": actor}
-    invocation.show(invocation.client().request("PATCH", "/v1/limits", body=body))
+    _show_changes(invocation, invocation.client().request("PATCH", "/v1/limits", body=body))
 
 
 @limits.command("unset", cls=Command)
@@ -70,8 +70,16 @@ def unset(invocation: Invocation, keys: tuple[str, ...], reason: str, actor: str
 
     Example: weltklassebot limits unset max_drawdown --reason "review is done"
     """
-    invocation.show(invocation.post("/v1/limits/unset", {"keys": list(keys), "reason": reason, "actor": actor}))
+    body = {"keys": list(keys), "reason": reason, "actor": actor}
+    _show_changes(invocation, invocation.post("/v1/limits/unset", body))
+
+
+def _show_changes(invocation: Invocation, answer: dict[str, Any]) -> None:
+    from weltklassebot.cli.output import lines
+
+    changes = [{name: _word(name, cell) for name, cell in change.items()} for change in answer["changes"]]
+    invocation.show(answer, "\n".join(lines(answer | {"changes": changes})))
 
 
 def _word(name: str, cell: Any) -> Any:
-    return "unlimited" if cell is None and name in ("value", "configured") else cell
+    return "unlimited" if cell is None and name in ("value", "configured", "old", "new") else cell

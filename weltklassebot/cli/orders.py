@@ -136,8 +136,8 @@ def resolve(
 def feed(invocation: Invocation, file: Path, window: int) -> int:
     """Send commands, one JSON object a line, over orders.sock; "-" reads stdin.
 
-    Each line is {"op": "check" | "order_event" | "fill" | "mark" | "equity" | "heartbeat", ...}. Denials are answers;
-    exit code 1 means that a line was refused as an error.
+    Each line is {"op": "check" | "order_event" | "fill" | "mark" | "equity", ...}. Denials are answers; exit code 1
+    means that a line was refused as an error: the first of them are named on stderr.
 
     Example: weltklassebot orders feed day.ndjson --json
     """

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
-__all__ = ["lines", "plain_line", "show", "table"]
+__all__ = ["lines", "plain_line", "show", "table", "when"]
 
 # Control characters out of a journal or an answer must not steer a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _INDENT: Final = "  "
+_TIMES: Final = frozenset({"ts", "since", "cooldown_until", "recovery_until", "valid_until", "next_roll", "created"})
+"""Names of moments: Unix seconds for programs, ISO 8601 for people."""
 MOST_LINES: Final = 20
 """Of a list of plain names; tables are printed whole."""
 
@@ -33,13 +36,18 @@ def plain_line(text: str) -> str:
     return _CONTROL.sub("?", text).replace("\n", " ")
 
 
+def when(seconds: float) -> str:
+    """A moment in Unix seconds as ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def lines(value: Any, indent: str = "") -> Iterator[str]:
     """An object as aligned names and values, what is nested below it; a list of objects as a table."""
     if isinstance(value, dict):
         width = max((len(str(key)) for key, item in value.items() if not _nested(item)), default=0)
         for key, item in value.items():
             if not _nested(item):
-                yield f"{indent}{key:<{width}}  {_word(item)}"
+                yield f"{indent}{key:<{width}}  {_word(item, key)}"
         for key, item in value.items():
             if _nested(item):
                 yield f"{indent}{key}"
@@ -60,7 +68,7 @@ def lines(value: Any, indent: str = "") -> Iterator[str]:
 def table(rows: list[dict[str, Any]], indent: str = "") -> Iterator[str]:
     """Columns in the order in which the rows name them; a column that says nothing anywhere is left out."""
     names = list(dict.fromkeys(key for row in rows for key, item in row.items() if item is not None))
-    cells = [[*names]] + [[_word(row.get(name)) for name in names] for row in rows]
+    cells = [[*names]] + [[_word(row.get(name), name) for name in names] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
     for row in cells:
         yield (indent + _INDENT.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
@@ -70,8 +78,10 @@ def _nested(value: Any) -> bool:
     return isinstance(value, dict | list) and bool(value)
 
 
-def _word(value: Any) -> str:
+def _word(value: Any, name: str = "") -> str:
     match value:
+        case int() | float() if name in _TIMES:
+            return when(value)
         case None:
             return "-"
         case bool():

@@ -16,4 +16,8 @@ def status(invocation: Invocation) -> None:
 
     Example: weltklassebot status --json | jq .state
     """
-    invocation.show(invocation.get("/v1/state"))
+    from weltklassebot.cli.output import lines
+
+    state = invocation.get("/v1/state")
+    limits = {key: "unlimited" if value is None else value for key, value in state["limits"].items()}
+    invocation.show(state, "\n".join(lines(state | {"limits": limits})))
