@@ -151,3 +151,12 @@ def test_a_mark_makes_a_market_order_possible():
     manager.submit(Mark(symbol="ACME", price=Decimal(100)), NOW + 1)
     later = CheckOrder(client_order_id="m2", symbol="ACME", side="buy", quantity=Decimal(1), order_type="market")
     assert manager.check(later, NOW + 2).allowed
+
+
+@pytest.mark.parametrize("now", [NOW - 1, float("nan"), float("inf"), 1e12])
+def test_a_moment_that_is_none_is_refused_and_changes_nothing(now: float) -> None:
+    risk = RiskManager()
+    assert risk.check(order(), NOW).allowed
+    with pytest.raises(Invalid, match="now"):
+        risk.check(order("a-2"), now)
+    assert risk.check(order("a-2"), NOW + 1).seq == 3

@@ -5,7 +5,8 @@ The same engine, the same rules; what is missing is the journal, so nothing here
 
 from __future__ import annotations
 
-from typing import Any, Final
+from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -31,7 +32,7 @@ class Decision(Struct, frozen=True, gc=False):
     state: RiskState
     denials: tuple[Denial, ...] = ()
     valid_until: float | None = None
-    max_reducing_quantity: Any = None
+    max_reducing_quantity: Decimal | None = None
     replayed: bool = False
 
 
@@ -75,8 +76,8 @@ class RiskManager:
     def submit(self, command: AnyCommand, now: float) -> Recorded | Replayed:
         """Put any command in: fills, marks, equity, halts. Raises `Invalid`, and `Refused` for what is not possible."""
         validate(command)
-        if not now >= self.engine.state.now:
-            raise Invalid("now", f"must not go back behind {self.engine.state.now}")
+        if not self.engine.state.now <= now < 1e11:
+            raise Invalid("now", f"must be Unix seconds, and not before {self.engine.state.now}")
         if not self._started:
             self._start(now)
         if now >= self.engine.state.next_due:
