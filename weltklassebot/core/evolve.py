@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from weltklassebot.core import evolve_orders
+from weltklassebot.core import evolve_orders, valuation
 from weltklassebot.core.commands import AnyCommand, ReportEquity, SetLimits, Start, UnsetLimits
 from weltklassebot.core.events import (
     AccountHalted,
@@ -62,7 +62,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.clock_doubted = False
     state.clock_offset = 0.0
     state.self_anchored = False
-    evolve_orders.revalue_all(state)
+    valuation.revalue_all(state)
     _schedule(state)
 
 
@@ -213,7 +213,7 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
-        MarkTaken: evolve_orders.mark_taken,
+        MarkTaken: valuation.mark_taken,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,
     },

@@ -1,4 +1,4 @@
-"""The part of `evolve` that books: orders, fills, positions, marks, and the exposure that follows from them."""
+"""The part of `evolve` that books: orders, fills and positions; what they are worth follows in `valuation`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from weltklassebot.core.commands import (
     AdjustPosition,
     AnyCommand,
     CheckOrder,
-    Mark,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -22,18 +21,17 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
-    MarkTaken,
     OrderApproved,
     OrderDenied,
     OrderUpdated,
     PositionAdjusted,
     Reason,
 )
-from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content
-from weltklassebot.core.numbers import ONE, ZERO
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.state import Cancel, Denied, DoubtfulFill, Ended, OpenOrder, State
+from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
@@ -48,10 +46,10 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     state.trades_today += 1
     market = state.markets.get(order.symbol)
     if market is None:
-        market = _open_market(state, order.symbol)
+        market = open_market(state, order.symbol)
     book = market.books.get(order.account)
     if book is None:
-        book = _open_book(market, order.account)
+        book = open_book(market, order.account)
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:
@@ -110,7 +108,7 @@ def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
     market = state.markets[order.symbol]
     book = market.books[order.account]
     book.side(order.side).shrink(order.key, known, quantity)
-    _reprice(state, market, book)
+    reprice(state, market, book)
 
 
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
@@ -124,7 +122,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     )  # fmt: skip
     owner = (order.account, order.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
-    _close_book(state, order.symbol, order.account)
+    close_book(state, order.symbol, order.account)
 
 
 # --- fills and positions --------------------------------------------------------------------------------------------
@@ -141,7 +139,7 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
-    _close_book(state, fill.symbol, fill.account)
+    close_book(state, fill.symbol, fill.account)
 
 
 def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool) -> None:
@@ -159,10 +157,10 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
-    market = state.markets.get(fill.symbol) or _open_market(state, fill.symbol)
-    book = market.books.get(fill.account) or _open_book(market, fill.account)
+    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+    book = market.books.get(fill.account) or open_book(market, fill.account)
     book.side(fill.side).add(fill.key, doubtful)
-    _reprice(state, market, book)
+    reprice(state, market, book)
 
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
@@ -179,13 +177,13 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
-    _close_book(state, fill.symbol, fill.account)
+    close_book(state, fill.symbol, fill.account)
 
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
     _remember_fill(state, fill)
-    _close_book(state, fill.symbol, fill.account)
+    close_book(state, fill.symbol, fill.account)
 
 
 def _settle(state: State, command: AcceptFill) -> ReportFill:
@@ -195,7 +193,7 @@ def _settle(state: State, command: AcceptFill) -> ReportFill:
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
     book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
-    _reprice(state, market, book)
+    reprice(state, market, book)
     return fill
 
 
@@ -208,7 +206,7 @@ def _remember_fill(state: State, fill: ReportFill) -> None:
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:
     price = None if command.price is None else abs(command.price)
     _hold(state, command.account, command.strategy, command.symbol, event.new, price)
-    _close_book(state, command.symbol, command.account)
+    close_book(state, command.symbol, command.account)
 
 
 def _hold(state: State, account: str, strategy: str, symbol: str, quantity: Decimal, price: Decimal | None) -> None:
@@ -219,87 +217,11 @@ def _hold(state: State, account: str, strategy: str, symbol: str, quantity: Deci
         state.positions[key] = quantity
     else:
         state.positions.pop(key, None)
-    market = state.markets.get(symbol) or _open_market(state, symbol)
-    book = market.books.get(account) or _open_book(market, account)
+    market = state.markets.get(symbol) or open_market(state, symbol)
+    book = market.books.get(account) or open_book(market, account)
     book.quantity += change
     if price is not None and market.mark is None and price != market.price:
         market.price = price
-        _reprice_all(state, market)
+        reprice_all(state, market)
     else:
-        _reprice(state, market, book)
-
-
-# --- marks and value ------------------------------------------------------------------------------------------------
-
-
-def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
-    market = state.markets.get(mark.symbol) or _open_market(state, mark.symbol)
-    market.mark = mark.price
-    market.as_of = event.as_of
-    market.delta = mark.delta
-    price = abs(mark.price)
-    if price != market.price:
-        market.price = price
-        _reprice_all(state, market)
-    base = state.parameters.base_currency
-    if mark.symbol.endswith(f"-{base}"):
-        currency = mark.symbol[: -len(base) - 1]
-        for symbol, other in state.markets.items():
-            instrument = state.parameters.symbols.get(symbol) or state.parameters.symbols.get("*")
-            if instrument is not None and instrument.currency == currency:
-                other.unit = _unit(state, symbol)
-                _reprice_all(state, other)
-
-
-def revalue_all(state: State) -> None:
-    """Instruments may have changed: value everything anew."""
-    for symbol, market in state.markets.items():
-        market.unit = _unit(state, symbol)
-        _reprice_all(state, market)
-
-
-def _unit(state: State, symbol: str) -> Decimal | None:
-    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows."""
-    parameters = state.parameters
-    instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
-    if instrument is None:
-        return None if parameters.symbols else ONE
-    if instrument.currency is None or instrument.currency == parameters.base_currency:
-        return instrument.multiplier
-    rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
-    return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
-
-
-def _open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=_unit(state, symbol))
-    return market
-
-
-def _open_book(market: Market, account: str) -> Book:
-    book = market.books[account] = Book()
-    book.buys.move(market.price)
-    book.sells.move(market.price)
-    return book
-
-
-def _close_book(state: State, symbol: str, account: str) -> None:
-    """Nothing held and nothing open: the book goes, and with its last book a market that never had a mark."""
-    market = state.markets.get(symbol)
-    book = market.books.get(account) if market is not None else None
-    if market is None or book is None or not book.empty:
-        return
-    del market.books[account]
-    if not market.books and market.mark is None:
-        del state.markets[symbol]
-
-
-def _reprice_all(state: State, market: Market) -> None:
-    for book in market.books.values():
-        _reprice(state, market, book)
-
-
-def _reprice(state: State, market: Market, book: Book) -> None:
-    unpriced = book.unpriced
-    state.gross += market.reprice(book)
-    if book.unpriced is not unpriced:
-        state.unpriced += 1 if book.unpriced else -1
+        reprice(state, market, book)

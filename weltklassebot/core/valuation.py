@@ -1,0 +1,86 @@
+"""The part of `evolve` that values: marks, exchange rates, and the books that hold what is open and held."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from weltklassebot.core.commands import Mark
+from weltklassebot.core.events import MarkTaken
+from weltklassebot.core.exposure import Book, Market
+from weltklassebot.core.numbers import ONE
+from weltklassebot.core.state import State
+
+__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all"]
+
+
+def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
+    market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
+    market.mark = mark.price
+    market.as_of = event.as_of
+    market.delta = mark.delta
+    price = abs(mark.price)
+    if price != market.price:
+        market.price = price
+        reprice_all(state, market)
+    base = state.parameters.base_currency
+    if mark.symbol.endswith(f"-{base}"):
+        currency = mark.symbol[: -len(base) - 1]
+        for symbol, other in state.markets.items():
+            instrument = state.parameters.symbols.get(symbol) or state.parameters.symbols.get("*")
+            if instrument is not None and instrument.currency == currency:
+                other.unit = _unit(state, symbol)
+                reprice_all(state, other)
+
+
+def revalue_all(state: State) -> None:
+    """Instruments may have changed: value everything anew."""
+    for symbol, market in state.markets.items():
+        market.unit = _unit(state, symbol)
+        reprice_all(state, market)
+
+
+def _unit(state: State, symbol: str) -> Decimal | None:
+    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows."""
+    parameters = state.parameters
+    instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
+    if instrument is None:
+        return None if parameters.symbols else ONE
+    if instrument.currency is None or instrument.currency == parameters.base_currency:
+        return instrument.multiplier
+    rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
+    return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
+
+
+def open_market(state: State, symbol: str) -> Market:
+    market = state.markets[symbol] = Market(unit=_unit(state, symbol))
+    return market
+
+
+def open_book(market: Market, account: str) -> Book:
+    book = market.books[account] = Book()
+    book.buys.move(market.price)
+    book.sells.move(market.price)
+    return book
+
+
+def close_book(state: State, symbol: str, account: str) -> None:
+    """Nothing held and nothing open: the book goes, and with its last book a market that never had a mark."""
+    market = state.markets.get(symbol)
+    book = market.books.get(account) if market is not None else None
+    if market is None or book is None or not book.empty:
+        return
+    del market.books[account]
+    if not market.books and market.mark is None:
+        del state.markets[symbol]
+
+
+def reprice_all(state: State, market: Market) -> None:
+    for book in market.books.values():
+        reprice(state, market, book)
+
+
+def reprice(state: State, market: Market, book: Book) -> None:
+    unpriced = book.unpriced
+    state.gross += market.reprice(book)
+    if book.unpriced is not unpriced:
+        state.unpriced += 1 if book.unpriced else -1
