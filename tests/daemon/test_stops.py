@@ -142,9 +142,9 @@ def test_what_ends_a_restored_cooldown(make, policy, state):
     daemon = make(RISK__AFTER_RESTART=policy).start()
     cooled = daemon.post("/v1/admin/cooldown", reason="news", minutes=0.02)
     assert cooled["state"] == "COOLDOWN"
+    until = daemon.state()["cooldown_until"]
     daemon.kill()
     daemon.start()
-    until = daemon.state()["cooldown_until"]
     with daemon.admin() as ask:
         while True:  # time passes while it answers
             now = ask("POST", "/v1/orders/check", {"client_order_id": "x", "symbol": "X", "side": "buy", "quantity": 0})
