@@ -118,7 +118,7 @@ def _variables(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         if name in known:
             found[name] = known[name]
         elif name.upper().startswith(ENV_PREFIX) and name not in CLIENT_VARIABLES:
-            problems.append(f"{name}: no such setting{suggestion(name, [*known, *CLIENT_VARIABLES])}")
+            problems.append(f"{name}: no such setting{suggestion(name, [*known, *CLIENT_VARIABLES], ENV_PREFIX)}")
     return problems, found
 
 

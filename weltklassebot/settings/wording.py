@@ -45,9 +45,11 @@ def line(detail: Any, sources: Mapping[str, str]) -> str:
     return f"{where}: {detail['msg']}{shown}"
 
 
-def suggestion(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else ""
+def suggestion(name: str, known: list[str], prefix: str = "") -> str:
+    """The nearest known name. A `prefix` that all of them have says nothing about how near one is."""
+    bare = [other.removeprefix(prefix) for other in known]
+    close = difflib.get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=0.75)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
 def _secret(key: str) -> bool:
