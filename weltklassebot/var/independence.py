@@ -18,6 +18,10 @@ __all__ = ["cc", "cci", "tbf", "tbfi", "waits"]
 
 _NULL = "a hit is as likely after a hit as after none"
 _OTHER = "the probability of a hit depends on whether the day before was one"
+_NOT_CHI_SQUARED = (
+    "the asymptotic p-value takes each wait's ratio for chi-squared, which it is not: the more hits, the more right "
+    "models are rejected; simulate it"
+)
 CCI = Literal["conditional", "exact", "asymptotic"]
 Variant = Literal["sum", "first"]
 
@@ -118,7 +122,7 @@ def _between(name: str, null: str, hits: npt.ArrayLike, level: float, size: floa
     quartiles = np.quantile(wait, [0.0, 0.25, 0.5, 0.75, 1.0], method="hazen")
     return concluded(
         Claim(name, null, other), statistic=statistic, p_value=chi2_sf(statistic, df), size=size, df=df,
-        warnings=("asymptotic in the number of hits: rejects right models more often than its size",),
+        warnings=(_NOT_CHI_SQUARED,),
         quartiles=[float(q) for q in quartiles],
     )  # fmt: skip
 

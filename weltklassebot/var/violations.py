@@ -22,7 +22,17 @@ import numpy.typing as npt
 from weltklassebot.var.results import InputError
 from weltklassebot.var.special import Bools, Floats, Ints
 
-__all__ = ["Aligned", "Missing", "VarAs", "Violation", "align", "detect_violations", "hits_of", "tail_probability"]
+__all__ = [
+    "Aligned",
+    "Missing",
+    "VarAs",
+    "Violation",
+    "align",
+    "detect_violations",
+    "hits_of",
+    "listed",
+    "tail_probability",
+]
 
 VarAs = Literal["loss", "quantile"]
 Missing = Literal["refuse", "drop", "exception"]
@@ -109,10 +119,11 @@ def detect_violations(
     dates: Sequence[Any] | None = None,
 ) -> tuple[Violation, ...]:  # fmt: skip
     """Every hit with its row, date, size and severity."""
-    return _listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
+    return listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
 
 
-def _listed(aligned: Aligned) -> tuple[Violation, ...]:
+def listed(aligned: Aligned) -> tuple[Violation, ...]:
+    """The hits of rows that are already aligned."""
     found = []
     for at in np.flatnonzero(aligned.hits):
         row, date = int(aligned.rows[at]), None if aligned.dates is None else aligned.dates[at]
