@@ -12,8 +12,10 @@ from weltklassebot.var import InputError
 from weltklassebot.var.scoring import diebold_mariano, fissler_ziegel_loss, tick_loss
 from weltklassebot.var.sequential import e_backtest, e_values
 from weltklassebot.var.shortfall import (
+    _tail,
     acerbi_szekely,
     du_escanciano,
+    implied_degrees,
     mcneil_frey,
     nolde_ziegel,
     z2_statistic,
@@ -54,6 +56,12 @@ def test_z1_and_z2_hold_their_size_and_see_heavier_tails(test: str) -> None:
 
     assert in_band(rejected(1.0), 200, 0.05)
     assert rejected(1.5) > 40
+
+
+@pytest.mark.parametrize("degrees", [2.5, 4.0, 10.0, 100.0, math.inf])
+def test_the_tail_that_a_forecast_implies(degrees: float) -> None:
+    found = implied_degrees(_tail(1 - P, degrees)[1], 1 - P)
+    assert found == pytest.approx(degrees, rel=1e-6)
 
 
 def test_without_a_hit_z1_says_nothing_and_z2_its_best() -> None:

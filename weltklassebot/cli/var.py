@@ -35,6 +35,7 @@ def var() -> None:
 )
 @click.option("--prices", metavar="COLUMN", help="Prices: returns are made of them, in place of --returns.")
 @click.option("--var", "forecasts", multiple=True, metavar="COLUMN", help="VaR; once a model.  [default: var]")
+@click.option("--es", multiple=True, metavar="COLUMN", help="Expected shortfall, one for each --var.")
 @click.option("--var-as", default="loss", show_default=True, type=click.Choice(("loss", "quantile")),
               help="Whether VaR is a loss (at least 0) or a quantile of the return (at most 0).")  # fmt: skip
 @click.option("--model", "models", multiple=True, type=click.Choice(_MODELS), help="Forecast by it; once a model.")
@@ -59,14 +60,14 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
         raise CommandError(f"{error.name} is not installed: pip install 'weltklassebot[var]'") from None
     columns = _read(file)
     found: dict[str, Validation] = {}
-    for name, gains, forecast, dates in _series(columns, options, file.name):
+    for name, gains, (forecast, es), dates in _series(columns, options, file.name):
         runner = VaRBacktestRunner(
             options["level"], var_as="loss" if options["models"] else options["var_as"], missing=options["missing"],
             size=options["size"], dates=dates,
             **({"rng": np.random.default_rng(options["seed"]), "replications": options["replications"]}
                if options["replications"] else {}),
         )  # fmt: skip
-        runner.add(name, gains, forecast)
+        runner.add(name, gains, forecast, es)
         try:
             found.update(runner.run())
         except InputError as error:
@@ -83,7 +84,7 @@ def _series(columns: dict[str, list[Any]], options: dict[str, Any], file: str) -
 
     from weltklassebot.var import InputError, forecast
 
-    if options["models"] and options["forecasts"]:
+    if options["models"] and (options["forecasts"] or options["es"]):
         raise Usage("--model and --var: one or the other")
     named = options["dates"] is not None
     dates = _column(columns, options["dates"], file) if named else list(range(len(next(iter(columns.values())))))
@@ -97,14 +98,20 @@ def _series(columns: dict[str, list[Any]], options: dict[str, Any], file: str) -
         gains = _numbers(columns, options["returns"], file)
     if not options["models"]:
         names = options["forecasts"] or ("var",)
-        return [(name, gains, _numbers(columns, name, file)[-len(gains) :], dates) for name in names]
+        shortfalls = options["es"]
+        if shortfalls and len(shortfalls) != len(names):
+            raise Usage(f"--es: {len(shortfalls)} for {len(names)} --var")
+        risks = [_numbers(columns, name, file)[-len(gains) :] for name in names]
+        tails = [_numbers(columns, name, file)[-len(gains) :] for name in shortfalls] or [None] * len(names)
+        return [(name, gains, pair, dates) for name, pair in zip(names, zip(risks, tails, strict=True), strict=True)]
     window, made = options["window"], []
     for model in options["models"]:
         try:
-            risk = forecast(gains, model, options["level"], window=window).var
+            made_up = forecast(gains, model, options["level"], window=window)
         except InputError as error:
             raise Usage(f"{file}: {error}") from None
-        made.append((model, gains[window:], risk[window:], dates[window:]))
+        tail = None if made_up.es is None else made_up.es[window:]
+        made.append((model, gains[window:], (made_up.var[window:], tail), dates[window:]))
     return made
 
 
@@ -168,6 +175,7 @@ def _text(found: dict[str, Validation]) -> str:
             f"{name}: {str(result.light).upper()}",
             f"  {result.first} to {result.last}: {_counts(result)}",
             f"  traffic light {basel.zone} (yellow from {basel.yellow_from}, red from {basel.red_from} hits)",
+            f"  looked at every day: {result.running.light} (p {result.running.p_value:.2g}, valid at any time)",
             *(f"  because: {reason}" for reason in result.reasons),
         ]
         rows = [

@@ -8,7 +8,7 @@ Source: Wang, Wang and Ziegel, E-backtesting, Management Science (2025; arXiv 22
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,11 @@ class EProcess:
     def p_value(self) -> float:
         """One over the highest value: valid at any time."""
         return float(min(1.0, np.exp(-self.log_wealth.max(initial=0.0))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its verdict, without the series."""
+        plain = ("p_value", "first_yellow", "first_red")
+        return {"light": str(self.light)} | {name: getattr(self, name) for name in plain}
 
 
 def e_values(loss: npt.ArrayLike, var: npt.ArrayLike, level: float, *, es: npt.ArrayLike | None = None) -> Floats:

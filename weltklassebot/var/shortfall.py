@@ -23,14 +23,22 @@ from weltklassebot.var.special import (
 )
 from weltklassebot.var.violations import tail_probability
 
-__all__ = ["acerbi_szekely", "du_escanciano", "mcneil_frey", "nolde_ziegel", "z1_statistic", "z2_statistic"]
+__all__ = [
+    "acerbi_szekely",
+    "du_escanciano",
+    "implied_degrees",
+    "mcneil_frey",
+    "nolde_ziegel",
+    "z1_statistic",
+    "z2_statistic",
+]
 
 _SMALL: Final = "expected shortfall is larger than was said"
 _BLOCK: Final = 4_000_000
 
 
 def z1_statistic(loss: Floats, var: Floats, es: Floats) -> float:
-    """1 - mean of loss / ES over the hits; NaN without a hit."""
+    """1 - mean of loss / ES over the hits; NaN without a hit, which no result ever shows."""
     hits = loss > var
     return 1.0 - float((loss[hits] / es[hits]).mean()) if hits.any() else math.nan
 
@@ -43,7 +51,7 @@ def z2_statistic(loss: Floats, var: Floats, es: Floats, p: float) -> float:
 
 def acerbi_szekely(
     test: Literal["z1", "z2"], loss: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float,
-    rng: np.random.Generator, *, degrees: float = math.inf, replications: int = 9_999, size: float = 0.05,
+    rng: np.random.Generator, *, degrees: float | None = None, replications: int = 9_999, size: float = 0.05,
 ) -> TestResult:  # fmt: skip
     """Z1 (sizes of hits) and Z2 (number and sizes), whose mean is 0 under a right model and negative where ES is small.
 
@@ -52,14 +60,15 @@ def acerbi_szekely(
     against that distribution's own ES. Source: Acerbi and Szekely, Risk (December 2014).
     """
     losses, risk, shortfall, p = _checked(loss, var, es, level)
-    wanted = f"losses follow the forecast {'normal' if math.isinf(degrees) else f't({degrees:g})'} tail"
-    claim = Claim(test, wanted, _SMALL if test == "z1" else f"{_SMALL}, or there are more hits")
+    claim = Claim(test, "losses follow the forecast tail", _SMALL if test == "z1" else f"{_SMALL}, or more hits")
     if not (risk > 0).all():
         return undefined(claim, "VaR is 0 somewhere: nothing can be drawn around it", size=size, method="simulated")
     value = z1_statistic(losses, risk, shortfall) if test == "z1" else z2_statistic(losses, risk, shortfall, p)
     if math.isnan(value):
         return undefined(claim, "there is no hit", size=size, method="simulated")
     below = used = 0
+    if degrees is None:
+        degrees = implied_degrees(float(np.median(shortfall / risk)), level)
     quantile, ratio = _tail(level, degrees)
     left, n = replications, len(losses)
     while left:
@@ -76,7 +85,19 @@ def acerbi_szekely(
     return concluded(
         claim, statistic=value, p_value=(1 + below) / (1 + used), size=size, method="simulated",
         replications=replications, replications_informative=used,
+        degrees=None if math.isinf(degrees) else degrees,
     )  # fmt: skip
+
+
+def implied_degrees(ratio: float, level: float) -> float:
+    """The degrees of freedom of the Student distribution with this ES over VaR; inf where the normal's is as large."""
+    low, high = math.log(1.01), math.log(1e4)
+    if ratio <= _tail(level, math.exp(high))[1]:
+        return math.inf
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _tail(level, math.exp(middle))[1] > ratio else (low, middle)
+    return math.exp(low)
 
 
 def mcneil_frey(

@@ -14,7 +14,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var import durations, dynamic_quantile, independence
+from weltklassebot.var import durations, independence
+from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
 from weltklassebot.var.results import Decision, InputError, TestResult
 from weltklassebot.var.special import Bools, Floats
@@ -112,7 +113,7 @@ def _durations(block: Bools) -> durations.Durations:
 
 def _run(test: Simulated, hits: Bools, level: float, var: npt.ArrayLike | None, size: float) -> TestResult:
     if test == "dq":
-        return dynamic_quantile.dynamic_quantile(hits, var, level, size=size)
+        return dynamic_quantile(hits, var, level, size=size)
     return _TESTS[test](hits, level, size=size)
 
 

@@ -15,6 +15,8 @@ from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
 from weltklassebot.var.multiplicity import holm
 from weltklassebot.var.results import InputError, Light, TestResult
+from weltklassebot.var.sequential import EProcess, e_backtest
+from weltklassebot.var.shortfall import acerbi_szekely, mcneil_frey, nolde_ziegel
 from weltklassebot.var.simulate import simulated
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
 from weltklassebot.var.unconditional import binomial_z, exact_binomial, pof, tuff
@@ -44,6 +46,7 @@ class Validation:
     first: Any
     last: Any
     traffic_light: TrafficLight
+    running: EProcess
     tests: tuple[TestResult, ...]
     violations: tuple[Violation, ...]
 
@@ -60,19 +63,21 @@ class Validation:
             "light": str(self.light),
             "reasons": list(self.reasons),
             "traffic_light": self.traffic_light.as_dict(),
+            "running": self.running.as_dict(),
             "tests": [result.as_dict() for result in self.tests],
             "violations": [{name: getattr(each, name) for name in each.__slots__} for each in self.violations],
         }
 
 
 def validate(
-    returns: npt.ArrayLike, var: npt.ArrayLike, level: float = 0.99, *, var_as: VarAs = "loss",
-    missing: Missing = "refuse", dates: Sequence[Any] | None = None, size: float = 0.05,
+    returns: npt.ArrayLike, var: npt.ArrayLike, level: float = 0.99, *, es: npt.ArrayLike | None = None,
+    var_as: VarAs = "loss", missing: Missing = "refuse", dates: Sequence[Any] | None = None, size: float = 0.05,
     rng: np.random.Generator | None = None, replications: int = 9_999, name: str = "",
 ) -> Validation:  # fmt: skip
     """Run every test on one series of forecasts.
 
-    `returns` are positive for gains; `var` is a loss (at least 0) unless `var_as="quantile"`. With `rng`, the tests
+    `returns` are positive for gains; `var`, and `es` where there is one, are losses (at least 0) unless
+    `var_as="quantile"`. With `rng`, the tests
     whose asymptotic p-value is poor get a simulated one.
 
     The light is red where Basel's is, or where a test whose p-value is exact or simulated rejects at `RED_SIZE` after
@@ -81,10 +86,10 @@ def validate(
     """
     if not 0.0 < size < 1.0:
         raise InputError(f"size: must be strictly between 0 and 1, like 0.05, not {size!r}")
-    rows = align(returns, var, var_as=var_as, missing=missing, dates=dates, name=name)
+    rows = align(returns, var, es=es, var_as=var_as, missing=missing, dates=dates, name=name)
     if not len(rows.hits):
         raise InputError(f"returns{' of ' + name if name else ''}: no row is left of {rows.missing} that are missing")
-    tests = _run(rows, level, size, rng, replications)
+    tests = _run(rows, level, size, rng, replications) + _shortfall(rows, level, size, rng, replications)
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * round(1.0 - level, 15)
     light, reasons = _light(basel, tests, size, too_many=x > expected)
@@ -102,6 +107,7 @@ def validate(
         first=dated[0],
         last=dated[-1],
         traffic_light=basel,
+        running=e_backtest(rows.hits / (expected / len(rows.hits))),
         tests=tests,
         violations=listed(rows),
     )
@@ -128,6 +134,23 @@ def _run(
         for test in ("tbfi", "tbf", "weibull", "weibull_cc")
     ]
     return (*certain, *drawn, dynamic_quantile(hits, regressor, level, size=size))
+
+
+def _shortfall(
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
+) -> tuple[TestResult, ...]:
+    """Tests of sizes leave out the days that count as hits for want of a number."""
+    known = ~rows.filled
+    if rows.es is None or not known.any():
+        return ()
+    loss, var, es = rows.loss[known], rows.var[known], rows.es[known]
+    if not (es > 0).all():
+        raise InputError(f"es: row {int(rows.rows[known][np.argmin(es > 0)])} is 0")
+    tests = (mcneil_frey(loss, var, es, size=size), nolde_ziegel(loss, var, es, level, size=size))
+    if rng is None:
+        return tests
+    z1 = acerbi_szekely("z1", loss, var, es, level, rng, replications=replications, size=size)
+    return (*tests, z1, acerbi_szekely("z2", loss, var, es, level, rng, replications=replications, size=size))
 
 
 def _light(
@@ -159,16 +182,17 @@ class VaRBacktestRunner:
     def __init__(self, level: float = 0.99, **options: Any) -> None:
         """`options` are those of `validate`."""
         self._options = {"level": level, **options}
-        self._series: dict[str, tuple[npt.ArrayLike, npt.ArrayLike]] = {}
+        self._series: dict[str, tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike | None]] = {}
 
-    def add(self, name: str, returns: npt.ArrayLike, var: npt.ArrayLike) -> None:
+    def add(self, name: str, returns: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike | None = None) -> None:
         if name in self._series:
             raise InputError(f"{name}: stands there twice")
-        self._series[name] = (returns, var)
+        self._series[name] = (returns, var, es)
 
     def run(self) -> Mapping[str, Validation]:
         found = {
-            name: validate(returns, var, name=name, **self._options) for name, (returns, var) in self._series.items()
+            name: validate(returns, var, es=es, name=name, **self._options)
+            for name, (returns, var, es) in self._series.items()
         }
         return MappingProxyType(found)
 
