@@ -13,12 +13,12 @@ import signal
 import socket
 import sys
 from decimal import setcontext
-from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
 from weltklassebot import __version__, logs
+from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
@@ -27,24 +27,25 @@ from weltklassebot.api.routes import command_routes
 from weltklassebot.api.server import HttpServer, StreamServer, unix_listener
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
-from weltklassebot.core.commands import Start, Stop
+from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
-from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.latch import LatchKind, clear_latch, read_latch, set_latch
+from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered, recover
 from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer import WriterProcess
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
+from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.systemd import notify
+from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
 
 __all__ = ["serve"]
@@ -56,6 +57,14 @@ EXIT_TRY_AGAIN: Final = 75
 EXIT_CONFIGURATION: Final = 78
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
+
+
+_EXIT_OF: Final = {
+    errno.EADDRINUSE: EXIT_TRY_AGAIN,
+    errno.EIO: EXIT_DISK,
+    errno.ENOSPC: EXIT_DISK,
+    errno.EDQUOT: EXIT_DISK,
+}
 
 
 def serve(settings: Settings) -> int:
@@ -78,7 +87,7 @@ def serve(settings: Settings) -> int:
         return error.exit_code
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
-        return EXIT_TRY_AGAIN if error.errno == errno.EADDRINUSE else EXIT_CONFIGURATION
+        return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
 
 
 def _plain_problem(error: OSError) -> str:
@@ -92,28 +101,6 @@ def _tell_recovery(log: Any, recovered: Recovered) -> None:
         log.warning("torn_end_cut", seq=recovered.torn.seq, bytes=recovered.torn.size, saved=str(recovered.torn.saved))
     if recovered.missing:
         log.warning("last_batch_incomplete", missing=recovered.missing)
-
-
-class _RuntimeLatch:
-    """The latch in the runtime directory. That it cannot be written is said, and stops nothing."""
-
-    def __init__(self, directory: Path, log: Any) -> None:
-        self._directory = directory
-        self._log = log
-
-    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None:
-        try:
-            set_latch(self._directory, kind, reason=reason, actor=actor, ts=ts)
-        except JournalError as error:
-            self._log.error("latch_not_set", problem=str(error))
-
-    def clear(self) -> None:
-        try:
-            latch = read_latch(self._directory)
-            if latch is not None:
-                clear_latch(self._directory, latch)
-        except JournalError as error:
-            self._log.error("latch_not_cleared", problem=str(error))
 
 
 class _Daemon:
@@ -132,16 +119,17 @@ class _Daemon:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
+        tcp = self._bind()
         self._ended = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EXIT_OK)
-        latch = _RuntimeLatch(self._settings.runtime_dir, self._log)
+        latch = RuntimeLatch(self._settings.runtime_dir, self._log)
         self._wire(latch)
         await self._journal_start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        await self._open_doors()
+        await self._open_doors(tcp)
         self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent]).run())
         self._watch(self._redeliver())
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
@@ -150,9 +138,9 @@ class _Daemon:
         await self._stop(code)
         return code
 
-    def _wire(self, latch: _RuntimeLatch) -> None:
+    def _wire(self, latch: RuntimeLatch) -> None:
         settings, runtime = self._settings, self._settings.runtime
-        metrics = self._metrics = Metrics(settings.risk_store_dir)
+        metrics = self._metrics = Metrics()
         sequencer = self._sequencer = Sequencer(
             self._engine,
             Clock(self._recovered.last_ts),
@@ -161,6 +149,7 @@ class _Daemon:
             max_pending=runtime.max_pending,
             mark_interval_seconds=runtime.mark_interval_ms / 1000,
             on_decided=metrics.decided,
+            on_turned_away=metrics.count_check,
         )
         metrics.sequencer = sequencer
         publisher = Publisher(sequencer, metrics, self._journal_failed)
@@ -170,11 +159,14 @@ class _Daemon:
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        self._stream = OrderStream(sequencer, metrics, peers, runtime.max_connections)
+        places = Connections(runtime.max_connections)
+        self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
+        witness = Witness(self._engine.state, self._log)
         sequencer.on_stop.append(pushes.tell)
-        sequencer.on_stop.append(self._tell_stop)
+        sequencer.on_stop.append(witness.stop)
+        publisher.consumers.append(witness.offer)
         publisher.after_batch.append(self._stream.flush)
         admin_peers = Peers({settings.auth.admin_group: "operator"})
         doors = Doors(Tokens(settings.tokens_file), admin_peers, metrics, runtime.request_timeout_seconds)
@@ -185,6 +177,7 @@ class _Daemon:
         self._http = HttpServer(
             doors,
             routes,
+            places,
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
         )
@@ -205,11 +198,14 @@ class _Daemon:
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         await self._sequencer.ask(start, DAEMON)
+        if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
+            await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
         self._sequencer.tick()
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))
 
-    async def _open_doors(self) -> None:
+    def _bind(self) -> socket.socket:
+        """Take the port before anything is journaled: a start that cannot serve leaves no record."""
         settings = self._settings
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         tcp = socket.socket(family, socket.SOCK_STREAM)
@@ -219,6 +215,10 @@ class _Daemon:
         except OSError as error:
             tcp.close()
             raise OSError(error.errno, f"{settings.host} port {settings.metrics_port}: {error.strerror}") from error
+        return tcp
+
+    async def _open_doors(self, tcp: socket.socket) -> None:
+        settings = self._settings
         tcp.listen(1024)
         tcp.setblocking(False)
         admin = unix_listener(settings.admin_socket, settings.auth.admin_group)
@@ -253,18 +253,6 @@ class _Daemon:
             return
         self._log.error("task_died", exc_info=task.exception())
         self._end(EXIT_FAULT)
-
-    def _tell_stop(self, record: Record) -> None:
-        state = self._engine.state
-        self._log.warning(
-            record.action,
-            seq=record.seq,
-            state=state.risk.state,
-            kill_switch=state.kill_switch.state,
-            reason=record.reason,
-            actor=record.actor,
-            principal=record.principal,
-        )
 
     def _journal_failed(self, why: str) -> None:
         """Latch, deny for a moment what still comes, end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import backtesting
@@ -66,3 +67,31 @@ def test_bad_files(
 ) -> None:
     assert main(["var", "validate", written(tmp_path, *rows), *more]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_report_is_one_file_that_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    arguments = ["var", "validate", GOOG, "--prices", "Close", "--dates", "", "--model", "normal", "--html", str(page)]
+    assert main(arguments) == 1
+    text = page.read_text()
+    ours = text[: text.index("<script>")] + text[text.index("<style>") :]
+    assert "RED" in ours
+    assert "src=" not in ours
+    assert "http" not in ours
+    pictures = re.findall(r'Plotly\.newPlot\("(\w+)-0", (\[.*\]), (\{.*\}),\n', ours)
+    assert [name for name, *_ in pictures] == ["series", "zones", "p", "waits"]
+    for _, data, layout in pictures:
+        assert json.loads(layout)["title"]["text"]
+        assert all(len(trace["x"]) == len(trace["y"]) > 0 for trace in json.loads(data))
+    assert "overall: RED" in capsys.readouterr().out
+
+
+def test_what_a_file_says_stays_text_in_the_report(tmp_path: Path) -> None:
+    evil = "</script><b>"
+    path = written(
+        tmp_path, f"date,return,{evil}", *(f"{evil}{day:03d},{-2 if day == 9 else 0.1},1" for day in range(99))
+    )
+    page = tmp_path / "report.html"
+    assert main(["var", "validate", path, "--dates", "date", "--var", evil, "--html", str(page)]) == 0
+    text = page.read_text()
+    assert evil not in text[text.index("<style>") :]

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from weltklassebot.journal.errors import LatchNotSet
-from weltklassebot.journal.latch import Latch, LatchKind, clear_latch, read_latch, set_latch
+from weltklassebot.journal.latch import Latch, LatchKind, clear_latch, lift_halt, read_latch, set_latch
 
 KINDS: tuple[LatchKind, ...] = ("journal_failed", "halt", "kill")  # weakest first
 
@@ -56,8 +57,19 @@ def test_a_damaged_latch_is_a_kill(tmp_path: Path, content: bytes) -> None:
     assert found is not None
     assert found.kind == "kill"
     assert "cannot be read" in found.reason
-    assert latch(tmp_path, "halt") == found
+    assert latch(tmp_path, "halt") == msgspec.structs.replace(found, halted=True)
     assert latch(tmp_path, "kill").reason == "drill"
+
+
+@pytest.mark.parametrize("kinds", [("halt", "kill"), ("kill", "halt"), ("halt", "kill", "kill", "journal_failed")])
+def test_a_halt_beside_a_kill_is_kept(tmp_path: Path, kinds: tuple[LatchKind, ...]) -> None:
+    for kind in kinds:
+        latch(tmp_path, kind)
+    found = read_latch(tmp_path)
+    assert found is not None
+    assert (found.kind, found.halted) == ("kill", True)
+    lift_halt(tmp_path)
+    assert read_latch(tmp_path) == msgspec.structs.replace(found, halted=False)
 
 
 def test_a_latch_that_is_no_file_is_a_kill(tmp_path: Path) -> None:
@@ -94,7 +106,7 @@ def test_a_latch_that_cannot_be_set_says_so(tmp_path: Path) -> None:
 SETTER = """
 import sys
 from pathlib import Path
-from weltklassebot.journal.latch import set_latch
+from weltklassebot.journal.latch import lift_halt, set_latch
 for number in range(200):
     set_latch(Path(sys.argv[1]), sys.argv[2], reason=str(number), actor="a", ts=1.0)
 """

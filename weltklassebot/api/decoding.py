@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -11,12 +12,16 @@ from weltklassebot.core import commands as c
 from weltklassebot.core.validation import NUMBER_FIELDS, Invalid, validate
 from weltklassebot.runtime.answers import FieldError, Problem
 
-__all__ = ["BadInput", "check", "command_from", "decode", "decoder", "problem"]
+__all__ = ["BadInput", "check", "command_from", "decode", "decoder", "problem", "unix_seconds"]
 
 T = TypeVar("T")
+_TIME_FIELDS: Final = ("ts", "as_of")
+_ROWS: Final = ("orders", "marks")
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROWS_RAW: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _SUSPICIOUS: Final = re.compile(rb"_(?:(?<=[0-9]_)|(?=[0-9]))").search
 """An underscore beside a digit. It begins with the underscore because a search for a literal start is fast."""
-_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
 _PATH: Final = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.*)`", re.DOTALL)
@@ -45,10 +50,16 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 def decode(data: bytes, with_decoder: msgspec.json.Decoder[T]) -> T:
     """Decode a body or a line. Raises `BadInput`: 400 for what is no JSON, 422 for what is not what was asked for."""
-    if _SUSPICIOUS(data) is not None or not data.isascii():
+    if _SUSPICIOUS(data) is not None or b"\\" in data or not data.isascii():
         _look_closely(data)
     try:
-        return with_decoder.decode(data)
+        try:
+            return with_decoder.decode(data)
+        except msgspec.ValidationError:
+            # The daemon's own clients send numbers, so only what is refused is searched for other words of time.
+            if (with_numbers := _times_as_numbers(data)) is None:
+                raise
+            return with_decoder.decode(with_numbers)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -83,8 +94,50 @@ def _explain(text: str) -> BadInput:
     return problem(path, message)
 
 
+def unix_seconds(text: str) -> float:
+    """ISO 8601 with an offset, or plain seconds, as Unix seconds in whole microseconds. Raises `ValueError`."""
+    if _NUMBER(text):
+        seconds = float(text)
+        if not abs(seconds) < 1e11:
+            raise ValueError
+        return seconds
+    if not text.isascii():
+        raise ValueError
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    return round(moment.timestamp() * 1e6) / 1e6
+
+
+def _times_as_numbers(data: bytes | msgspec.Raw, place: str = "") -> bytes | None:
+    """The same with every text in the place of a time as a number; None if there is none. Raises `BadInput`.
+
+    Members are moved as the bytes that they are: a price would lose digits on its way through a float.
+    """
+    try:
+        members = _MEMBERS.decode(data)
+        rows = _ROWS_RAW.decode(members["marks"]) if "marks" in members and not place else []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    found = False
+    for name in _TIME_FIELDS:
+        if bytes(members.get(name, b""))[:1] == b'"':
+            found = True
+            try:
+                members[name] = msgspec.Raw(repr(unix_seconds(msgspec.json.decode(members[name], type=str))).encode())
+            except ValueError:
+                raise problem(place + name, "must be Unix seconds, or ISO 8601 with an offset") from None
+    for number, row in enumerate(rows):
+        if (changed := _times_as_numbers(row, f"marks[{number}].")) is not None:
+            found = True
+            rows[number] = msgspec.Raw(changed)
+    if rows:
+        members["marks"] = msgspec.Raw(msgspec.json.encode(rows))
+    return msgspec.json.encode(members) if found else None
+
+
 def _look_closely(data: bytes) -> None:
-    """Python reads "1_000" and Arabic digits as numbers; nobody else does."""
+    """Python reads "1_000" and Arabic digits as numbers, escaped or not; nobody else does."""
     try:
         tree = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -94,17 +147,20 @@ def _look_closely(data: bytes) -> None:
             raise problem(field, "must be a plain decimal number")
 
 
+def _rows(tree: Any) -> list[dict[str, Any]]:
+    """The object itself, and those of its orders or marks."""
+    if not isinstance(tree, dict):
+        return []
+    rows = [tree]
+    for name in _ROWS:
+        if isinstance(tree.get(name), list):
+            rows += [row for row in tree[name] if isinstance(row, dict)]
+    return rows
+
+
 def _number_texts(tree: Any) -> list[tuple[str, str]]:
     """Every text in the place of a number, one level of orders or marks deep."""
-    found: list[tuple[str, str]] = []
-    rows = [tree]
-    if isinstance(tree, dict):
-        for name in ("orders", "marks"):
-            if isinstance(tree.get(name), list):
-                rows += tree[name]
-        if isinstance(tree.get("set"), dict):
-            found += [(f"set.{key}", text) for key, text in tree["set"].items() if isinstance(text, str)]
-    for row in rows:
-        if isinstance(row, dict):
-            found += [(key, row[key]) for key in NUMBER_FIELDS if isinstance(row.get(key), str)]
+    found = [(key, row[key]) for row in _rows(tree) for key in NUMBER_FIELDS if isinstance(row.get(key), str)]
+    if isinstance(tree, dict) and isinstance(tree.get("set"), dict):
+        found += [(f"set.{key}", text) for key, text in tree["set"].items() if isinstance(text, str)]
     return found

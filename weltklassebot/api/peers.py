@@ -14,7 +14,8 @@ from weltklassebot.runtime.principals import Principal, Role
 __all__ = ["Peers"]
 
 _SO_PEERGROUPS: Final = 59
-_MAX_GROUPS: Final = 65_536
+_MOST_BYTES: Final = 1024
+"""Python's `getsockopt` takes no larger buffer: 256 groups."""
 
 
 class Peers:
@@ -54,13 +55,9 @@ def _user(uid: int) -> str:
 
 
 def _groups(sock: socket.socket) -> list[int]:
-    """Supplementary groups as they were when the peer connected."""
-    size = struct.calcsize("I")
+    """Supplementary groups as they were when the peer connected; none for a member of more than 256."""
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024 * size)
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_BYTES)
     except OSError:
-        try:
-            raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS * size)
-        except OSError:
-            return []
-    return list(struct.unpack(f"{len(raw) // size}I", raw))
+        return []
+    return list(struct.unpack(f"{len(raw) // 4}I", raw))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import grp
 import os
 import socket
-from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
-from weltklassebot.api.doors import MAX_BODY_BYTES, Doors, Route, not_found, wrong_method
+from weltklassebot.api.connections import ADMIN_RESERVE, Connections
+from weltklassebot.api.doors import Doors, Route, not_http
 from weltklassebot.api.stream import OrderStream
 
 __all__ = ["HttpServer", "StreamServer", "unix_listener"]
@@ -31,7 +33,7 @@ def unix_listener(path: Path, group: str, backlog: int = 1024) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             pass
         else:
-            raise OSError(f"{path}: somebody listens there already")
+            raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
     with suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -52,33 +54,92 @@ def unix_listener(path: Path, group: str, backlog: int = 1024) -> socket.socket:
 
 
 class HttpServer:
-    """One application behind all HTTP listeners."""
+    """One handler behind all HTTP listeners."""
 
-    def __init__(self, doors: Doors, routes: list[Route], *, keepalive_seconds: float, shutdown_seconds: float) -> None:
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
-        methods: dict[str, list[str]] = defaultdict(list)
-        for route in routes:
-            app.router.add_route(route.method, route.path, doors.open(route))
-            methods[route.path].append(route.method)
-        for path, names in methods.items():
-            app.router.add_route("*", path, wrong_method(sorted(names)))
-        app.router.add_route("*", "/{path:.*}", not_found)
-        self._runner: Final = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=keepalive_seconds,
-            shutdown_timeout=shutdown_seconds,
-        )
+    def __init__(
+        self,
+        doors: Doors,
+        routes: list[Route],
+        places: Connections,
+        *,
+        keepalive_seconds: float,
+        shutdown_seconds: float,
+    ) -> None:
+        self._server: Final = web.Server(doors.handler(routes))
+        self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
+        self._places: Final = places
+        self._keepalive: Final = keepalive_seconds
+        self._servers: Final[list[asyncio.Server]] = []
 
     async def start(self, listeners: list[socket.socket]) -> None:
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         for listener in listeners:
-            await web.SockSite(self._runner, listener).start()
+            create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+            reserve = ADMIN_RESERVE if listener.family == socket.AF_UNIX else 0
+            self._servers.append(await create(partial(self._connection, reserve), sock=listener, backlog=1024))
+
+    def _connection(self, reserve: int) -> _Connection:
+        loop = asyncio.get_running_loop()
+        return _Connection(
+            self._server, self._places, reserve, loop=loop, keepalive_timeout=self._keepalive, access_log=None
+        )
 
     async def stop(self) -> None:
         """Accept nothing more, let what is being answered finish, close."""
+        for server in self._servers:
+            server.close()
         await self._runner.cleanup()
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's, with a bound on how many there are, and with our words for what is no HTTP.
+
+    Its own words repeat the request, in the answer and in the log, and a request may hold a token.
+    """
+
+    __slots__ = ("_counted", "_places", "_reserve", "known")
+
+    def __init__(self, server: web.Server, places: Connections, reserve: int, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._places = places
+        self._reserve = reserve
+        self._counted = False
+        self.known: Any = None
+        """Who this is, as far as `Doors` found out."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._counted = self._places.enter(self._reserve)
+        if self._counted:
+            super().connection_made(transport)
+            return
+        stream = cast(asyncio.WriteTransport, transport)
+        stream.write(_FULL)
+        stream.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._counted:
+            self._counted = False
+            self._places.leave()
+            super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is sent")
+        return not_http(status)
+
+
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\nContent-Length: 69\r\n\r\n"
+    b'{"title":"Too many connections","status":503,"type":"overloaded"}    '
+)
 
 
 class StreamServer:

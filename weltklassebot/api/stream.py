@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
+from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, decode, problem
 from weltklassebot.api.peers import Peers
 from weltklassebot.core.commands import AnyCommand, CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
@@ -67,11 +68,11 @@ class Slot:
 class OrderStream:
     """What the connections share."""
 
-    def __init__(self, sequencer: Sequencer, metrics: Metrics, peers: Peers, max_connections: int) -> None:
+    def __init__(self, sequencer: Sequencer, metrics: Metrics, peers: Peers, places: Connections) -> None:
         self.sequencer: Final = sequencer
         self.metrics: Final = metrics
         self.peers: Final = peers
-        self.max_connections: Final = max_connections
+        self.places: Final = places
         self.connections: Final[set[StreamConnection]] = set()
         self.touched: Final[set[StreamConnection]] = set()
         self.on_subscribe: Final[list[Callable[[StreamConnection], None]]] = []
@@ -117,6 +118,8 @@ class StreamConnection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._reading = True
         self._closed = False
+        self._ended = False
+        self._counted = False
 
     # --- asyncio.Protocol
 
@@ -125,14 +128,17 @@ class StreamConnection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._stream.connections.add(self)
+        self._counted = self._stream.places.enter()
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
         if self.principal is None:
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
-        elif len(self._stream.connections) > self._stream.max_connections:
+        elif not self._counted:
             self._say_goodbye(Problem(type="overloaded", title="Too many connections", status=503))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        if self._counted:
+            self._stream.places.leave()
         self._stream.connections.discard(self)
         self._stream.touched.discard(self)
         self._lines.clear()
@@ -157,6 +163,14 @@ class StreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.stuck_since = None
+        self._regulate()
+
+    def eof_received(self) -> bool:
+        """The client says no more. What it asked is answered before the connection closes; half a line is nothing."""
+        self._ended = True
+        self._buffer = b""
+        self._close_when_done()
+        return True
 
     # --- lines in
 
@@ -183,7 +197,7 @@ class StreamConnection(asyncio.Protocol):
         full = len(self._slots) >= MAX_IN_FLIGHT or len(self._lines) > LINES_A_TURN or self.stuck_since is not None
         if full and self._reading:
             self._transport.pause_reading()
-        elif not full and not self._reading and not self._closed:
+        elif not full and not self._reading and not self._closed and not self._transport.is_closing():
             self._transport.resume_reading()
         self._reading = not full
 
@@ -250,7 +264,13 @@ class StreamConnection(asyncio.Protocol):
             self._turn = asyncio.get_running_loop().call_soon(self._work)
         elif not self._reading:
             self._regulate()
+        if self._ended:
+            self._close_when_done()
         return len(ready) - 1 if ready else 0
+
+    def _close_when_done(self) -> None:
+        if not self._slots and not self._lines:
+            self._transport.close()
 
     def push(self, line: bytes) -> None:
         """Send a line outside of the order of answers."""

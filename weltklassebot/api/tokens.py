@@ -141,7 +141,7 @@ class TokenFile:
 
 
 class Tokens:
-    """The daemon's view: answers from memory, and looks at the file at most once a second.
+    """The daemon's view: answers from memory, and looks at the file once a second, and for an id that it does not know.
 
     Whenever the file cannot be used nobody is let in, and `problem` says why.
     """
@@ -153,16 +153,26 @@ class Tokens:
         self._by_id: dict[str, Token] = {}
         self._seen: tuple[int, ...] | None = None
         self._looked = float("-inf")
+        self._generation = 0
 
     def verify(self, text: str) -> Token | None:
-        """The token of this secret text, or None. Costs the same whether the id is known or not."""
+        """The token of this secret text, or None. Ids are no secret; the secret is compared in constant time."""
         self._refresh()
         match = _TOKEN.fullmatch(text)
         if match is None:
             return None
         token = self._by_id.get(match[1])
+        if token is None:
+            self._looked = float("-inf")  # it may have been made a moment ago
+            self._refresh()
+            token = self._by_id.get(match[1])
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
+
+    def generation(self) -> int:
+        """Another number after every change of the file: what was found out before holds no more."""
+        self._refresh()
+        return self._generation
 
     def _refresh(self) -> None:
         now = self._clock()
@@ -173,6 +183,7 @@ class Tokens:
         if seen == self._seen and self.problem is None:
             return
         self._seen = seen
+        self._generation += 1
         try:
             self._by_id = {token.id: token for token in _read(self.path).tokens}
             self.problem = None

@@ -46,6 +46,7 @@ def var() -> None:
 @click.option("--size", default=0.05, show_default=True, help="How often a right model may be rejected.")
 @click.option("--simulate", "replications", default=0, metavar="N", help="Replications for p-values of durations.")
 @click.option("--seed", default=1, show_default=True, help="Of the simulation.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report with pictures there.")
 @pass_invocation
 def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     """Run every test on the forecasts in a file (.csv, .parquet). Exit code 1 on a red light.
@@ -60,7 +61,8 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
         raise CommandError(f"{error.name} is not installed: pip install 'weltklassebot[var]'") from None
     columns = _read(file)
     found: dict[str, Validation] = {}
-    for name, gains, (forecast, es), dates in _series(columns, options, file.name):
+    series = _series(columns, options, file.name)
+    for name, gains, (forecast, es), dates in series:
         runner = VaRBacktestRunner(
             options["level"], var_as="loss" if options["models"] else options["var_as"], missing=options["missing"],
             size=options["size"], dates=dates,
@@ -73,9 +75,28 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
         except InputError as error:
             raise Usage(f"{file}: {error}") from None
     overall = VaRBacktestRunner.overall(found)
+    if options["html"]:
+        _report(options["html"], file, str(overall), found, series, options)
     answer = {"light": str(overall), "validations": [result.as_dict() for result in found.values()]}
     invocation.show(answer, f"{_text(found)}\n\noverall: {str(overall).upper()}")
     return REFUSED if overall == "red" else DONE
+
+
+def _report(
+    path: Path, source: Path, overall: str, found: dict[str, Validation], series: list[tuple[str, Any, Any, Any]],
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    from weltklassebot.cli.var_report import Pictured, write_report
+    from weltklassebot.var import align
+
+    models = []
+    for name, gains, (forecast, es), dates in series:
+        rows = align(
+            gains, forecast, es=es, var_as="loss" if options["models"] else options["var_as"],
+            missing=options["missing"], dates=dates,
+        )  # fmt: skip
+        models.append(Pictured(found[name], rows.loss, rows.var, rows.hits, list(rows.dates or ())))
+    write_report(path, source.name, overall, models)
 
 
 def _series(columns: dict[str, list[Any]], options: dict[str, Any], file: str) -> list[tuple[str, Any, Any, Any]]:

@@ -21,16 +21,17 @@ import msgspec
 
 from weltklassebot.journal.errors import LatchNotCleared, LatchNotSet
 
-__all__ = ["Latch", "LatchKind", "clear_latch", "read_latch", "set_latch"]
+__all__ = ["Latch", "LatchKind", "clear_latch", "lift_halt", "read_latch", "set_latch"]
 
-LatchKind = Literal["kill", "halt", "journal_failed"]
+LatchKind = Literal["kill", "halt", "max_drawdown", "journal_failed"]
+"""`halt` is a person's; the two behind it came about by themselves, and policy may let reducing orders pass them."""
 
 LATCH: Final = "latch.json"
-_STRENGTH: Final[dict[LatchKind, int]] = {"journal_failed": 0, "halt": 1, "kill": 2}
+_HALTS: Final = frozenset({"halt", "max_drawdown"})
 _MAX_BYTES: Final = 64 * 1024
 
 
-class Latch(msgspec.Struct, frozen=True):
+class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
     """The stop that was latched last, or the strongest of several."""
 
     kind: LatchKind
@@ -38,18 +39,26 @@ class Latch(msgspec.Struct, frozen=True):
     actor: str
     ts: float | None
     """None when the file could not be read."""
+    halted: bool = False
+    """Beside a kill: a halt was latched as well, and outlasts the kill's recovery."""
 
 
 def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float) -> Latch:
-    """Latch a stop, unless a stronger one is latched: kill > halt > journal_failed. Returns the latch in force.
+    """Latch a stop, unless a stronger one is latched: kill > halt, max_drawdown > journal_failed.
 
-    Raises `LatchNotSet` if the file cannot be written.
+    Returns the latch in force. Raises `LatchNotSet` if the file cannot be written.
     """
     latch = Latch(kind, reason, actor, ts)
     try:
         with _in_turn(runtime_dir):
             found = read_latch(runtime_dir)
-            if found is not None and _STRENGTH[found.kind] > _STRENGTH[kind]:
+            if found is not None and kind != "journal_failed":
+                halted = found.halted or found.kind in _HALTS or kind in _HALTS
+                if kind == "kill":
+                    latch = msgspec.structs.replace(latch, halted=halted)
+                elif found.kind == "kill":
+                    latch = msgspec.structs.replace(found, halted=halted)
+            elif found is not None and found.kind != kind:
                 return found
             _replace(runtime_dir / LATCH, msgspec.json.encode(latch))
     except OSError as error:
@@ -83,6 +92,17 @@ def clear_latch(runtime_dir: Path, latch: Latch) -> bool:
     except OSError as error:
         raise LatchNotCleared(runtime_dir / LATCH, error.errno or 0) from error
     return True
+
+
+def lift_halt(runtime_dir: Path) -> None:
+    """Let a latched kill stand alone, once the end of the halt beside it is in the journal."""
+    try:
+        with _in_turn(runtime_dir):
+            found = read_latch(runtime_dir)
+            if found is not None and found.halted:
+                _replace(runtime_dir / LATCH, msgspec.json.encode(msgspec.structs.replace(found, halted=False)))
+    except OSError as error:
+        raise LatchNotCleared(runtime_dir / LATCH, error.errno or 0) from error
 
 
 def _unreadable(path: Path, why: str) -> Latch:

@@ -14,6 +14,8 @@ from weltklassebot.runtime.principals import Principal
 
 __all__ = ["Marks"]
 
+_NEVER: Final = (0.0, 0.0)
+
 
 class Marks:
     """Holds back what comes too fast. Bounded by `max_symbols`."""
@@ -23,7 +25,8 @@ class Marks:
         self._max_symbols: Final = max_symbols
         self._record: Final = record
         self._waiting: dict[str, tuple[Mark, Principal]] = {}
-        self._recorded: dict[str, float] = {}
+        self._recorded: dict[str, tuple[float, float]] = {}
+        """When a mark of this symbol was recorded last, and of when it was."""
         self._timer: asyncio.TimerHandle | None = None
         self.conflated = 0
 
@@ -36,8 +39,12 @@ class Marks:
             if waiting[0].ts is not None and as_of < waiting[0].ts:
                 return False
             self.conflated += 1
-        elif now - self._recorded.get(symbol, 0.0) >= self._interval:
-            return self._put(mark, principal, now)
+        else:
+            recorded, known = self._recorded.get(symbol, _NEVER)
+            if now - recorded >= self._interval:
+                return self._put(mark, principal, now)
+            if as_of < known:
+                return False
         self._waiting[symbol] = (msgspec.structs.replace(mark, ts=as_of), principal)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self.flush_all)
@@ -46,7 +53,7 @@ class Marks:
     def _put(self, mark: Mark, principal: Principal, now: float) -> bool:
         if len(self._recorded) >= self._max_symbols:
             self._recorded.clear()
-        self._recorded[mark.symbol] = now
+        self._recorded[mark.symbol] = (now, now if mark.ts is None else min(mark.ts, now))
         return self._record(mark, principal)
 
     def flush(self, symbol: str, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, ReportFill
+from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, Halt, ReportFill, TriggerKillSwitch
 from weltklassebot.core.engine import Refused, Replayed
 from weltklassebot.core.events import (
     AnyEvent,
@@ -125,15 +125,21 @@ def refusal(refused: Refused) -> Problem:
     return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused))
 
 
-def not_durable(answer: Answer, why: str) -> Answer:
-    """The journal failed before this was on disk: a yes becomes a no, a stop stands and says that it is not durable."""
+def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:
+    """The journal failed before this was on disk: a yes becomes a no, a stop stands and says that it is not durable.
+
+    Anything else was not recorded and says so; a fill that is answered as taken would never be sent again.
+    """
     match answer:
         case CheckAnswer():
             if answer.allowed or not answer.replayed:
                 answer.deny("journal_failed")
+            if not answer.replayed:
+                answer.seq = answer.ts = None  # the next run gives this number to something else
             return answer
-        case Done(body=body) if body.get("state") == "HALTED" or body.get("kill_switch") == "KILLED":
-            return Done({**body, "durable": False, "detail": f"in force and latched, but not in the journal: {why}"})
+        case Done(body=body) if isinstance(command, Halt | TriggerKillSwitch):
+            detail = f"in force and latched, but not in the journal: {why}"
+            return Done({**body, "seq": None, "durable": False, "detail": detail})
         case Done():
             return Problem(type="journal_failed", title="Not recorded", status=503, detail=why)
         case Problem():

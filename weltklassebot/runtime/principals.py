@@ -25,6 +25,11 @@ class Principal(Struct, frozen=True):
     def has(self, role: Role) -> bool:
         return _RANK[self.role] >= _RANK[role]
 
+    @property
+    def unbound_operator(self) -> bool:
+        """May submit whatever comes from outside."""
+        return self.role == "operator" and self.accounts is None and self.strategies is None
+
 
 DAEMON: Final = Principal("daemon", "operator")
 """The shell itself: ticks, starts, stops."""

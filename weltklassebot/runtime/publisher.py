@@ -10,6 +10,7 @@ from typing import Final
 
 from weltklassebot.core.records import Record
 from weltklassebot.runtime import outcomes
+from weltklassebot.runtime.answers import CheckAnswer
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
@@ -48,7 +49,9 @@ class Publisher:
         self._metrics.journal_errors += 1
         self._on_failure(why)
         for entry in entries:
-            entry.answer = outcomes.not_durable(entry.answer, why)
+            entry.answer = outcomes.not_durable(entry.command, entry.answer, why)
+            if type(entry.answer) is CheckAnswer:
+                self._metrics.count_check(entry.answer)
             if entry.reply is not None:
                 entry.reply(entry.answer)
         for flush in self.after_batch:

@@ -29,6 +29,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.engine import Engine, Recorded, Refused, Replayed
 from weltklassebot.core.events import (
+    AccountHalted,
     ApprovalsWithdrawn,
     CancelsRequested,
     ClockReanchored,
@@ -37,6 +38,7 @@ from weltklassebot.core.events import (
     Reason,
     RiskStateChanged,
 )
+from weltklassebot.core.memory import recall_order
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.core.views import risk_state_file
@@ -59,6 +61,7 @@ class Latch(Protocol):
 
     def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
     def clear(self) -> None: ...
+    def lift_halt(self) -> None: ...
 
 
 class Sequencer:
@@ -74,6 +77,7 @@ class Sequencer:
         max_pending: int,
         mark_interval_seconds: float,
         on_decided: Callable[[str, float], None],
+        on_turned_away: Callable[[CheckAnswer], None],
     ) -> None:
         self.engine: Final = engine
         self.clock: Final = clock
@@ -87,6 +91,7 @@ class Sequencer:
         self._latch: Final = latch
         self._max_pending: Final = max_pending
         self._on_decided: Final = on_decided
+        self._on_turned_away: Final = on_turned_away
 
     @property
     def state(self) -> State:
@@ -131,17 +136,19 @@ class Sequencer:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
-        reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
+        reason, detail = self._why_not()
         if isinstance(command, CheckOrder):
-            return unrecorded_denial(command, reason, self.state.risk.state)  # type: ignore[arg-type]
-        detail = (
-            "the daemon is stopping"
-            if self.closing
-            else f"the journal cannot be written: {self.commit.failed}"
-            if self.commit.failed
-            else "too much waits for the disk"
-        )
+            denial = unrecorded_denial(command, reason, self.state.risk.state)
+            self._on_turned_away(denial)
+            return denial
         return Problem(type=reason, title="Try again later", status=503, detail=detail)
+
+    def _why_not(self) -> tuple[Reason, str]:
+        if self.commit.failed is not None:
+            return "journal_failed", f"the journal cannot be written: {self.commit.failed}"
+        if self.closing:
+            return "stopping", "the daemon is stopping"
+        return "overloaded", "too much waits for the disk"
 
     def _flush_marks(self, order: CheckOrder, now: float) -> None:
         self.marks.flush(order.symbol, now)
@@ -222,22 +229,21 @@ class Sequencer:
         if self.commit.failed is None:
             self.commit.append(entry)
         elif entry.reply is not None:
-            entry.reply(outcomes.not_durable(entry.answer, self.commit.failed))
+            entry.reply(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
 
     def _act_on_stops(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
         moved = False
+        rewritten = type(record.command) is Start  # the process may have died between a record and its state
         for event in record.events:
             match event:
-                case RiskStateChanged(state=to):
+                case RiskStateChanged(state=to, cause=cause):
                     moved = True
                     if to == "HALTED":
-                        self._deny_replays("halted")
-                        self._latch.set("halt", record.reason or event.cause, record.actor, record.ts)
+                        self._latch.set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
                 case KillSwitchChanged(state=to):
                     moved = True
                     if to == "KILLED":
-                        self._deny_replays("kill_switch")
                         self._latch.set("kill", record.reason, record.actor, record.ts)
                 case ApprovalsWithdrawn(orders=orders, reason=reason):
                     self._withdraw(orders, reason)
@@ -245,10 +251,11 @@ class Sequencer:
                     self.clock.jump(record.command.wall)
                 case _:
                     pass
-        if moved or any(isinstance(event, CancelsRequested) for event in record.events):
+        if moved or any(isinstance(event, CancelsRequested | AccountHalted) for event in record.events):
+            self._recheck_replays(record.ts)
             for tell in self.on_stop:
                 tell(record)
-        return encode(risk_state_file(self.state)) + b"\n" if moved else None
+        return encode(risk_state_file(self.state)) + b"\n" if moved or rewritten else None
 
     def _withdraw(self, orders: tuple[tuple[str, str, str], ...], reason: Reason) -> None:
         """Turn the yes of these orders into a no: none of them has left yet."""
@@ -258,19 +265,29 @@ class Sequencer:
             if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
                 answer.deny(reason)
 
-    def _deny_replays(self, reason: Reason) -> None:
-        """A yes that is only repeated is overtaken as well, if it has not left yet."""
+    def _recheck_replays(self, now: float) -> None:
+        """A yes that is only repeated may be overtaken as well, if it has not left yet."""
         for entry in self.commit.entries():
-            answer = entry.answer
-            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed:
-                answer.deny(reason)
+            answer, order = entry.answer, entry.command
+            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed and isinstance(order, CheckOrder):
+                again = recall_order(self.state, order, now)
+                if again is None or not again.allowed:
+                    answer.deny(again.denials[0].reason if again is not None else "withdrawn")
 
     def settle(self, record: Record) -> None:
         """Once this record is durable, the latch that it makes obsolete can go."""
         if not isinstance(record.command, Resume | RecoverKillSwitch | CompleteRecovery):
             return
         state = self.state
+        halted = state.risk.state == "HALTED"
         if state.kill_switch.state != "KILLED":
             self._latch.clear()
-            if state.risk.state == "HALTED":
-                self._latch.set("halt", state.risk.reason, record.actor, record.ts)
+            if halted:
+                self._latch.set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
+        elif not halted:
+            self._latch.lift_halt()
+
+
+def _latch_kind(cause: str) -> LatchKind:
+    """Under which kind a halt of this cause is latched: a restart has to know whose halt it was."""
+    return "max_drawdown" if cause == "max_drawdown" else "journal_failed" if cause == "journal_failed" else "halt"

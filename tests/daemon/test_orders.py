@@ -1,0 +1,242 @@
+"""The gate over HTTP: ask, be answered as the contract says, and find every answer in the journal."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.daemon.clients import order
+
+CONTRACT_ORDER = {
+    "client_order_id": "a-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.5", "order_type": "limit",
+    "price": "64000", "account": "main", "strategy": "ma_crossover", "reduce_only": False, "delta": "1",
+}  # fmt: skip
+
+
+def test_the_denial_of_the_contract(daemon):
+    before = time.time()
+    answer = daemon.post("/v1/orders/check", **CONTRACT_ORDER)
+    assert answer == {
+        "allowed": False,
+        "client_order_id": "a-1",
+        "seq": answer["seq"],
+        "ts": answer["ts"],
+        "state": "RUNNING",
+        "denials": [
+            {
+                "reason": "max_order_notional",
+                "limit": "25000",
+                "value": "32000",
+                "message": "order notional 32000 exceeds 25000",
+            }
+        ],
+    }
+    assert before <= answer["ts"] <= time.time()
+    line = list(daemon.lines())[-1]
+    assert (line["seq"], line["ts"]) == (answer["seq"], answer["ts"])
+    assert (line["action"], line["actor"], line["principal"]) == ("check", "root", "root")
+    assert line["reason"] == "max_order_notional"
+    assert line["command"]["quantity"] == "0.5"
+    assert line["events"][0]["event"] == "denied"
+    assert len(line["hash"]) == 64
+
+
+def test_an_approval_reserves_and_is_in_the_journal_before_it_is_heard(daemon):
+    answer = daemon.check("a-1")
+    assert answer["allowed"] is True
+    assert answer["denials"] == []
+    assert answer["valid_until"] == round(answer["ts"] + 5, 6)
+    assert next(line for line in daemon.lines() if line["seq"] == answer["seq"])["events"][0]["event"] == "approved"
+    state = daemon.state()
+    assert (state["open_orders"], state["gross_notional"], state["trades_today"]) == (1, "1", 1)
+    assert state["journal"]["durable_seq"] == state["journal"]["last_seq"] == answer["seq"]
+    (known,) = daemon.get("/v1/orders")["orders"]
+    assert (known["client_order_id"], known["status"], known["reserved_quantity"]) == ("a-1", "approved", "0.001")
+    assert daemon.get("/v1/orders?account=other")["orders"] == []
+
+
+def test_the_same_order_again_is_the_first_answer(daemon):
+    first = daemon.check("a-1")
+    again = daemon.check("a-1", quantity="0.0010")
+    assert again == first | {"replayed": True}
+    assert daemon.state()["trades_today"] == 1
+    conflict = daemon.http("POST", "/v1/orders/check", order("a-1", quantity="0.002"))
+    assert (conflict.status, conflict["type"]) == (409, "conflict")
+    assert conflict.headers["Content-Type"] == "application/problem+json"
+    assert daemon.check("a-1", account="other")["allowed"], "another account, another order"
+    daemon.restart()
+    assert daemon.check("a-1", quantity="0.0010", account="other")["replayed"]
+    assert daemon.check("a-1")["seq"] == first["seq"]
+    assert daemon.http("POST", "/v1/orders/check", order("a-1", quantity="0.002")).status == 409
+
+
+def test_an_expired_approval_is_no_yes(make):
+    daemon = make(RISK__APPROVAL_TTL_SECONDS="0.000001").start()
+    first = daemon.check("a-1")
+    assert first["allowed"]
+    again = daemon.check("a-1")
+    assert (again["allowed"], again["replayed"], again["seq"]) == (False, True, first["seq"])
+    assert [denial["reason"] for denial in again["denials"]] == ["approval_expired"]
+    assert daemon.state()["open_orders"] == 1, "its fate is not known: it stays reserved"
+
+
+def test_an_approval_overtaken_by_a_stop_is_no_yes(daemon):
+    daemon.check("a-1")
+    daemon.post("/v1/admin/halt", reason="drill")
+    again = daemon.check("a-1")
+    assert (again["allowed"], again["denials"][0]["reason"]) == (False, "halted")
+    daemon.post("/v1/admin/resume", reason="over")
+    assert daemon.check("a-1")["allowed"] is False, "a resume makes no old yes new"
+    assert daemon.check("a-2")["allowed"] is True
+
+
+def test_a_batch_is_answered_in_order_and_recorded_as_one(daemon):
+    before = daemon.state()["journal"]["last_seq"]
+    orders = [order(f"b-{number}", quantity="100" if number % 10 == 0 else "0.001") for number in range(100)]
+    answers = daemon.post("/v1/orders/check", orders=orders)["answers"]
+    assert [answer["client_order_id"] for answer in answers] == [one["client_order_id"] for one in orders]
+    assert [answer["allowed"] for answer in answers] == [number % 10 != 0 for number in range(100)]
+    lines = [line for line in daemon.lines() if line["seq"] > before]
+    assert len(lines) == 100
+    assert {tuple(line["batch"]) for line in lines} == {(before + 1, before + 100)}
+
+
+def test_a_batch_with_one_bad_order_decides_nothing(daemon):
+    before = daemon.state()["journal"]["last_seq"]
+    answer = daemon.http("POST", "/v1/orders/check", {"orders": [order("b-1"), order("b-2", quantity="-1")]})
+    assert answer.status == 422
+    assert answer["errors"] == [{"field": "orders[1].quantity", "message": "must be positive"}]
+    for count in (0, 101):
+        body = {"orders": [order(f"c-{number}") for number in range(count)]}
+        assert daemon.http("POST", "/v1/orders/check", body).status == 422
+    assert daemon.state()["journal"]["last_seq"] == before
+    mixed = daemon.post("/v1/orders/check", orders=[order("d-1"), order("d-1"), order("d-1", side="sell")])["answers"]
+    assert [mixed[0]["allowed"], mixed[1]["replayed"], mixed[2]["error"]["status"]] == [True, True, 409]
+
+
+def test_from_order_to_position(daemon):
+    fill = {"client_order_id": "a-1", "symbol": "BTC-EUR", "side": "buy", "account": "main", "strategy": "test"}
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")
+    daemon.check("a-1", quantity="3")
+    event = {"client_order_id": "a-1", "account": "main", "strategy": "test"}
+    assert daemon.post("/v1/orders/events", status="accepted", **event)["reserved_quantity"] == "3"
+    booked = daemon.post("/v1/fills", fill_id="f-1", quantity="1", price="1000.5", **fill)
+    assert (booked["position"], booked["doubtful"]) == ("1", False)
+    again = daemon.post("/v1/fills", fill_id="f-1", quantity="1.0", price="1000.50", **fill)
+    assert again["replayed"] is True
+    other = daemon.http("POST", "/v1/fills", fill | {"fill_id": "f-1", "quantity": "2", "price": "1000.5"})
+    assert other.status == 409
+    ended = daemon.post("/v1/orders/events", status="canceled", filled_quantity="2", **event)
+    assert (ended["reserved_quantity"], ended["ended"]) == ("1", False), "a fill that was not seen yet stays reserved"
+    assert daemon.post("/v1/fills", fill_id="f-2", quantity="1", price="1000", **fill)["position"] == "2"
+    assert daemon.get("/v1/orders")["orders"] == []
+    (position,) = daemon.get("/v1/positions")["positions"]
+    assert (position["account"], position["quantity"], position["mark"]) == ("main", "2", "1000")
+    (position,) = daemon.get("/v1/positions?by=strategy")["positions"]
+    assert position["strategy"] == "test"
+    late = daemon.http("POST", "/v1/orders/events", event | {"status": "accepted"})
+    assert late.status == 409
+    assert daemon.http("POST", "/v1/orders/events", event | {"client_order_id": "x", "status": "sent"}).status == 404
+    # 2 are held: selling 2 reduces, selling 3 would flip.
+    assert daemon.check("s-1", side="sell", quantity="2", reduce_only=True)["allowed"]
+    denied = daemon.check("s-2", side="sell", quantity="1", reduce_only=True)
+    assert (denied["denials"][0]["reason"], denied["max_reducing_quantity"]) == ("reduce_only", "0")
+
+
+def test_doubtful_fills_wait_for_an_operator(daemon):
+    fill = {"symbol": "BTC-EUR", "side": "buy", "account": "main", "strategy": "test", "quantity": "2", "price": "10"}
+    for number in (1, 2, 3):
+        answer = daemon.post("/v1/fills", fill_id=f"f-{number}", client_order_id="never", **fill)
+        assert (answer["doubtful"], answer["cause"]) == (True, "unknown_order")
+    assert daemon.state()["halted_accounts"] == ["main"]
+    assert daemon.check("a-1")["denials"][0]["reason"] == "account_halted"
+    assert len(daemon.get("/v1/fills/doubtful")["fills"]) == 3
+    name = {"symbol": "BTC-EUR", "account": "main", "reason": "seen at the venue"}
+    assert daemon.http("POST", "/v1/fills/accept", name | {"fill_id": "f-9"}).status == 404
+    daemon.post("/v1/fills/accept", fill_id="f-1", **name)
+    for number in (2, 3):
+        daemon.post("/v1/fills/accept", fill_id=f"f-{number}", discard=True, **name)
+    assert daemon.get("/v1/positions")["positions"][0]["quantity"] == "2"
+    assert daemon.get("/v1/fills/doubtful") == {"fills": []}
+    daemon.post("/v1/admin/resume", reason="fills settled", account="main")
+    assert daemon.check("a-2")["allowed"]
+
+
+def test_an_operator_sets_positions_and_resolves_orders(daemon):
+    known = {"symbol": "ETH-EUR", "account": "main", "quantity": "-4", "price": "50"}
+    moved = daemon.post("/v1/positions/adjust", reason="carried", **known)
+    assert (moved["old"], moved["new"]) == ("0", "-4")
+    daemon.check("a-1")
+    name = {"client_order_id": "a-1", "account": "main", "strategy": "test"}
+    ended = daemon.post("/v1/orders/resolve", status="not_sent", reason="bot died", **name)
+    assert ended["ended"] is True
+    state = daemon.state()
+    assert (state["open_orders"], state["trades_today"]) == (0, 0), "an order that never was takes no slot"
+    assert {row["symbol"]: row["quantity"] for row in state["positions"]} == {"ETH-EUR": "-4"}
+    line = list(daemon.lines())[-1]
+    assert (line["action"], line["reason"]) == ("resolve_order", "bot died")
+
+
+def test_marks_value_orders_and_many_come_at_once(daemon):
+    marks = [{"symbol": f"S-{number}", "price": str(number + 1)} for number in range(500)]
+    assert daemon.post("/v1/marks", marks=marks) == {"accepted": 500}
+    # A mark is always in the journal before a decision on its symbol, and the newest of a quick row wins.
+    for price in ("10", "20", "30000"):
+        daemon.post("/v1/marks", symbol="S-7", price=price)
+    denied = daemon.check("m-1", symbol="S-7", price="1", quantity="1")
+    assert denied["denials"][0] | {"message": ""} == {
+        "reason": "max_order_notional", "limit": "25000", "value": "30000", "message": "",
+    }  # fmt: skip
+    known = [line for line in daemon.lines() if line["action"] == "mark" and line["command"]["symbol"] == "S-7"]
+    assert known[-1]["command"]["price"] == "30000"
+    assert known[-1]["seq"] < denied["seq"]
+    old = daemon.post("/v1/marks", symbol="S-8", price="1", ts=1.0)
+    assert old == {"accepted": 0}, "older than what is known"
+
+
+def test_equity_moves_the_drawdown_and_a_doubtful_one_does_not(daemon):
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.post("/v1/equity", account="main", equity="110000")
+    doubted = daemon.post("/v1/equity", account="main", equity="1000000")
+    assert (doubted["doubtful"], doubted["agreeing"]) == (True, 1)
+    assert daemon.check("e-1")["denials"][0]["reason"] == "equity_doubtful"
+    daemon.post("/v1/equity", account="main", equity="104500")
+    state = daemon.state()
+    assert (state["equity"], state["peak_equity"], state["drawdown"]) == ("104500", "110000", "0.05")
+    daemon.post("/v1/equity", account="main", equity="114500", flow="10000")
+    assert daemon.state()["drawdown"] == "0.05", "a deposit is no profit"
+    assert daemon.check("e-2")["allowed"]
+
+
+def test_times_may_be_written_as_iso_8601(daemon):
+    daemon.post("/v1/marks", symbol="X", price="1", ts="2020-01-02T03:04:05.25+01:00")
+    daemon.post("/v1/equity", equity="1000", as_of="2020-01-01T00:00:00Z")
+    (equity,) = [line for line in daemon.lines() if line["action"] == "equity"]
+    assert equity["command"]["as_of"] == 1577836800.0
+    daemon.restart()
+    (mark,) = [line for line in daemon.lines() if line["action"] == "mark"]
+    assert mark["command"]["ts"] == 1577930645.25
+    for bad in ("2020-01-02T03:04:05", "2020-01-02", "yesterday", ""):
+        answer = daemon.http("POST", "/v1/marks", {"symbol": "X", "price": "1", "ts": bad})
+        assert (answer.status, answer["errors"][0]["field"]) == (422, "ts"), bad
+    page = daemon.get("/v1/audit?since=2020-01-01T00:00:00Z&until=2020-01-02T00:00:00%2B01:00")
+    assert page["records"] == []
+
+
+def test_decimals_are_printed_plainly(daemon):
+    answer = daemon.post("/v1/orders/check", **order("n-1", quantity="1e5", price="1E-7"))
+    assert answer["allowed"]
+    line = list(daemon.lines())[-1]
+    assert (line["command"]["quantity"], line["command"]["price"]) == ("100000", "0.0000001")
+    assert json.dumps(daemon.state()).count("E+") == 0
+    assert daemon.state()["gross_notional"] == "0.01"
+
+
+def test_open_orders_come_in_pages(daemon):
+    for number in range(5):
+        assert daemon.check(f"p-{number}")["allowed"]
+    first = daemon.get("/v1/orders?limit=3")
+    assert [row["client_order_id"] for row in first["orders"]] == ["p-0", "p-1", "p-2"]
+    second = daemon.get(f"/v1/orders?limit=3&after_seq={first['next_after_seq']}")
+    assert [row["client_order_id"] for row in second["orders"]] == ["p-3", "p-4"]
+    assert second["next_after_seq"] is None
