@@ -48,6 +48,16 @@ def test_forecasts_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "simulated" in capsys.readouterr().out
 
 
+def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, "day,return,var", "1/9/2024,0.1,1", "1/10/2024,-2,1", "2/1/2024,0.1,1")
+    assert main(["var", "validate", path, "--dates", "day"]) == 2
+    assert "row 0 is no date in ISO 8601 (--date-format says otherwise): '1/9/2024'" in capsys.readouterr().err
+    assert main(["var", "validate", path, "--dates", "day", "--date-format", "%m/%d/%Y"]) == 0
+    assert "2024-01-09 to 2024-02-01" in capsys.readouterr().out
+    assert main(["var", "validate", path, "--dates", "day", "--date-format", "%d/%m/%Y"]) == 2
+    assert "dates: row 2 comes after 2024-10-01" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("rows", "more", "says"),
     [
@@ -92,6 +102,6 @@ def test_what_a_file_says_stays_text_in_the_report(tmp_path: Path) -> None:
         tmp_path, f"date,return,{evil}", *(f"{evil}{day:03d},{-2 if day == 9 else 0.1},1" for day in range(99))
     )
     page = tmp_path / "report.html"
-    assert main(["var", "validate", path, "--dates", "date", "--var", evil, "--html", str(page)]) == 0
+    assert main(["var", "validate", path, "--var", evil, "--html", str(page)]) == 0
     text = page.read_text()
     assert evil not in text[text.index("<style>") :]

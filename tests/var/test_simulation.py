@@ -7,7 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from weltklassebot.var import InputError, simulate, simulated, tbf, tbfi, weibull_cc, weibull_independence
+from weltklassebot.var import (
+    InputError,
+    gmm_durations,
+    pof,
+    simulate,
+    simulated,
+    tbf,
+    tbfi,
+    weibull_cc,
+    weibull_independence,
+)  # fmt: skip
 
 ONE_BY_ONE = {"weibull": weibull_independence, "weibull_cc": weibull_cc, "tbfi": tbfi, "tbf": tbf}
 
@@ -62,3 +72,28 @@ def test_the_same_generator_gives_the_same_answer() -> None:
 def test_too_few_replications_are_refused() -> None:
     with pytest.raises(InputError, match="replications"):
         simulated("weibull", [True, False, True, False, True], 0.9, np.random.default_rng(1), replications=9)
+
+
+def test_gmm_durations() -> None:
+    rng = np.random.default_rng(6)
+    rejected = sum(gmm_durations(rng.random(5000) < 0.05, 0.95).decision == "reject" for _ in range(300))
+    assert rejected <= 300 * 0.05 + 4 * math.sqrt(300 * 0.05 * 0.95)
+    first = gmm_durations([False, False, True, True], 0.95, moments=1)
+    mean_of_first = np.mean([(1 - 0.05 * d) / math.sqrt(0.95) for d in (3, 1)])
+    assert first.statistic == pytest.approx(2 * mean_of_first**2)
+    assert gmm_durations(rng.random(5000) < 0.08, 0.95).decision == "reject"
+    assert not gmm_durations([False] * 9, 0.95).informative
+
+
+@pytest.mark.parametrize("x", range(4, 12))
+def test_more_hits_than_there_should_be_are_never_better(x: int) -> None:
+    """Beyond the expected number the exact p-value falls with every hit."""
+    spread = np.linspace(0, 249, x).astype(int)
+    hits = np.zeros(250, dtype=np.bool_)
+    hits[spread] = True
+    fewer = hits.copy()
+    fewer[spread[-1]] = False
+    p_value, before = pof(hits, 0.99).p_value, pof(fewer, 0.99).p_value
+    assert p_value is not None
+    assert before is not None
+    assert p_value <= before

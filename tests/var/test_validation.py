@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
 from datetime import date, timedelta
+from pathlib import Path
 
+import backtesting
 import numpy as np
 import pytest
 
@@ -222,3 +225,23 @@ def test_a_forecast_knows_the_past_alone(model: v.models.Model) -> None:
     other = forecast(changed, model, 0.99, window=100)
     assert (other.var[100:401] == one.var[100:401]).all()
     assert (forecast(3 * returns, model, 0.99, window=100).var[100:]) == pytest.approx(3 * one.var[100:])
+
+
+def test_a_real_series_goes_red_where_it_must() -> None:
+    """Google from 2004 to 2013: a year's quantile knows nothing of 2008 before it comes."""
+    path = Path(backtesting.__file__).parent / "test" / "GOOG.csv"
+    with path.open() as lines:
+        rows = list(csv.DictReader(lines))
+    days = [row[""] for row in rows][1:]
+    prices = np.array([float(row["Close"]) for row in rows])
+    returns = np.diff(prices) / prices[:-1]
+    risk = forecast(returns, "historical", 0.99).var
+    found = rolling(returns[250:] < -risk[250:], 0.99)
+    worst = {days[250 + int(row)][:4]: 0 for row in found.last}
+    for row, zone in zip(found.last, found.zone[:, 0], strict=True):
+        year = days[250 + int(row)][:4]
+        worst[year] = max(worst[year], int(zone))
+    assert worst["2008"] == 1
+    assert min(worst.values()) == 0
+    weighted = forecast(returns, "age-weighted", 0.99, decay=0.94).var  # sees the last weeks alone
+    assert validate(returns[250:], weighted[250:], dates=days[250:]).light == Light.RED

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.var.cases import CASES, aligned
+from weltklassebot.var.discrete_durations import discrete_weibull_cc, discrete_weibull_independence
 from weltklassebot.var.durations import weibull_cc, weibull_independence
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
@@ -113,6 +114,26 @@ def test_durations(case: Case) -> None:
         assert independence.details["durations"] == want["N"]
         assert any("bound" in warning for warning in independence.warnings) == want["at_bound"]
         assert independence.details["log_likelihood"] == near(want["uLL"])
+
+
+@every_case
+def test_discrete_durations(case: Case) -> None:
+    hits, want = aligned(case).hits, case["truth"].get("duration_discrete_haas06")
+    independence, joint = (test(hits, level(case)) for test in (discrete_weibull_independence, discrete_weibull_cc))
+    if want is None:
+        assert not independence.informative
+        assert not joint.informative
+        return
+    assert independence.statistic is not None
+    assert joint.statistic is not None
+    if want["b"] == 0.001:  # there the reference keeps a from becoming as small as the likelihood wants it
+        assert independence.statistic >= want["LR_ind"]
+        assert joint.statistic >= want["LR_cc"]
+    else:
+        assert independence.statistic == pytest.approx(want["LR_ind"], rel=1e-6, abs=1e-6)
+        assert joint.statistic == pytest.approx(want["LR_cc"], rel=1e-6)
+    if want["LR_ind"] > 1e-6:
+        assert independence.details["shape"] == near(want["b"], 1e-6)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "returns" in case], ids=lambda case: case["id"])

@@ -41,6 +41,7 @@ def var() -> None:
 @click.option("--model", "models", multiple=True, type=click.Choice(_MODELS), help="Forecast by it; once a model.")
 @click.option("--window", default=250, show_default=True, help="Rows that --model learns from.")
 @click.option("--dates", metavar="COLUMN", help="Dates; they must ascend.")
+@click.option("--date-format", metavar="FORMAT", help="Of --dates, like %m/%d/%Y.  [default: ISO 8601]")
 @click.option("--missing", default="refuse", show_default=True, type=click.Choice(("refuse", "drop", "exception")),
               help="What a row without a number is.")  # fmt: skip
 @click.option("--size", default=0.05, show_default=True, help="How often a right model may be rejected.")
@@ -108,7 +109,8 @@ def _series(columns: dict[str, list[Any]], options: dict[str, Any], file: str) -
     if options["models"] and (options["forecasts"] or options["es"]):
         raise Usage("--model and --var: one or the other")
     named = options["dates"] is not None
-    dates = _column(columns, options["dates"], file) if named else list(range(len(next(iter(columns.values())))))
+    rows = len(next(iter(columns.values())))
+    dates = _dates(columns, options["dates"], options["date_format"], file) if named else list(range(rows))
     if options["prices"]:
         prices = _numbers(columns, options["prices"], file)
         if not (prices > 0).all():
@@ -184,6 +186,25 @@ def _numbers(columns: dict[str, list[Any]], name: str, file: str) -> Any:
         except (TypeError, ValueError):
             raise Usage(f"{file}: {name}: row {row} is no number: {word!r}") from None
     return values
+
+
+def _dates(columns: dict[str, list[Any]], name: str, written: str | None, file: str) -> list[Any]:
+    """Dates without their midnight."""
+    from datetime import date, datetime, time
+
+    found: list[Any] = []
+    for row, word in enumerate(_column(columns, name, file)):
+        if isinstance(word, date):
+            found.append(word)
+            continue
+        try:
+            moment = datetime.strptime(word, written) if written else datetime.fromisoformat(word)  # noqa: DTZ007 - as it stands there
+        except (TypeError, ValueError):
+            said = f"as {written}" if written else "in ISO 8601 (--date-format says otherwise)"
+            raise Usage(f"{file}: {name}: row {row} is no date {said}: {word!r}") from None
+        found.append(moment)
+    midnight = all(isinstance(moment, datetime) and moment.time() == time() for moment in found)
+    return [moment.date() for moment in found] if midnight else found
 
 
 def _text(found: dict[str, Validation]) -> str:

@@ -10,6 +10,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.discrete_durations import (
+    discrete_weibull_cc,
+    discrete_weibull_independence,
+    gmm_durations,
+)
 from weltklassebot.var.durations import weibull_cc, weibull_independence
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
@@ -123,17 +128,20 @@ def _run(
         pof(hits, level, size=size), exact_binomial(hits, level, size=size), binomial_z(hits, level, size=size),
         tuff(hits, level, size=size), cci(hits, level, size=size), cc(hits, level, size=size),
     )  # fmt: skip
+    approximate = (
+        discrete_weibull_independence(hits, level, size=size), discrete_weibull_cc(hits, level, size=size),
+        gmm_durations(hits, level, size=size), dynamic_quantile(hits, regressor, level, size=size),
+    )  # fmt: skip
     if rng is None:
         return (
             *certain, tbfi(hits, level, size=size), tbf(hits, level, size=size),
-            weibull_independence(hits, level, size=size), weibull_cc(hits, level, size=size),
-            dynamic_quantile(hits, regressor, level, size=size),
+            weibull_independence(hits, level, size=size), weibull_cc(hits, level, size=size), *approximate,
         )  # fmt: skip
     drawn = [
         simulated(test, hits, level, rng, replications=replications, size=size)
         for test in ("tbfi", "tbf", "weibull", "weibull_cc")
     ]
-    return (*certain, *drawn, dynamic_quantile(hits, regressor, level, size=size))
+    return (*certain, *drawn, *approximate)
 
 
 def _shortfall(
