@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -46,6 +47,15 @@ def test_forecasts_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "2024-01-09" in capsys.readouterr().out
     assert main(["var", "validate", path, "--var", "quantile", "--var-as", "quantile", "--simulate", "99"]) == 0
     assert "simulated" in capsys.readouterr().out
+
+
+def test_a_compressed_file(tmp_path: Path) -> None:
+    packed = tmp_path / "pnl.csv.gz"
+    packed.write_bytes(gzip.compress(b"return,var\n0.1,1\n-2,1\n0.1,1\n"))
+    assert main(["var", "validate", str(packed)]) == 0
+    broken = tmp_path / "broken.csv.gz"
+    broken.write_bytes(packed.read_bytes()[:30])
+    assert main(["var", "validate", str(broken)]) == 2
 
 
 def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def var() -> None:
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report with pictures there.")
 @pass_invocation
 def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
-    """Run every test on the forecasts in a file (.csv, .parquet). Exit code 1 on a red light.
+    """Run every test on the forecasts in a file (.csv, .csv.gz, .parquet). Exit code 1 on a red light.
 
     Example: weltklassebot var validate GOOG.csv --prices Close --model historical --model filtered
     """
@@ -143,11 +143,16 @@ def _read(file: Path) -> dict[str, list[Any]]:
     if file.suffix == ".parquet":
         return _read_parquet(file)
     import csv
+    import gzip
 
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.reader(lines)
-        names = next(reader, [])
-        rows = [row for row in reader if row]
+    opened: Any = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", newline="", encoding="utf-8-sig") as lines:
+            reader = csv.reader(lines)
+            names = next(reader, [])
+            rows = [row for row in reader if row]
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, csv.Error) as error:
+        raise Usage(f"{file}: cannot be read as csv: {error}") from None
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise Usage(f"{file}: column {min(twice)!r} stands there twice")

@@ -25,10 +25,8 @@ _LEAST_SHAPE: Final = 1e-3
 _STEPS: Final = 60
 _NONE: Final = 1e-300
 """Keeps rows without a duration, whose result nobody looks at, from dividing by 0."""
-_OVERSIZED: Final = (
-    "the asymptotic p-value rejects right models several times as often as its size below about 500 days at 99 %: "
-    "simulate it"
-)
+_OVERSIZED: Final = "the asymptotic p is too small, with few hits and again with very many: simulate it"
+"""Few are no asymptotics; and durations are whole numbers, which many show."""
 
 
 class Durations(NamedTuple):

@@ -44,7 +44,7 @@ def dynamic_quantile(
     statistic = explained / (p * (1.0 - p))
     warnings: tuple[str, ...] = ()
     if series.sum() < 30:
-        warnings = ("fewer than 30 hits: the asymptotic p-value rejects right models more often than its size",)
+        warnings = ("the asymptotic p is too small with fewer than 30 hits: simulate it",)
     return concluded(
         claim, statistic=statistic, p_value=chi2_sf(statistic, rank), size=size, df=rank, warnings=warnings, lags=lags,
         columns=columns,

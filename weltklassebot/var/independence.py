@@ -18,10 +18,8 @@ __all__ = ["cc", "cci", "tbf", "tbfi", "waits"]
 
 _NULL = "a hit is as likely after a hit as after none"
 _OTHER = "the probability of a hit depends on whether the day before was one"
-_NOT_CHI_SQUARED = (
-    "the asymptotic p-value takes each wait's ratio for chi-squared, which it is not: the more hits, the more right "
-    "models are rejected; simulate it"
-)
+_NOT_CHI_SQUARED = "the asymptotic p is too small, the more so the more hits: simulate it"
+"""A wait's ratio is not chi-squared, however many are added up."""
 CCI = Literal["conditional", "exact", "asymptotic"]
 Variant = Literal["sum", "first"]
 

@@ -155,7 +155,7 @@ def nolde_ziegel(
     if np.linalg.cond(second) > 1e12:
         return undefined(claim, "the moments are collinear", size=size)
     statistic = len(losses) * float(mean @ np.linalg.solve(second, mean))
-    few = ("fewer than 30 hits: the asymptotic p-value is rough",) if hits.sum() < 30 else ()
+    few = ("the asymptotic p is rough with fewer than 30 hits",) if hits.sum() < 30 else ()
     return concluded(claim, statistic=statistic, p_value=chi2_sf(statistic, 2), size=size, df=2, warnings=few)
 
 

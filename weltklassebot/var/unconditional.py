@@ -61,7 +61,7 @@ def binomial_z(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> Test
         return undefined(Claim("binomial_z", null, other), NO_ROWS, size=size)
     z = (x - n * p) / math.sqrt(n * p * (1.0 - p))
     few = n * p * (1.0 - p) < 9.0
-    warnings = ("fewer than 9 expected hits: the normal approximation is poor",) if few else ()
+    warnings = ("the asymptotic p is poor with fewer than 9 expected hits",) if few else ()
     two_sided = 2.0 * normal_cdf(-abs(z))
     return concluded(
         Claim("binomial_z", null, other), statistic=z, p_value=two_sided, size=size, warnings=warnings, hits=x,
