@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -245,3 +247,24 @@ def test_a_real_series_goes_red_where_it_must() -> None:
     assert min(worst.values()) == 0
     weighted = forecast(returns, "age-weighted", 0.99, decay=0.94).var  # sees the last weeks alone
     assert validate(returns[250:], weighted[250:], dates=days[250:]).light == Light.RED
+
+
+def test_the_import_leaves_out_what_takes_seconds() -> None:
+    heavy = "{'scipy.stats', 'scipy.optimize', 'pandas'}"
+    program = f"import sys, weltklassebot.var; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("hits", "options", "says"),
+    [
+        ([0, 1], {}, "hits: must be booleans"),
+        ([True, False], {"window": 3}, "window: must be from 2 to the number of rows"),
+        ([True, False], {"window": 2, "step": 0}, "step: must be at least 1"),
+        ([[[True]]], {}, "one or two dimensions"),
+    ],
+)
+def test_rolling_names_bad_input(hits: list[object], options: dict[str, int], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        rolling(hits, 0.99, **options)  # type: ignore[arg-type]
