@@ -1,0 +1,99 @@
+"""Simulated p-values hold their size; batches agree with one series at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from weltklassebot.var import (
+    InputError,
+    gmm_durations,
+    pof,
+    simulate,
+    simulated,
+    tbf,
+    tbfi,
+    weibull_cc,
+    weibull_independence,
+)  # fmt: skip
+
+ONE_BY_ONE = {"weibull": weibull_independence, "weibull_cc": weibull_cc, "tbfi": tbfi, "tbf": tbf}
+
+
+@pytest.mark.parametrize("test", ONE_BY_ONE)
+@pytest.mark.parametrize("p", [0.01, 0.05, 0.5])
+def test_a_block_is_one_series_at_a_time(test: simulate.Simulated, p: float) -> None:
+    block = np.random.default_rng(1).random((200, 60)) < p
+    block[0], block[1], block[2, 1:], block[3, :-1] = False, True, False, False
+    block[2, 0] = block[3, -1] = True
+    together = simulate._between_hits(test, block, p)
+    for row, value in zip(block, together, strict=True):
+        alone = ONE_BY_ONE[test](row, 1 - p)
+        assert alone.informative == (not np.isnan(value))
+        if alone.informative:
+            assert value == pytest.approx(alone.statistic, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("test", ["weibull", "tbfi"])
+def test_a_right_model_is_rejected_as_often_as_the_size_says(test: simulate.Simulated) -> None:
+    rng = np.random.default_rng(2)
+    runs = [simulated(test, rng.random(250) < 0.02, 0.98, rng, replications=199, size=0.1) for _ in range(300)]
+    known = [run for run in runs if run.informative]
+    rejected = sum(run.decision == "reject" for run in known)
+    assert abs(rejected - 0.1 * len(known)) <= 4 * math.sqrt(0.09 * len(known))
+
+
+def test_power_grows_with_time() -> None:
+    rng = np.random.default_rng(3)
+
+    def rejected(n: int) -> int:
+        """Of models whose hits come in pairs."""
+        count = 0
+        for _ in range(40):
+            hits = rng.random(n) < 0.015
+            hits[1:] |= hits[:-1] & (rng.random(n - 1) < 0.6)
+            count += simulated("weibull", hits, 0.98, rng, replications=199).decision == "reject"
+        return count
+
+    assert rejected(250) < rejected(1000)
+
+
+def test_the_same_generator_gives_the_same_answer() -> None:
+    hits = np.random.default_rng(4).random(250) < 0.05
+    tests: tuple[simulate.Simulated, ...] = ("weibull", "weibull_cc", "tbfi", "tbf", "dq")
+    for test in tests:
+        one, two = (simulated(test, hits, 0.95, np.random.default_rng(5), replications=99) for _ in range(2))
+        assert one == two
+        assert one.method == "simulated"
+
+
+def test_too_few_replications_are_refused() -> None:
+    with pytest.raises(InputError, match="replications"):
+        simulated("weibull", [True, False, True, False, True], 0.9, np.random.default_rng(1), replications=9)
+
+
+def test_gmm_durations() -> None:
+    rng = np.random.default_rng(6)
+    rejected = sum(gmm_durations(rng.random(5000) < 0.05, 0.95).decision == "reject" for _ in range(300))
+    assert rejected <= 300 * 0.05 + 4 * math.sqrt(300 * 0.05 * 0.95)
+    first = gmm_durations([False, False, True, True], 0.95, moments=1)
+    mean_of_first = np.mean([(1 - 0.05 * d) / math.sqrt(0.95) for d in (3, 1)])
+    assert first.statistic == pytest.approx(2 * mean_of_first**2)
+    assert gmm_durations(rng.random(5000) < 0.08, 0.95).decision == "reject"
+    assert not gmm_durations([False] * 9, 0.95).informative
+
+
+@pytest.mark.parametrize("x", range(4, 12))
+def test_more_hits_than_there_should_be_are_never_better(x: int) -> None:
+    """Beyond the expected number the exact p-value falls with every hit."""
+    spread = np.linspace(0, 249, x).astype(int)
+    hits = np.zeros(250, dtype=np.bool_)
+    hits[spread] = True
+    fewer = hits.copy()
+    fewer[spread[-1]] = False
+    p_value, before = pof(hits, 0.99).p_value, pof(fewer, 0.99).p_value
+    assert p_value is not None
+    assert before is not None
+    assert p_value <= before

@@ -1,0 +1,270 @@
+"""All tests on one series; the light over them; bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import backtesting
+import numpy as np
+import pytest
+
+from tests.var.cases import hits_at
+from weltklassebot import var as v
+from weltklassebot.var import InputError, Light, VaRBacktestRunner, forecast, rolling, validate
+from weltklassebot.var.rolling import ZoneChange
+
+
+def series(n: int, *at: int) -> np.ndarray:
+    """Returns with a loss of 2 on the days in `at`; VaR is 1."""
+    return np.where(hits_at(n, *at), -2.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("hits", "light"),
+    [
+        ((40, 90, 200), Light.GREEN),
+        ((10, 40, 90, 150, 200), Light.YELLOW),
+        (range(5, 250, 24), Light.RED),
+        ((100, 101, 102, 103), Light.RED),  # as few as green allows, but all at once
+    ],
+)
+def test_the_light(hits: tuple[int, ...], light: Light) -> None:
+    result = validate(series(250, *hits), 1.0)
+    assert result.light == light, result.reasons
+    assert (light == Light.GREEN) == (not result.reasons)
+
+
+def test_too_few_hits_are_no_danger() -> None:
+    result = validate(series(3000), 1.0, 0.99)
+    assert result["pof"].decision == "reject"
+    assert result.light == Light.YELLOW
+
+
+@pytest.mark.parametrize("at", [(), (0,), (249,), (100,), (0, 249), range(250)])
+def test_every_test_ends_in_a_result_whatever_the_hits(at: tuple[int, ...]) -> None:
+    result = validate(series(250, *at), 1.0, rng=np.random.default_rng(1), replications=99)
+    for test in result.tests:
+        assert test.informative == (test.p_value is not None) == (test.reason == "")
+        assert test.p_value is None or 0 <= test.p_value <= 1
+        assert test.statistic is None or np.isfinite(test.statistic)
+    text = json.dumps(result.as_dict())
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert pickle.loads(pickle.dumps(result)).as_dict() == result.as_dict()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_short_series(n: int) -> None:
+    for at in range(n):
+        validate(series(n, at), 1.0)
+    validate(series(n), 1.0)
+
+
+def test_results_are_frozen() -> None:
+    result = validate(series(250, 3), 1.0)
+    with pytest.raises(AttributeError):
+        result.light = Light.GREEN  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        result["pof"].details["hits"] = 0  # type: ignore[index]
+
+
+def test_a_loss_as_large_as_var_is_no_hit() -> None:
+    assert not v.align([-1.0], [1.0]).hits.any()
+    assert v.align([-np.nextafter(1.0, 2.0)], [1.0]).hits.all()
+
+
+def test_what_a_missing_row_is() -> None:
+    returns, var = [0.1, np.nan, -2.0, 0.1], [1.0, 1.0, 1.0, np.nan]
+    with pytest.raises(InputError, match=r"row 1 is missing.*\(and 1 more rows\)"):
+        validate(returns, var)
+    dropped = validate(returns, var, missing="drop")
+    assert (dropped.observations, dropped.hits, dropped.missing) == (2, 1, 2)
+    counted = validate(returns, var, missing="exception")
+    assert (counted.observations, counted.hits) == (4, 3)
+    assert [each.row for each in counted.violations] == [1, 2, 3]
+    assert counted.violations[0].loss is None
+    with pytest.raises(InputError, match="no row is left"):
+        validate([np.nan], [1.0], missing="drop")
+
+
+def test_violations_say_when_and_how_bad() -> None:
+    days = [date(2024, 1, 1) + timedelta(days=k) for k in range(3)]
+    (only,) = v.detect_violations([0.0, -3.0, 0.0], 2.0, dates=days)
+    assert (only.row, only.date, only.loss, only.var, only.excess, only.severity) == (1, days[1], 3.0, 2.0, 1.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (([0.1, 0.2], [1.0]), "var: has 1 rows, the returns have 2"),
+        (([0.1], [-1.0]), r"var: row 0 has the wrong sign for var_as='loss' \(is it a quantile\?\): -1.0"),
+        (([0.1], [1.0], 1.0), "level: must be strictly between 0 and 1"),
+        (([0.1], [1.0], 99), "level: must be strictly between 0 and 1"),
+        (([0.1, np.inf], [1.0, 1.0]), "returns: row 1 is infinite"),
+        (([], []), "returns: has no rows"),
+        (([[0.1]], [1.0]), "returns: must have one dimension"),
+        ((["x"], [1.0]), "returns: must be numbers"),
+    ],
+)
+def test_bad_input_is_named(arguments: tuple[object, ...], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        validate(*arguments)  # type: ignore[arg-type]
+
+
+def test_more_bad_input() -> None:
+    with pytest.raises(InputError, match="var of desk: row 1 has the wrong sign"):
+        validate([0.1, 0.1], [-1.0, 1.0], var_as="quantile", name="desk")
+    with pytest.raises(InputError, match="dates: row 2 comes after 5: 3"):
+        validate([0.1] * 3, 1.0, dates=[1, 5, 3])
+    with pytest.raises(InputError, match="dates: row 1 stands there twice"):
+        validate([0.1] * 2, 1.0, dates=[1, 1])
+    with pytest.raises(InputError, match="hits: row 1 is neither 0 nor 1"):
+        v.pof([0, 2], 0.99)
+
+
+def test_the_runner_takes_the_worst() -> None:
+    runner = VaRBacktestRunner(level=0.99)
+    runner.add("good", series(250, 40, 90, 200), 1.0)
+    runner.add("bad", series(250, *range(5, 250, 24)), 1.0)
+    with pytest.raises(InputError, match="twice"):
+        runner.add("bad", [0.0], 1.0)
+    results = runner.run()
+    assert [results[name].light for name in ("good", "bad")] == ["green", "red"]
+    assert runner.overall(results) == Light.RED
+
+
+def test_scale_and_sign_change_nothing() -> None:
+    rng = np.random.default_rng(5)
+    returns, var = rng.normal(0, 1, 500), rng.uniform(1.5, 2.5, 500)
+    once = validate(returns, var).as_dict()["tests"]
+    assert validate(4 * returns, 4 * var).as_dict()["tests"] == once
+    assert validate(returns, -var, var_as="quantile").as_dict()["tests"] == once
+
+
+def test_the_order_of_hits_matters_to_independence_alone() -> None:
+    rng = np.random.default_rng(6)
+    hits = hits_at(250, 3, 4, 5, 90)
+    for _ in range(5):
+        mixed = rng.permutation(hits)
+        assert v.pof(mixed, 0.99) == v.pof(hits, 0.99)
+        assert v.exact_binomial(mixed, 0.99) == v.exact_binomial(hits, 0.99)
+    assert v.cci(hits, 0.99).p_value < 0.001 < (v.cci(hits_at(250, 3, 70, 140, 220), 0.99).p_value or 0)
+    assert v.cci(hits[::-1], 0.99).p_value == pytest.approx(v.cci(hits, 0.99).p_value)
+
+
+def test_more_hits_are_worse() -> None:
+    p_values = [v.exact_binomial(hits_at(250, *range(x)), 0.99).p_value for x in range(20)]
+    assert p_values == sorted(p_values, reverse=True)
+    lights = [v.traffic_light(x, 0.975, observations=500) for x in range(40)]
+    assert [light.zone for light in lights] == sorted((light.zone for light in lights), key=list(Light).index)
+    increases = [light.increase for light in lights if light.zone == "yellow"]
+    assert increases == sorted(increases)
+
+
+@pytest.mark.parametrize("method", ["exact", "asymptotic"])
+@pytest.mark.parametrize(("window", "step", "p"), [(250, 1, 0.01), (60, 7, 0.1), (2, 1, 0.5), (400, 1, 0.01)])
+def test_rolling_is_one_window_at_a_time(method: str, window: int, step: int, p: float) -> None:
+    hits = np.random.default_rng(7).random((400, 3)) < p
+    hits[:, 2] = False
+    found = rolling(hits, 1 - p, window=window, step=step, method=method)  # type: ignore[arg-type]
+    for at, last in enumerate(found.last):
+        for j in range(3):
+            part = hits[last - window + 1 : last + 1, j]
+            coverage = v.pof(part, 1 - p, method=method)  # type: ignore[arg-type]
+            assert (found.hits[at, j], found.pof[at, j], found.pof_p[at, j]) == (
+                part.sum(), coverage.statistic, coverage.p_value,
+            )  # fmt: skip
+            independence = v.cci(part, 1 - p, method="conditional" if method == "exact" else "asymptotic")
+            assert independence.informative == found.cci_informative[at, j]
+            if independence.informative:
+                assert found.cci[at, j] == independence.statistic
+                assert found.cci_p[at, j] == pytest.approx(independence.p_value, rel=1e-12)
+            else:
+                assert np.isnan(found.cci[at, j])
+            assert list(Light)[found.zone[at, j]] == v.traffic_light(part, 1 - p).zone
+
+
+def test_zones_change_when_they_change() -> None:
+    found = rolling(hits_at(500, *range(250, 255)), 0.99)
+    assert found.zone_changes() == (ZoneChange(254, 0, 0, 1), ZoneChange(500 - 1, 0, 1, 0))[: len(found.zone_changes())]
+    assert found.zone_changes()[0].row == 254
+
+
+def test_holm_and_benjamini_hochberg() -> None:
+    p_values = [0.01, 0.04, np.nan, 0.03, 0.005]
+    assert v.holm(p_values) == pytest.approx([0.03, 0.06, np.nan, 0.06, 0.02], nan_ok=True)
+    assert v.benjamini_hochberg(p_values) == pytest.approx([0.02, 0.04, np.nan, 0.04, 0.02], nan_ok=True)
+    assert v.holm([]).size == 0
+
+
+def test_desks() -> None:
+    hits = hits_at(300, *range(0, 300, 20))
+    assert v.desk_backtest(0.99, actual=hits[-250:][: 12 * 20]).passed
+    both = v.desk_backtest(0.99, actual=hits, hypothetical=hits_at(300, *range(100, 113)))
+    assert (both.actual, both.hypothetical, both.limit, both.passed) == (12, 13, 12, False)
+    assert v.desk_backtest(0.975, actual=hits_at(250, *range(30))).passed
+    assert not v.desk_backtest(0.975, actual=hits_at(250, *range(31))).passed
+    with pytest.raises(InputError, match="desks"):
+        v.desk_backtest(0.95, actual=hits)
+
+
+@pytest.mark.parametrize("model", v.MODELS)
+def test_a_forecast_knows_the_past_alone(model: v.models.Model) -> None:
+    returns = np.random.default_rng(8).standard_t(5, 600) / 100
+    one = forecast(returns, model, 0.99, window=100)
+    assert np.isnan(one.var[:100]).all()
+    assert (one.var[100:] > 0).all()
+    if one.es is not None:
+        assert (one.es[100:] >= one.var[100:] * 0.999).all()
+    changed = returns.copy()
+    changed[400:] *= -7
+    other = forecast(changed, model, 0.99, window=100)
+    assert (other.var[100:401] == one.var[100:401]).all()
+    assert (forecast(3 * returns, model, 0.99, window=100).var[100:]) == pytest.approx(3 * one.var[100:])
+
+
+def test_a_real_series_goes_red_where_it_must() -> None:
+    """Google from 2004 to 2013: a year's quantile knows nothing of 2008 before it comes."""
+    path = Path(backtesting.__file__).parent / "test" / "GOOG.csv"
+    with path.open() as lines:
+        rows = list(csv.DictReader(lines))
+    days = [row[""] for row in rows][1:]
+    prices = np.array([float(row["Close"]) for row in rows])
+    returns = np.diff(prices) / prices[:-1]
+    risk = forecast(returns, "historical", 0.99).var
+    found = rolling(returns[250:] < -risk[250:], 0.99)
+    worst = {days[250 + int(row)][:4]: 0 for row in found.last}
+    for row, zone in zip(found.last, found.zone[:, 0], strict=True):
+        year = days[250 + int(row)][:4]
+        worst[year] = max(worst[year], int(zone))
+    assert worst["2008"] == 1
+    assert min(worst.values()) == 0
+    weighted = forecast(returns, "age-weighted", 0.99, decay=0.94).var  # sees the last weeks alone
+    assert validate(returns[250:], weighted[250:], dates=days[250:]).light == Light.RED
+
+
+def test_the_import_leaves_out_what_takes_seconds() -> None:
+    heavy = "{'scipy.stats', 'scipy.optimize', 'pandas'}"
+    program = f"import sys, weltklassebot.var; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("hits", "options", "says"),
+    [
+        ([0, 1], {}, "hits: must be booleans"),
+        ([True, False], {"window": 3}, "window: must be from 2 to the number of rows"),
+        ([True, False], {"window": 2, "step": 0}, "step: must be at least 1"),
+        ([[[True]]], {}, "one or two dimensions"),
+    ],
+)
+def test_rolling_names_bad_input(hits: list[object], options: dict[str, int], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        rolling(hits, 0.99, **options)  # type: ignore[arg-type]

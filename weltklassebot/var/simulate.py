@@ -1,0 +1,125 @@
+"""p-values by replications of the null: independent hits with the right probability, from a generator that is given.
+
+p = (1 + replications at least as extreme) / (1 + replications), which rejects a right model at most as often as its
+size says (Dufour, Journal of Econometrics 133, 2006). Replications in which the test has nothing to say are left out:
+the p-value is given that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from weltklassebot.var import durations, independence
+from weltklassebot.var.dynamic_quantile import dynamic_quantile
+from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
+from weltklassebot.var.results import Decision, InputError, TestResult
+from weltklassebot.var.special import Bools, Floats
+from weltklassebot.var.violations import hits_of, tail_probability
+
+__all__ = ["Simulated", "simulated", "simulated_p_value"]
+
+Simulated = Literal["weibull", "weibull_cc", "tbfi", "tbf", "dq"]
+_FEWEST: Final = 99
+_TIE: Final = 1e-9
+_CELLS: Final = 4_000_000
+"""Replications are drawn in blocks of at most so many days."""
+
+
+def simulated(
+    test: Simulated, hits: npt.ArrayLike, level: float, rng: np.random.Generator, *, replications: int = 9_999,
+    var: npt.ArrayLike | None = None, size: float = 0.05,
+) -> TestResult:  # fmt: skip
+    """One of the tests whose asymptotic p-value is poor, with a simulated one. `var` is a regressor of dq."""
+    series, p = hits_of(hits), tail_probability(level)
+    result = _run(test, series, level, var, size)
+    if result.statistic is None:
+        return replace(result, method="simulated")
+
+    def statistic(block: Bools) -> Floats:
+        if test == "dq":
+            found = (_run(test, row, level, var, size).statistic for row in block)
+            return np.array([np.nan if value is None else value for value in found])
+        return _between_hits(test, block, p)
+
+    p_value, used = simulated_p_value(statistic, result.statistic, len(series), p, rng, replications)
+    return replace(
+        result,
+        p_value=p_value,
+        method="simulated",
+        decision=Decision.REJECT if p_value <= size else Decision.ACCEPT,
+        warnings=tuple(w for w in result.warnings if "asymptotic" not in w),
+        details={**result.details, "replications": replications, "replications_informative": used},
+    )
+
+
+def simulated_p_value(
+    statistic: Callable[[Bools], Floats], observed: float, n: int, p: float, rng: np.random.Generator, replications: int
+) -> tuple[float, int]:
+    """The p-value, and how many rows counted. `statistic` gives one number per row of hits, NaN where undefined."""
+    if replications < _FEWEST:
+        raise InputError(f"replications: must be at least {_FEWEST}, not {replications}")
+    extreme = used = 0
+    left = replications
+    while left:
+        rows = min(left, max(1, _CELLS // n))
+        values = statistic(rng.random((rows, n)) < p)
+        known = ~np.isnan(values)
+        extreme += int(np.count_nonzero(values[known] >= observed - _TIE * max(1.0, abs(observed))))
+        used += int(np.count_nonzero(known))
+        left -= rows
+    return (1 + extreme) / (1 + used), used
+
+
+def _between_hits(test: Simulated, block: Bools, p: float) -> Floats:
+    x = block.sum(axis=1)
+    if test in ("weibull", "weibull_cc"):
+        fit = durations.fit_weibull(_durations(block), p)
+        return np.where(fit.informative, durations.weibull_statistic(fit, 1 if test == "weibull" else 2), np.nan)
+    wait = _waits(block, x)
+    ratio = np.where(wait > 0, tuff_ratio(np.maximum(wait, 1.0), p), 0.0).sum(axis=1)
+    if test == "tbf":
+        ratio = ratio + pof_ratio(x, block.shape[1], p)
+    return np.where(x > 0, ratio, np.nan)
+
+
+def _waits(block: Bools, x: npt.NDArray[np.int64]) -> Floats:
+    """By row, observations from one hit to the next; 0 behind the last."""
+    row, at = np.nonzero(block)
+    starts = np.cumsum(x) - x
+    wait = np.zeros((len(block), max(int(x.max(initial=0)), 1)))
+    length = np.diff(at, prepend=-1)
+    first = starts[x > 0]
+    length[first] = at[first] + 1
+    wait[row, np.arange(len(at)) - starts[row]] = length
+    return wait
+
+
+def _durations(block: Bools) -> durations.Durations:
+    n = block.shape[1]
+    x = block.sum(axis=1)
+    wait = _waits(block, x)
+    wait[block[:, 0], 0] = 0.0  # a hit on the first day ends no duration
+    last = np.where(x > 0, np.argmax(block[:, ::-1], axis=1), n).astype(np.float64)
+    length = np.concatenate((wait, last[:, None]), axis=1)
+    whole = length > 0
+    whole[:, 0] = whole[:, -1] = False
+    return durations.Durations(length, whole)
+
+
+def _run(test: Simulated, hits: Bools, level: float, var: npt.ArrayLike | None, size: float) -> TestResult:
+    if test == "dq":
+        return dynamic_quantile(hits, var, level, size=size)
+    return _TESTS[test](hits, level, size=size)
+
+
+_TESTS: Final = {
+    "weibull": durations.weibull_independence,
+    "weibull_cc": durations.weibull_cc,
+    "tbfi": independence.tbfi,
+    "tbf": independence.tbf,
+}

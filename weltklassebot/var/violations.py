@@ -1,0 +1,190 @@
+"""From returns and forecasts to hits: the one place where signs, gaps and bad input are dealt with.
+
+A hit is a loss strictly greater than VaR. Returns are positive for gains. VaR is either a `"loss"` (the number that a
+desk reports: at least 0) or a `"quantile"` of the return (at most 0); the caller says which, and a series that cannot
+be what it is said to be is refused with its first row.
+
+A row is missing when its return or its VaR is NaN. What then happens is the caller's choice:
+  refuse     it is an error that names the row
+  drop       the row does not count, in no test (MATLAB's rule)
+  exception  the row counts as a hit (Basel MAR32.5: a day without a number is an exception)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from weltklassebot.var.results import InputError
+from weltklassebot.var.special import Bools, Floats, Ints
+
+__all__ = [
+    "Aligned",
+    "Missing",
+    "VarAs",
+    "Violation",
+    "align",
+    "detect_violations",
+    "hits_of",
+    "listed",
+    "tail_probability",
+]
+
+VarAs = Literal["loss", "quantile"]
+Missing = Literal["refuse", "drop", "exception"]
+_VAR_AS: Final = ("loss", "quantile")
+_MISSING: Final = ("refuse", "drop", "exception")
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Rows that count, with one sign for everything: `loss`, `var` and `es` are positive for losses.
+
+    `rows` are their positions in what was given; where `filled`, the row was missing and counts as a hit, and its
+    numbers are NaN: tests of sizes leave it out, tests of hits do not.
+    """
+
+    loss: Floats
+    var: Floats
+    es: Floats | None
+    hits: Bools
+    filled: Bools
+    rows: Ints
+    dates: tuple[Any, ...] | None
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One hit. `excess` is loss minus VaR, `severity` loss over VaR; None where the row was missing or VaR is 0."""
+
+    row: int
+    date: Any
+    loss: float | None
+    var: float | None
+    excess: float | None
+    severity: float | None
+
+
+def tail_probability(level: float) -> float:
+    """1 - level without the dust of binary fractions: 0.95 gives 0.05, not 0.050000000000000044."""
+    if not 0.0 < level < 1.0:
+        raise InputError(f"level: must be strictly between 0 and 1, like 0.99, not {level!r}")
+    return round(1.0 - level, 15)
+
+
+def align(
+    returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None, var_as: VarAs = "loss",
+    missing: Missing = "refuse", dates: Sequence[Any] | None = None, name: str = "",
+) -> Aligned:  # fmt: skip
+    """Check the series and bring them to one sign. Raises InputError, which names the series and the row."""
+    if var_as not in _VAR_AS:
+        raise InputError(f"var_as: must be one of {', '.join(_VAR_AS)}, not {var_as!r}")
+    if missing not in _MISSING:
+        raise InputError(f"missing: must be one of {', '.join(_MISSING)}, not {missing!r}")
+    of = f" of {name}" if name else ""
+    gain = _series(returns, f"returns{of}")
+    sign = 1.0 if var_as == "loss" else -1.0
+    risk = _forecast(var, f"var{of}", len(gain), sign)
+    shortfall = None if es is None else _forecast(es, f"es{of}", len(gain), sign)
+    if shortfall is not None:
+        _refuse_first(shortfall < risk, f"es{of}", "is a smaller loss than VaR", shortfall * sign)
+    _check_dates(dates, len(gain))
+    gap = np.isnan(gain) | np.isnan(risk)
+    if shortfall is not None:
+        gap |= np.isnan(shortfall)
+    if missing == "refuse":
+        values = np.where(np.isnan(gain), gain, risk)
+        _refuse_first(gap, f"returns, var or es{of}", "is missing (say missing='drop' or 'exception')", values)
+    keep = np.flatnonzero(~gap) if missing == "drop" else np.arange(len(gain), dtype=np.int64)
+    loss, risk, filled = -gain[keep], risk[keep], gap[keep]
+    return Aligned(
+        loss=loss,
+        var=risk,
+        es=None if shortfall is None else shortfall[keep],
+        hits=(loss > risk) | filled,
+        filled=filled,
+        rows=keep.astype(np.int64),
+        dates=None if dates is None else tuple(dates[int(row)] for row in keep),
+        missing=int(gap.sum()),
+    )
+
+
+def detect_violations(
+    returns: npt.ArrayLike, var: npt.ArrayLike, *, var_as: VarAs = "loss", missing: Missing = "refuse",
+    dates: Sequence[Any] | None = None,
+) -> tuple[Violation, ...]:  # fmt: skip
+    """Every hit with its row, date, size and severity."""
+    return listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
+
+
+def listed(aligned: Aligned) -> tuple[Violation, ...]:
+    """The hits of rows that are already aligned."""
+    found = []
+    for at in np.flatnonzero(aligned.hits):
+        row, date = int(aligned.rows[at]), None if aligned.dates is None else aligned.dates[at]
+        if aligned.filled[at]:
+            found.append(Violation(row, date, None, None, None, None))
+            continue
+        loss, var = float(aligned.loss[at]), float(aligned.var[at])
+        found.append(Violation(row, date, loss, var, loss - var, loss / var if var > 0 else None))
+    return tuple(found)
+
+
+def hits_of(series: npt.ArrayLike) -> Bools:
+    """A series of hits as it is given to the tests: booleans, or numbers that are 0 or 1."""
+    hits = np.asarray(series)
+    if hits.ndim != 1:
+        raise InputError(f"hits: must have one dimension, not {hits.ndim}")
+    if hits.dtype == np.bool_:
+        return hits
+    if hits.dtype.kind not in "iuf":
+        raise InputError(f"hits: must be booleans or 0 and 1, not {hits.dtype}")
+    _refuse_first((hits != 0) & (hits != 1), "hits", "is neither 0 nor 1", hits)
+    return hits.astype(np.bool_)
+
+
+def _series(values: npt.ArrayLike, name: str) -> Floats:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: must be numbers ({error})") from None
+    if array.ndim != 1:
+        raise InputError(f"{name}: must have one dimension, not {array.ndim}")
+    if not len(array):
+        raise InputError(f"{name}: has no rows")
+    _refuse_first(np.isinf(array), name, "is infinite", array)
+    return array
+
+
+def _forecast(values: npt.ArrayLike, name: str, rows: int, sign: float) -> Floats:
+    array = np.asarray(values)
+    array = _series(np.full(rows, array) if array.ndim == 0 else array, name)
+    if len(array) != rows:
+        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}")
+    said, other = ("loss", "quantile") if sign > 0 else ("quantile", "loss")
+    wrong = f"has the wrong sign for var_as={said!r} (is it a {other}?)"
+    _refuse_first(array * sign < 0, name, wrong, array)
+    return array * sign
+
+
+def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        more = int(bad.sum()) - 1
+        raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
+
+
+def _check_dates(dates: Sequence[Any] | None, rows: int) -> None:
+    if dates is None:
+        return
+    if len(dates) != rows:
+        raise InputError(f"dates: has {len(dates)} rows, the returns have {rows}")
+    for row in range(1, rows):
+        if not dates[row - 1] < dates[row]:
+            what = "stands there twice" if dates[row - 1] == dates[row] else f"comes after {dates[row - 1]}"
+            raise InputError(f"dates: row {row} {what}: {dates[row]}")
