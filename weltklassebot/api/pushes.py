@@ -10,7 +10,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.api.stream import OrderStream, StreamConnection
-from weltklassebot.core.events import CancelsRequested, KillSwitchChanged, RiskStateChanged
+from weltklassebot.core.events import (
+    AccountHalted,
+    AccountResumed,
+    CancelsRequested,
+    KillSwitchChanged,
+    RiskStateChanged,
+)
 from weltklassebot.core.records import Record
 from weltklassebot.core.views import cancel_requests
 from weltklassebot.runtime.answers import encode
@@ -33,7 +39,7 @@ class Pushes:
         """A stop, a resume or a cancel request was decided."""
         for event in record.events:
             match event:
-                case RiskStateChanged() | KillSwitchChanged():
+                case RiskStateChanged() | KillSwitchChanged() | AccountHalted() | AccountResumed():
                     self._tell_stop(record)
                 case CancelsRequested(requests=requests):
                     wanted = {request.id for request in requests}
@@ -58,6 +64,7 @@ class Pushes:
             "id": push_id,
             "state": state.risk.state,
             "kill_switch": state.kill_switch.state,
+            "halted_accounts": sorted(state.halted_accounts),
             "reason": reason or state.kill_switch.reason or state.risk.reason,
             "cooldown_until": state.risk.until,
             "seq": seq,
@@ -88,7 +95,7 @@ class Pushes:
         """Tell a new subscriber what holds."""
         unacknowledged = self._stops[connection] = {}
         state = self._sequencer.state
-        if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
+        if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE" or state.halted_accounts:
             push_id, line = self._stop_line(state.last_seq, state.now, "")
             unacknowledged[push_id] = line
             connection.push(line)

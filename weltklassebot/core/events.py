@@ -64,7 +64,7 @@ Reason = Literal[
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
-    "approval_expired", "order_ended", "withdrawn",
+    "approval_expired", "order_ended", "withdrawn", "cancel_requested",
 ]  # fmt: skip
 SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
 """Denials are listed in this order."""

@@ -101,6 +101,8 @@ def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
         reason = "account_halted"
     elif known.seq < state.cooldown_seq and not known.reducing:
         reason = "cooldown"
+    elif known.cancel_id is not None:
+        reason = "cancel_requested"
     elif now >= known.valid_until:
         reason = "approval_expired"
     return Replayed(

@@ -103,6 +103,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "max_symbols": "no more than {limit} symbols are kept",
     "approval_expired": "the approval has expired: ask again under a new id",
     "order_ended": "the order has ended",
+    "cancel_requested": "the order's cancellation was requested",
     "withdrawn": "a stop withdrew the approval",
 }
 

@@ -30,6 +30,7 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.engine import Engine, Recorded, Refused, Replayed
 from weltklassebot.core.events import (
     AccountHalted,
+    AccountResumed,
     ApprovalsWithdrawn,
     CancelsRequested,
     ClockReanchored,
@@ -251,7 +252,9 @@ class Sequencer:
                     self.clock.jump(record.command.wall)
                 case _:
                     pass
-        if moved or any(isinstance(event, CancelsRequested | AccountHalted) for event in record.events):
+        if moved or any(
+            isinstance(event, CancelsRequested | AccountHalted | AccountResumed) for event in record.events
+        ):
             self._recheck_replays(record.ts)
             for tell in self.on_stop:
                 tell(record)
