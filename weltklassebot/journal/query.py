@@ -7,30 +7,33 @@ There is more to read as long as `next_after_seq` is a number: ask again with it
 it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
 whichever is first.
 
-Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in
-order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their
-kind.
+Both ends of the range are found by bisection, of the files and in them (numbers and times only ever increase); what
+lies between is read in order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with
+the exit code of their kind.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import msgspec
 
+from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import JournalError, StoreDamaged, StoreFailed
-from weltklassebot.journal.store import journal_files
+from weltklassebot.journal.segments import JOURNAL, Segment, Unpacked, closed_segments, open_segment
 
 __all__ = ["MAX_LIMIT", "Page", "Query", "run"]
 
 MAX_LIMIT: Final = 1_000
 _MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 _CHUNK: Final = 256 * 1024
+_HEAD_BYTES: Final = 256
 
 _BEGIN: Final = b'{"seq":'
 _head: Final = re.compile(rb'\{"seq":(\d{1,19}),"ts":([0-9.e+-]{1,32}),').match
@@ -69,42 +72,108 @@ class _NoRecord(ValueError):
 def run(query: Query) -> Page:
     """The page of the journal that the query asks for.
 
-    Raises `StoreDamaged` when it meets a line that is no record, and `StoreFailed` when the file cannot be read.
+    Raises `StoreDamaged` when it meets a line that is no record, and `StoreFailed` when a file cannot be read.
     """
-    for path in journal_files(Path(query.directory)):
-        try:
-            with path.open("rb") as file:
-                try:
-                    return _page(file, query)
-                except _NoRecord as error:
-                    raise StoreDamaged(path, _line_number(file, error.offset), "this is no record") from None
-        except OSError as error:
-            raise StoreFailed(path, "reading", error.errno or 0) from error
-    return Page([], None)
-
-
-def _page(file: BinaryIO, query: Query) -> Page:
-    size = os.fstat(file.fileno()).st_size
-    since, until = query.since, query.until
-    start = _bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
-    end = size if until is None else _bisect(file, size, lambda _, ts: ts < until)
-    limit = max(1, min(query.limit, MAX_LIMIT))
-    wanted = _filter(query)
-    lines: list[bytes] = []
-    taken = 0
-    for offset, line in (_backward if query.newest else _forward)(file, start, end):
-        if not wanted(offset, line):
-            continue
-        if len(lines) == limit or (lines and taken + len(line) > _MAX_PAGE_BYTES):
-            more = None if query.newest else _seq_and_ts(lines[-1], 0)[0]
-            break
-        lines.append(line)
-        taken += len(line)
-    else:
-        more = None
+    page = _Page(query)
+    directory = Path(query.directory)
+    files = _files(directory)
     if query.newest:
-        lines.reverse()
-    return Page([msgspec.Raw(line) for line in lines], more)
+        files.reverse()
+    else:
+        del files[: _first_of_interest(files, query)]
+    for segment in files:
+        try:
+            with _opened(segment) as file:
+                try:
+                    page.take(file)
+                except _NoRecord as error:
+                    number = _line_number(file, error.offset)
+                    raise StoreDamaged(segment.path, number, "this is no record") from None
+        except BadLine as error:
+            raise StoreDamaged(segment.path, 1, str(error)) from None
+        except OSError as error:
+            raise StoreFailed(segment.path, "reading", error.errno or 0) from error
+        if page.done:
+            break
+    return page.result()
+
+
+def _files(directory: Path) -> list[Segment]:
+    """Every file, oldest first. The live one is looked for first: if it is closed meanwhile, it is among the others."""
+    live = directory / JOURNAL
+    there = live.exists()
+    found = closed_segments(directory)
+    return [*found, Segment(sys.maxsize, live)] if there else found
+
+
+def _opened(segment: Segment) -> BinaryIO:
+    """Something to seek in: a compressed segment is unpacked whole."""
+    if segment.path.name == JOURNAL:
+        return segment.path.open("rb")
+    file = open_segment(segment)
+    if not isinstance(file, Unpacked):
+        return io.BufferedReader(cast(io.FileIO, file))
+    with file:
+        return io.BytesIO(file.read())
+
+
+def _first_of_interest(files: list[Segment], query: Query) -> int:
+    """How many files lie wholly before what is asked for; found by bisection, so few are opened."""
+    low, high = 0, max(len(files) - 1, 0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _begins_early(files[middle], query):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _begins_early(segment: Segment, query: Query) -> bool:
+    """Whether the first record of the file comes before the range, so that nothing in earlier files is in it."""
+    if segment.path.name != JOURNAL and segment.first_seq <= query.after_seq + 1:
+        return True
+    with segment.path.open("rb") if segment.path.name == JOURNAL else open_segment(segment) as file:
+        found = _head(file.read(_HEAD_BYTES))
+    if not found:
+        return False
+    return int(found[1]) <= query.after_seq + 1 or (query.since is not None and float(found[2]) < query.since)
+
+
+class _Page:
+    """Lines gathered from one file after the other, in the order of the query."""
+
+    def __init__(self, query: Query) -> None:
+        self.done = False
+        self._query = query
+        self._limit = max(1, min(query.limit, MAX_LIMIT))
+        self._wanted = _filter(query)
+        self._lines: list[bytes] = []
+        self._taken = 0
+        self._more: int | None = None
+
+    def take(self, file: BinaryIO) -> None:
+        """What the file has of it. Sets `done` when no other file is needed."""
+        query = self._query
+        size = file.seek(0, os.SEEK_END)
+        since, until = query.since, query.until
+        start = _bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
+        end = size if until is None else _bisect(file, size, lambda _, ts: ts < until)
+        for offset, line in (_backward if query.newest else _forward)(file, start, end):
+            if not self._wanted(offset, line):
+                continue
+            if len(self._lines) == self._limit or (self._lines and self._taken + len(line) > _MAX_PAGE_BYTES):
+                self._more = None if query.newest else _seq_and_ts(self._lines[-1], 0)[0]
+                self.done = True
+                return
+            self._lines.append(line)
+            self._taken += len(line)
+        self.done = start > 0 if query.newest else end < size
+
+    def result(self) -> Page:
+        if self._query.newest:
+            self._lines.reverse()
+        return Page([msgspec.Raw(line) for line in self._lines], self._more)
 
 
 def _filter(query: Query) -> Callable[[int, bytes], bool]:

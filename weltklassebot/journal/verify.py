@@ -1,15 +1,25 @@
-"""Proof that the journal is whole: numbers and chain of every line, as fast as the bytes can be hashed."""
+"""Proof that the journal is whole: numbers and chain of every line, as fast as the bytes can be hashed.
+
+    python -m weltklassebot.journal.verify DIRECTORY
+
+does it at idle priority, and prints what `Verified` holds on one line: the daemon's scrub of older history.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
-from weltklassebot.journal.reading import checked_lines, disk
-from weltklassebot.journal.store import journal_files
-from weltklassebot.journal.tear import is_tear
+import msgspec
+
+from weltklassebot.journal.chain import BadLine, Chain
+from weltklassebot.journal.errors import JournalError, SnapshotDamaged
+from weltklassebot.journal.idle import become_idle
+from weltklassebot.journal.reading import checked_lines, disk, is_torn_end, oldest
+from weltklassebot.journal.segments import Opened, open_in_order
+from weltklassebot.journal.snapshot_file import read_snapshot, snapshots
 
 __all__ = ["Verified", "verify"]
 
@@ -23,24 +33,66 @@ class Verified:
     chain: str
     """The hash of the last good line. Kept elsewhere, it proves later that nothing before it was changed."""
     first_bad: tuple[Path, int, str] | None
-    """File, line and what is wrong with it."""
+    """File, line and what is wrong with it. A snapshot is looked at once the journal itself has passed."""
     torn: bool = False
     """The damage is a torn end, which the next start of the daemon sets aside."""
+    anchor: int = 0
+    """History up to this record was deleted by retention; the proof begins behind it."""
 
 
 def verify(directory: Path) -> Verified:
     """Check every line up to the first bad one. A last line without newline is not there yet, and not counted."""
-    chain = Chain()
-    for path in journal_files(directory):
-        with disk(path, "reading"), path.open("rb", buffering=0) as file:
-            try:
-                deque(checked_lines(file, chain), maxlen=0)
-            except BadLine as error:
-                file.seek(chain.offset)
-                torn = is_tear(file.read(MAX_BATCH_BYTES + 1), chain)
-                return _verified(chain, (path, chain.lines + 1, str(error)), torn)
-    return _verified(chain, None, False)
+    chain = oldest(directory)
+    stored = snapshots(directory) if directory.is_dir() else []
+    anchor, ends = chain.last_seq, {chain.last_seq: chain.hash.decode()}
+    bad, torn = None, False
+    with disk(directory, "reading"):
+        for opened in open_in_order(directory, chain.last_seq):
+            chain.begin_file()
+            if (problem := _problem(opened, chain)) is not None:
+                bad = (opened.path, chain.lines + 1, problem)
+                torn = is_torn_end(opened, chain)
+                break
+            ends[chain.last_seq] = chain.hash.decode()
+        if bad is None:
+            bad = _bad_snapshot(stored, ends)
+    return Verified(chain.last_seq - anchor, chain.last_seq, chain.hash.decode(), bad, torn, anchor)
 
 
-def _verified(chain: Chain, bad: tuple[Path, int, str] | None, torn: bool) -> Verified:
-    return Verified(chain.lines, chain.last_seq, chain.hash.decode(), bad, torn)
+def _problem(opened: Opened, chain: Chain) -> str | None:
+    try:
+        deque(checked_lines(opened.file, chain, closed=opened.closed), maxlen=0)
+    except BadLine as error:
+        return str(error)
+    return None
+
+
+def _bad_snapshot(stored: list[tuple[int, Path]], ends: dict[int, str]) -> tuple[Path, int, str] | None:
+    """`ends`: the hashes of the last records of all segments."""
+    for seq, path in stored:
+        try:
+            snapshot = read_snapshot(path)
+        except FileNotFoundError:
+            continue  # a newer one took its place
+        except SnapshotDamaged as error:
+            return path, error.line, error.message
+        if seq not in ends or ends[seq] != snapshot.chain:
+            return path, 1, f"no segment ends in record {seq} with the hash that it names"
+    return None
+
+
+def main(directory: str) -> int:
+    become_idle()
+    try:
+        found = verify(Path(directory))
+    except JournalError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if found.torn:
+        found = replace(found, first_bad=None)  # a batch that is being written, or a matter for the next start
+    sys.stdout.buffer.write(msgspec.json.encode(found, enc_hook=str) + b"\n")
+    return 0 if found.first_bad is None else 74
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,28 @@
+"""A child process that takes what nobody else wants, and does not outlive its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from contextlib import suppress
+from typing import Final
+
+__all__ = ["become_idle", "end_with_parent"]
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def become_idle() -> None:
+    """Run only when processor and disk have nothing else to do."""
+    os.nice(19)
+    with suppress(OSError):
+        # Idle scheduling gives way at once, not at the end of a slice; the disk's priority follows from it.
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def end_with_parent(parent: int) -> None:
+    """Die when the process that started this one does, so that a killed daemon leaves nobody at work in its store."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it was too late for the signal
