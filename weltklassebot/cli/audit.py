@@ -181,8 +181,10 @@ def _difference(engine: Engine, record: Record) -> str | None:
 
 def _store(invocation: Invocation, directory: Path | None) -> Path:
     """Where the journal is. One that is not there must not pass for one that is whole."""
+    from weltklassebot.journal.segments import JOURNAL, closed_segments
+
     store = directory or invocation.settings().risk_store_dir
-    if not (store / "risk_audit.jsonl").exists():
+    if not (store / JOURNAL).exists() and not closed_segments(store):
         raise Refused(f"{store}: there is no journal (WELTKLASSE_RISK_STORE_DIR or --dir says where it is)")
     return store
 
