@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 from decimal import setcontext
-from pathlib import Path
 from typing import Any, Final
 
 import uvloop
@@ -32,14 +31,14 @@ from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
-from weltklassebot.core.records import Record
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.latch import LatchKind, clear_latch, lift_halt, read_latch, set_latch
+from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered, recover
 from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer import WriterProcess
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
+from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
@@ -48,6 +47,7 @@ from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.systemd import notify
 from weltklassebot.runtime.upkeep import Upkeep
+from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
 
 __all__ = ["serve"]
@@ -107,34 +107,6 @@ def _tell_recovery(log: Any, recovered: Recovered) -> None:
         log.warning("last_batch_incomplete", missing=recovered.missing)
 
 
-class _RuntimeLatch:
-    """The latch in the runtime directory. That it cannot be written is said, and stops nothing."""
-
-    def __init__(self, directory: Path, log: Any) -> None:
-        self._directory = directory
-        self._log = log
-
-    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None:
-        try:
-            set_latch(self._directory, kind, reason=reason, actor=actor, ts=ts)
-        except JournalError as error:
-            self._log.error("latch_not_set", problem=str(error))
-
-    def clear(self) -> None:
-        try:
-            latch = read_latch(self._directory)
-            if latch is not None:
-                clear_latch(self._directory, latch)
-        except JournalError as error:
-            self._log.error("latch_not_cleared", problem=str(error))
-
-    def lift_halt(self) -> None:
-        try:
-            lift_halt(self._directory)
-        except JournalError as error:
-            self._log.error("latch_not_cleared", problem=str(error))
-
-
 class _Daemon:
     """One run, from an open store to an exit code."""
 
@@ -154,7 +126,7 @@ class _Daemon:
         self._ended = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EXIT_OK)
-        latch = _RuntimeLatch(self._settings.runtime_dir, self._log)
+        latch = RuntimeLatch(self._settings.runtime_dir, self._log)
         self._wire(latch)
         await self._journal_start()
         gc.collect()
@@ -169,7 +141,7 @@ class _Daemon:
         await self._stop(code)
         return code
 
-    def _wire(self, latch: _RuntimeLatch) -> None:
+    def _wire(self, latch: RuntimeLatch) -> None:
         settings, runtime = self._settings, self._settings.runtime
         metrics = self._metrics = Metrics(settings.risk_store_dir)
         sequencer = self._sequencer = Sequencer(
@@ -209,8 +181,10 @@ class _Daemon:
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
+        witness = Witness(self._engine.state, self._log)
         sequencer.on_stop.append(pushes.tell)
-        sequencer.on_stop.append(self._tell_stop)
+        sequencer.on_stop.append(witness.stop)
+        publisher.consumers.append(witness.offer)
         publisher.after_batch.append(self._stream.flush)
         admin_peers = Peers({settings.auth.admin_group: "operator"})
         doors = Doors(Tokens(settings.tokens_file), admin_peers, metrics, runtime.request_timeout_seconds)
@@ -293,18 +267,6 @@ class _Daemon:
             return
         self._log.error("task_died", exc_info=task.exception())
         self._end(EXIT_FAULT)
-
-    def _tell_stop(self, record: Record) -> None:
-        state = self._engine.state
-        self._log.warning(
-            record.action,
-            seq=record.seq,
-            state=state.risk.state,
-            kill_switch=state.kill_switch.state,
-            reason=record.reason,
-            actor=record.actor,
-            principal=record.principal,
-        )
 
     def _journal_failed(self, why: str) -> None:
         """Latch, deny for a moment what still comes, end."""

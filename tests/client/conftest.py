@@ -32,7 +32,7 @@ class Bot:
         self._address = addresses[door.removeprefix("async ")]
         self._token = "secret" if door.endswith("tcp") else None
 
-    def ask(self, *ids: str, timeout: float = 1.0, last_timeout: float | None = None) -> list[Answer]:
+    def ask(self, *ids: str, timeout: float = 5, last_timeout: float | None = None) -> list[Answer]:
         """Check orders one after the other with one client."""
         order = {"symbol": "BTC-EUR", "side": "buy", "quantity": "1"}
         timeouts = [timeout] * (len(ids) - 1) + [last_timeout or timeout]

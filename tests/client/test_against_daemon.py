@@ -87,7 +87,7 @@ def daemon() -> Iterator[Daemon]:
 def test_the_life_of_an_order_at_every_door(daemon: Daemon) -> None:
     token = daemon.say("token", "create", "--role", "trader", "--name", "bot")["token"]
     for door, secret in ((daemon.orders, None), (daemon.admin, None), (daemon.tcp, token)):
-        with RiskClient(door, token=secret, account="main", strategy=f"s{len(door)}") as risk:
+        with RiskClient(door, token=secret, account="main", strategy=f"s{len(door)}", timeout=4) as risk:
             risk.mark("BTC-EUR", Decimal(64000))
             assert risk.equity(100_000).seq
             answer = risk.check(ORDER)
@@ -115,23 +115,23 @@ def test_the_life_of_an_order_at_every_door(daemon: Daemon) -> None:
 
 def test_many_orders_at_once(daemon: Daemon) -> None:
     orders = [{**ORDER, "quantity": "0.00001", "client_order_id": f"o-{number}"} for number in range(300)]
-    with RiskClient(daemon.orders, strategy="a") as risk:
+    with RiskClient(daemon.orders, strategy="a", timeout=4) as risk:
         answers = risk.check_many(orders, timeout=5)
         assert all(answer.allowed for answer in answers), answers[-1]
-    with RiskClient(daemon.admin, strategy="a") as risk:
+    with RiskClient(daemon.admin, strategy="a", timeout=4) as risk:
         again = risk.check_many(orders, timeout=5)
     assert [answer.seq for answer in again] == [answer.seq for answer in answers]
     assert all(answer.replayed for answer in again)
 
     async def ask() -> list[Any]:
-        async with AsyncRiskClient(daemon.orders, strategy="a") as risk:
+        async with AsyncRiskClient(daemon.orders, strategy="a", timeout=4) as risk:
             return await asyncio.gather(*(risk.check(order, timeout=5) for order in orders))
 
     assert [answer.seq for answer in asyncio.run(ask())] == [answer.seq for answer in answers]
 
 
 def test_tokens_are_asked_for(daemon: Daemon) -> None:
-    with RiskClient(daemon.tcp, token="wrong") as risk:
+    with RiskClient(daemon.tcp, token="wrong", timeout=4) as risk:
         assert risk.check(ORDER).reasons == ("refused",)
         with pytest.raises(RefusedError) as refused:
             risk.mark("X", 1)
@@ -140,8 +140,8 @@ def test_tokens_are_asked_for(daemon: Daemon) -> None:
 
 def test_a_kill_reaches_the_bot_and_its_orders(daemon: Daemon) -> None:
     got: Queue[Push] = Queue()
-    with RiskClient(daemon.orders, account="main", strategy="a") as risk, risk.subscribe(got.put) as subscription:
-        assert subscription.wait_subscribed(5)
+    with RiskClient(daemon.orders, account="main", strategy="a", timeout=4) as risk, risk.subscribe(got.put) as told:
+        assert told.wait_subscribed(5)
         answer = risk.check(ORDER)
         assert answer
         risk.report(answer.client_order_id, "accepted")
@@ -158,7 +158,8 @@ def test_a_kill_reaches_the_bot_and_its_orders(daemon: Daemon) -> None:
 
 
 async def test_a_bot_lives_through_a_restart(daemon: Daemon) -> None:
-    async with AsyncRiskClient(daemon.orders, backoff=(0.01, 0.05)) as risk, aclosing(risk.events()) as events:
+    client = AsyncRiskClient(daemon.orders, timeout=4, backoff=(0.01, 0.05))
+    async with client as risk, aclosing(risk.events()) as events:
         assert await risk.check(ORDER)
         listening = asyncio.create_task(anext(events))
         await asyncio.to_thread(daemon.stop)

@@ -129,23 +129,25 @@ async def drip(_: Line, session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "reason"),
+    ("behave", "timeout", "reason"),
     [
-        (silent, "timeout"),
-        (hang_up, "no_answer"),
-        (half_then_hang_up, "no_answer"),
-        (all_but_the_end, "no_answer"),
-        (half_then_silent, "timeout"),
-        (drip, "timeout"),
+        (silent, 0.05, "timeout"),
+        (half_then_silent, 0.05, "timeout"),
+        (drip, 0.05, "timeout"),
+        (hang_up, 5, "no_answer"),
+        (half_then_hang_up, 5, "no_answer"),
+        (all_but_the_end, 5, "no_answer"),
     ],
 )
-def test_silence_and_halves_are_a_no_in_time(service: Service, bot: Bot, behave: Any, reason: str) -> None:
+def test_silence_and_halves_are_a_no_in_time(
+    service: Service, bot: Bot, behave: Any, timeout: float, reason: str
+) -> None:
     service.behave = behave
     began = time.monotonic()
-    (answer,) = bot.ask("bad", timeout=0.05)
+    (answer,) = bot.ask("bad", timeout=timeout)
     assert answer.reasons == (reason,)
     assert not answer
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("behave", [hang_up, half_then_hang_up, all_but_the_end])
@@ -168,7 +170,7 @@ def test_a_late_answer_reaches_nobody_else(service: Service, bot: Bot) -> None:
         session.say(service.answer(line, allowed=False, denials=[{"reason": "halted"}]))
 
     service.behave = late
-    first, second = bot.ask("first", "second", timeout=0.05, last_timeout=1.0)
+    first, second = bot.ask("first", "second", timeout=0.05, last_timeout=5)
     assert first.reasons == ("timeout",)
     assert second.reasons == ("halted",)
     assert second.client_order_id == "second"

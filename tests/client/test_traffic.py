@@ -61,18 +61,18 @@ def test_another_event_loop_will_do(service: Service) -> None:
 async def test_check_many_in_flight_together(service: Service) -> None:
     hold_until(service, 100)
     with RiskClient(service.orders) as blocking:
-        answers = await asyncio.to_thread(blocking.check_many, orders(100))
+        answers = await asyncio.to_thread(blocking.check_many, orders(100), timeout=5)
     assert [answer.seq for answer in answers] == list(range(1, 101))
     hold_until(service, 250)
     async with AsyncRiskClient(service.orders) as risk:
-        answers = await risk.check_many(orders(250))
+        answers = await risk.check_many(orders(250), timeout=5)
         assert await risk.check_many([]) == []
     assert [answer.allowed for answer in answers] == [number % 2 == 0 for number in range(250)]
 
 
 def test_check_many_over_http_goes_in_hundreds(service: Service) -> None:
     with RiskClient(service.tcp) as risk:
-        answers = risk.check_many(orders(250))
+        answers = risk.check_many(orders(250), timeout=5)
         assert all(answers)
         assert [answer.client_order_id for answer in answers] == [f"o-{number}" for number in range(250)]
     assert len(service.headers) == 3
@@ -142,7 +142,7 @@ async def test_a_service_that_stops_answering_gets_a_new_connection(service: Ser
     async with AsyncRiskClient(service.orders, window=2, timeout=0.05) as risk:
         denied = await asyncio.gather(*(risk.check(order) for order in orders(2)))
         assert {answer.reasons for answer in denied} == {("timeout",)}
-        assert await risk.check(ORDER, timeout=2)  # there is room when the first connection is given up
+        assert await risk.check(ORDER, timeout=5)  # there is room when the first connection is given up
     assert len(service.sessions) == 2
 
 

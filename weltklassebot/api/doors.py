@@ -10,8 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any, Final, cast
 
 from aiohttp import web
 from msgspec import Struct
@@ -19,13 +18,13 @@ from multidict import CIMultiDict
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.peers import Peers
-from weltklassebot.api.tokens import Token, Tokens
+from weltklassebot.api.tokens import Tokens
 from weltklassebot.logs import logger
 from weltklassebot.runtime.answers import CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_found", "not_http", "wrong_method"]
+__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = CIMultiDict({"Content-Type": "application/json"})
@@ -37,8 +36,12 @@ class Call(Struct, gc=False):
 
     body: bytes
     principal: Principal
-    query: Any
+    request: web.BaseRequest
     received: float
+
+    @property
+    def query(self) -> Any:
+        return self.request.query
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -60,48 +63,60 @@ class Doors:
         self._peers: Final = peers
         self._metrics: Final = metrics
         self._timeout: Final = timeout_seconds
-        self._known: Final[WeakKeyDictionary[Any, Principal]] = WeakKeyDictionary()
+        self._respond: Final = metrics.stages["respond"]
         self._log: Final = logger(part="http")
 
-    def open(self, route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """An aiohttp handler for a route."""
-        role, handler = route.role, route.handler
-        respond = self._metrics.stages["respond"]
+    def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
+        """One handler for all routes; their paths are fixed, so a table finds them."""
+        table = {(route.method, route.path): route for route in routes}
+        methods: dict[str, list[str]] = {}
+        for route in routes:
+            methods.setdefault(route.path, []).append(route.method)
 
-        async def serve(request: web.Request) -> web.Response:
-            try:
-                principal = _NOBODY
-                if role is not None:
-                    found = self._identify(request)
-                    if not isinstance(found, Principal):
-                        return _response(found)
-                    if not found.has(role):
-                        return _response(_forbidden(f"role {role} is needed, {found.name} is {found.role}"))
-                    principal = found
-                received = time.perf_counter()
-                body = await self._read(request) if request.body_exists else b""
-                answer = await handler(Call(body, principal, request.query, received))
-                began = time.perf_counter()
-                response = _response(answer)
-                respond.observe(time.perf_counter() - began)
-                return response
-            except BadInput as bad:
-                self._metrics.bad_input += 1
-                return _response(bad.problem)
-            except web.HTTPRequestEntityTooLarge:
-                self._metrics.bad_input += 1
-                return _response(_too_large())
-            except TimeoutError:
-                return _response(Problem(type="timeout", title="Request timeout", status=408))
-            except (ConnectionError, asyncio.CancelledError):
-                raise
-            except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
-                self._log.exception("request_failed", path=request.path)
-                return _response(Problem(type="internal", title="Internal error", status=500))
+        async def serve(request: web.BaseRequest) -> web.Response:
+            path = request.raw_path.partition("?")[0]
+            route = table.get((request.method, path))
+            if route is not None:
+                return await self._serve(request, route)
+            return _wrong_method(sorted(methods[path])) if path in methods else _not_found(path)
 
         return serve
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _serve(self, request: web.BaseRequest, route: Route) -> web.Response:
+        try:
+            answer = await self._answer(request, route)
+            began = time.perf_counter()
+            response = _response(answer)
+            self._respond.observe(time.perf_counter() - began)
+        except BadInput as bad:
+            self._metrics.bad_input += 1
+            return _response(bad.problem)
+        except web.HTTPRequestEntityTooLarge:
+            self._metrics.bad_input += 1
+            return _response(_too_large())
+        except TimeoutError:
+            return _response(Problem(type="timeout", title="Request timeout", status=408))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
+            self._log.exception("request_failed", path=route.path)
+            return _response(Problem(type="internal", title="Internal error", status=500))
+        return response
+
+    async def _answer(self, request: web.BaseRequest, route: Route) -> Any:
+        principal = _NOBODY
+        if route.role is not None:
+            found = self._identify(request)
+            if isinstance(found, Problem):
+                return found
+            if not found.has(route.role):
+                return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
+            principal = found
+        received = time.perf_counter()
+        body = await self._read(request) if request.body_exists else b""
+        return await route.handler(Call(body, principal, request, received))
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
         length = request.content_length
         if length is not None and length > MAX_BODY_BYTES:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
@@ -110,22 +125,33 @@ class Doors:
         async with asyncio.timeout(self._timeout):
             return await request.read()
 
-    def _identify(self, request: web.Request) -> Principal | Problem:
-        """The principal, or why there is none."""
-        transport = request.transport
-        if transport is None:
+    def _identify(self, request: web.BaseRequest) -> Principal | Problem:
+        """The principal, or why there is none. Found out once a connection, and again when the tokens change."""
+        connection: Any = request.protocol
+        authorization = request.headers.get("Authorization", "")
+        generation = self._tokens.generation()
+        known = connection.known
+        if known is not None and known[0] == authorization and known[1] == generation:
+            return cast(Principal, known[2])
+        found = self._peer(request) if self._over_unix(request) else self._bearer(authorization)
+        if isinstance(found, Principal):
+            connection.known = (authorization, generation, found)
+        return found
+
+    @staticmethod
+    def _over_unix(request: web.BaseRequest) -> bool:
+        if request.transport is None:
             raise ConnectionResetError
-        known = self._known.get(transport)
-        if known is not None:
-            return known
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family == socket.AF_UNIX:
-            peer = self._peers.identify(sock)
-            if peer is None:
-                return _forbidden("this user has no role here")
-            self._known[transport] = peer
-            return peer
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        sock = request.transport.get_extra_info("socket")
+        return sock is not None and sock.family == socket.AF_UNIX
+
+    def _peer(self, request: web.BaseRequest) -> Principal | Problem:
+        assert request.transport is not None
+        peer = self._peers.identify(request.transport.get_extra_info("socket"))
+        return peer if peer is not None else _forbidden("this user has no role here")
+
+    def _bearer(self, authorization: str) -> Principal | Problem:
+        scheme, _, secret = authorization.partition(" ")
         token = self._tokens.verify(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             return Problem(
@@ -134,28 +160,15 @@ class Doors:
                 status=401,
                 detail="send a valid token as Authorization: Bearer",
             )
-        return _principal(token)
+        return Principal(
+            token.principal,
+            token.role,
+            None if token.accounts is None else frozenset(token.accounts),
+            None if token.strategies is None else frozenset(token.strategies),
+        )
 
 
 _NOBODY: Final = Principal("nobody", "viewer")
-_principals: dict[str, tuple[Token, Principal]] = {}
-
-
-def _principal(token: Token) -> Principal:
-    """The principal of a token; made once a token, and again when its entry in the file has changed."""
-    known = _principals.get(token.sha256)
-    if known is not None and known[0] is token:
-        return known[1]
-    if len(_principals) > 2000:
-        _principals.clear()
-    principal = Principal(
-        token.principal,
-        token.role,
-        None if token.accounts is None else frozenset(token.accounts),
-        None if token.strategies is None else frozenset(token.strategies),
-    )
-    _principals[token.sha256] = (token, principal)
-    return principal
 
 
 def _forbidden(why: str) -> Problem:
@@ -182,11 +195,15 @@ def _response(answer: Any) -> web.Response:
     return web.Response(body=body if isinstance(body, bytes) else encode(body), headers=_JSON)
 
 
-async def not_found(request: web.Request) -> web.Response:
-    """Any path that is no route."""
-    return _response(
-        Problem(type="not_found", title="Not found", status=404, detail=f"there is no {request.path[:200]}")
-    )
+def _not_found(path: str) -> web.Response:
+    return _response(Problem(type="not_found", title="Not found", status=404, detail=f"there is no {path[:200]}"))
+
+
+def _wrong_method(allowed: list[str]) -> web.Response:
+    detail = f"use {' or '.join(allowed)}"
+    response = _response(Problem(type="method_not_allowed", title="Method not allowed", status=405, detail=detail))
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
 
 
 def not_http(status: int) -> web.Response:
@@ -197,18 +214,3 @@ def not_http(status: int) -> web.Response:
     )
     response.force_close()
     return response
-
-
-def wrong_method(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Any method that a path does not have."""
-
-    async def answer(request: web.Request) -> web.Response:
-        response = _response(
-            Problem(
-                type="method_not_allowed", title="Method not allowed", status=405, detail=f"use {' or '.join(allowed)}"
-            )
-        )
-        response.headers["Allow"] = ", ".join(allowed)
-        return response
-
-    return answer

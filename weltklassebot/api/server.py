@@ -7,7 +7,6 @@ import errno
 import grp
 import os
 import socket
-from collections import defaultdict
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from weltklassebot.api.connections import ADMIN_RESERVE, Connections
-from weltklassebot.api.doors import MAX_BODY_BYTES, Doors, Route, not_found, not_http, wrong_method
+from weltklassebot.api.doors import Doors, Route, not_http
 from weltklassebot.api.stream import OrderStream
 
 __all__ = ["HttpServer", "StreamServer", "unix_listener"]
@@ -55,7 +54,7 @@ def unix_listener(path: Path, group: str, backlog: int = 1024) -> socket.socket:
 
 
 class HttpServer:
-    """One application behind all HTTP listeners."""
+    """One handler behind all HTTP listeners."""
 
     def __init__(
         self,
@@ -66,15 +65,8 @@ class HttpServer:
         keepalive_seconds: float,
         shutdown_seconds: float,
     ) -> None:
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
-        methods: dict[str, list[str]] = defaultdict(list)
-        for route in routes:
-            app.router.add_route(route.method, route.path, doors.open(route))
-            methods[route.path].append(route.method)
-        for path, names in methods.items():
-            app.router.add_route("*", path, wrong_method(sorted(names)))
-        app.router.add_route("*", "/{path:.*}", not_found)
-        self._runner: Final = web.AppRunner(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
+        self._server: Final = web.Server(doors.handler(routes))
+        self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
         self._keepalive: Final = keepalive_seconds
         self._servers: Final[list[asyncio.Server]] = []
@@ -88,10 +80,9 @@ class HttpServer:
             self._servers.append(await create(partial(self._connection, reserve), sock=listener, backlog=1024))
 
     def _connection(self, reserve: int) -> _Connection:
-        assert self._runner.server is not None
         loop = asyncio.get_running_loop()
         return _Connection(
-            self._runner.server, self._places, reserve, loop=loop, keepalive_timeout=self._keepalive, access_log=None
+            self._server, self._places, reserve, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
 
     async def stop(self) -> None:
@@ -107,13 +98,15 @@ class _Connection(web.RequestHandler):
     Its own words repeat the request, in the answer and in the log, and a request may hold a token.
     """
 
-    __slots__ = ("_counted", "_places", "_reserve")
+    __slots__ = ("_counted", "_places", "_reserve", "known")
 
     def __init__(self, server: web.Server, places: Connections, reserve: int, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._places = places
         self._reserve = reserve
         self._counted = False
+        self.known: Any = None
+        """Who this is, as far as `Doors` found out."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._counted = self._places.enter(self._reserve)

@@ -153,6 +153,7 @@ class Tokens:
         self._by_id: dict[str, Token] = {}
         self._seen: tuple[int, ...] | None = None
         self._looked = float("-inf")
+        self._generation = 0
 
     def verify(self, text: str) -> Token | None:
         """The token of this secret text, or None. Ids are no secret; the secret is compared in constant time."""
@@ -168,6 +169,11 @@ class Tokens:
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
 
+    def generation(self) -> int:
+        """Another number after every change of the file: what was found out before holds no more."""
+        self._refresh()
+        return self._generation
+
     def _refresh(self) -> None:
         now = self._clock()
         if now - self._looked < RECHECK_SECONDS:
@@ -177,6 +183,7 @@ class Tokens:
         if seen == self._seen and self.problem is None:
             return
         self._seen = seen
+        self._generation += 1
         try:
             self._by_id = {token.id: token for token in _read(self.path).tokens}
             self.problem = None

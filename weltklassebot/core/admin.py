@@ -68,8 +68,8 @@ def _halt_at_start(state: State, start: Start) -> HaltCause | None:
     """A latch, or settings under which the drawdown of before reaches its limit."""
     if start.latch == "halt":
         return "latch"
-    if start.latch == "journal_failed":
-        return "journal_failed"
+    if start.latch in ("max_drawdown", "journal_failed"):
+        return start.latch
     limit = with_limits(start.parameters, state.overrides).max_drawdown
     if limit is None or state.equity is None or state.peak is None:
         return None

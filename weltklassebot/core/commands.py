@@ -256,7 +256,7 @@ class Start(Command, frozen=True, tag="start"):
     format: int
     parameters: Parameters
     wall: Timestamp
-    latch: Literal["kill", "halt", "journal_failed"] | None = None
+    latch: Literal["kill", "halt", "max_drawdown", "journal_failed"] | None = None
     latch_reason: str = ""
     latch_ts: Timestamp | None = None
 

@@ -41,7 +41,7 @@ from weltklassebot.core.state import Cancel, Denied, DoubtfulFill, Ended, OpenOr
 def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, now: float) -> None:
     key = (order.account, order.strategy, order.client_order_id)
     known = OpenOrder(
-        order, seq, now, state.risk.state, state.trading_day, event.valid_until, event.reducing, own_price(order),
+        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
         order.quantity,
     )  # fmt: skip
     state.orders[key] = known
@@ -90,7 +90,7 @@ def approvals_withdrawn(state: State, event: ApprovalsWithdrawn, command: AnyCom
     """Nobody was told yes: nothing went out, so all that was reserved is free again."""
     for key in event.orders:
         known = state.orders[key]
-        if known.counted and known.day == state.trading_day:
+        if known.counted and known.day == state.day_started:
             state.trades_today -= 1
         known.counted = False
         _release(state, known, known.remaining)

@@ -76,7 +76,7 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
 
 
 def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
-    return not filled and known.counted and known.day == state.trading_day
+    return not filled and known.counted and known.day == state.day_started
 
 
 def decide_fill(
@@ -113,7 +113,7 @@ def decide_fill(
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
-    return ended is not None and not ended.counted and ended.day == state.trading_day
+    return ended is not None and not ended.counted and ended.day == state.day_started
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:

@@ -42,7 +42,8 @@ class OpenOrder(Struct, gc=False):
     ts: float
     state: RiskState
     """When it was approved."""
-    day: str
+    day: float
+    """When the trading day of its approval began."""
     valid_until: float
     reducing: bool
     own: Decimal
@@ -65,7 +66,7 @@ class Ended(Struct, gc=False, kw_only=True):
     symbol: str
     side: str
     unfilled: Decimal
-    day: str
+    day: float
     counted: bool
     reason: Reason
     """Why a replay of it is not a yes."""

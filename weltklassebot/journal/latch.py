@@ -23,10 +23,11 @@ from weltklassebot.journal.errors import LatchNotCleared, LatchNotSet
 
 __all__ = ["Latch", "LatchKind", "clear_latch", "lift_halt", "read_latch", "set_latch"]
 
-LatchKind = Literal["kill", "halt", "journal_failed"]
+LatchKind = Literal["kill", "halt", "max_drawdown", "journal_failed"]
+"""`halt` is a person's; the two behind it came about by themselves, and policy may let reducing orders pass them."""
 
 LATCH: Final = "latch.json"
-_STRENGTH: Final[dict[LatchKind, int]] = {"journal_failed": 0, "halt": 1, "kill": 2}
+_HALTS: Final = frozenset({"halt", "max_drawdown"})
 _MAX_BYTES: Final = 64 * 1024
 
 
@@ -43,16 +44,16 @@ class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float) -> Latch:
-    """Latch a stop, unless a stronger one is latched: kill > halt > journal_failed. Returns the latch in force.
+    """Latch a stop, unless a stronger one is latched: kill > halt, max_drawdown > journal_failed.
 
-    Raises `LatchNotSet` if the file cannot be written.
+    Returns the latch in force. Raises `LatchNotSet` if the file cannot be written.
     """
     latch = Latch(kind, reason, actor, ts)
     try:
         with _in_turn(runtime_dir):
             found = read_latch(runtime_dir)
             if found is not None and kind != "journal_failed":
-                halted = found.halted or "halt" in (found.kind, kind)
+                halted = found.halted or found.kind in _HALTS or kind in _HALTS
                 if kind == "kill":
                     latch = msgspec.structs.replace(latch, halted=halted)
                 elif found.kind == "kill":

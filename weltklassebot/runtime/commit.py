@@ -94,6 +94,7 @@ class GroupCommit:
         self._gathering: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
         self._scheduled = False
+        self._blocked = False
         self._unsent = memoryview(b"")
         self._reply = b""
         self._drained: asyncio.Future[None] | None = None
@@ -115,7 +116,7 @@ class GroupCommit:
 
     def rotate(self) -> None:
         """Close the live file before the next batch. One without a record stays as it is."""
-        self.rotation.wanted = True
+        self.rotation.want()
         self._schedule()
 
     def _schedule(self) -> None:
@@ -161,12 +162,15 @@ class GroupCommit:
             while self._unsent:
                 self._unsent = self._unsent[self._writer.socket.send(self._unsent) :]
         except BlockingIOError:
+            self._blocked = True
             self._loop.add_writer(file, self._writable)
             return
         except OSError as error:
             self._fail(f"the writer process is gone: {error}")
             return
-        self._loop.remove_writer(file)
+        if self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(file)
 
     def _readable(self) -> None:
         try:

@@ -17,8 +17,7 @@ class Rotation:
     def __init__(self, *, max_bytes: int, max_records: int, first_seq: int, records: int, size: int) -> None:
         self.first_seq = first_seq
         """Of the live file."""
-        self.wanted = False
-        """Somebody asked for it."""
+        self._wanted = False
         self._max_bytes: Final = max_bytes
         self._max_records: Final = max_records
         self._records = records
@@ -28,7 +27,11 @@ class Rotation:
     def due(self) -> bool:
         if not self._records:
             return False
-        return self.wanted or self._records >= self._max_records or self._bytes >= self._max_bytes
+        return self._wanted or self._records >= self._max_records or self._bytes >= self._max_bytes
+
+    def want(self) -> None:
+        """Close it at the next occasion, unless there is nothing in it."""
+        self._wanted = self._records > 0
 
     def appended(self, records: int, size: int) -> None:
         self._records += records
@@ -37,5 +40,5 @@ class Rotation:
     def done(self) -> None:
         """The live file was closed; the next one is empty."""
         self.first_seq += self._records
-        self.wanted = False
+        self._wanted = False
         self._records = self._bytes = 0

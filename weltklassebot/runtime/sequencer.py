@@ -29,6 +29,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.engine import Engine, Recorded, Refused, Replayed
 from weltklassebot.core.events import (
+    AccountHalted,
     ApprovalsWithdrawn,
     CancelsRequested,
     ClockReanchored,
@@ -37,6 +38,7 @@ from weltklassebot.core.events import (
     Reason,
     RiskStateChanged,
 )
+from weltklassebot.core.memory import recall_order
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.core.views import risk_state_file
@@ -235,15 +237,13 @@ class Sequencer:
         rewritten = type(record.command) is Start  # the process may have died between a record and its state
         for event in record.events:
             match event:
-                case RiskStateChanged(state=to):
+                case RiskStateChanged(state=to, cause=cause):
                     moved = True
                     if to == "HALTED":
-                        self._deny_replays("halted")
-                        self._latch.set("halt", record.reason or event.cause, record.actor, record.ts)
+                        self._latch.set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
                 case KillSwitchChanged(state=to):
                     moved = True
                     if to == "KILLED":
-                        self._deny_replays("kill_switch")
                         self._latch.set("kill", record.reason, record.actor, record.ts)
                 case ApprovalsWithdrawn(orders=orders, reason=reason):
                     self._withdraw(orders, reason)
@@ -251,7 +251,8 @@ class Sequencer:
                     self.clock.jump(record.command.wall)
                 case _:
                     pass
-        if moved or any(isinstance(event, CancelsRequested) for event in record.events):
+        if moved or any(isinstance(event, CancelsRequested | AccountHalted) for event in record.events):
+            self._recheck_replays(record.ts)
             for tell in self.on_stop:
                 tell(record)
         return encode(risk_state_file(self.state)) + b"\n" if moved or rewritten else None
@@ -264,12 +265,14 @@ class Sequencer:
             if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
                 answer.deny(reason)
 
-    def _deny_replays(self, reason: Reason) -> None:
-        """A yes that is only repeated is overtaken as well, if it has not left yet."""
+    def _recheck_replays(self, now: float) -> None:
+        """A yes that is only repeated may be overtaken as well, if it has not left yet."""
         for entry in self.commit.entries():
-            answer = entry.answer
-            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed:
-                answer.deny(reason)
+            answer, order = entry.answer, entry.command
+            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed and isinstance(order, CheckOrder):
+                again = recall_order(self.state, order, now)
+                if again is None or not again.allowed:
+                    answer.deny(again.denials[0].reason if again is not None else "withdrawn")
 
     def settle(self, record: Record) -> None:
         """Once this record is durable, the latch that it makes obsolete can go."""
@@ -280,6 +283,11 @@ class Sequencer:
         if state.kill_switch.state != "KILLED":
             self._latch.clear()
             if halted:
-                self._latch.set("halt", state.risk.reason, record.actor, record.ts)
+                self._latch.set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
         elif not halted:
             self._latch.lift_halt()
+
+
+def _latch_kind(cause: str) -> LatchKind:
+    """Under which kind a halt of this cause is latched: a restart has to know whose halt it was."""
+    return "max_drawdown" if cause == "max_drawdown" else "journal_failed" if cause == "journal_failed" else "halt"

@@ -129,8 +129,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        parameters = self.parameters()
-        if parameters.max_remembered_per_strategy > parameters.max_remembered:
+        if self.risk.max_remembered_per_strategy > self.risk.max_remembered:  # type: ignore[attr-defined]
             raise _misfit("risk.max_remembered_per_strategy", "must not be above risk.max_remembered")
         if self.auth.trade_group == self.auth.admin_group:
             raise _misfit("auth.admin_group", "must not be auth.trade_group: whoever trades would be an operator")
