@@ -1,8 +1,8 @@
 """The core's state as JSON, and back: the engine that goes on from it cannot be told from the one that was written.
 
 Nothing is derived anew: sums and orders of maps are written as they stand. Maps whose keys are tuples are lists of
-pairs; what a book reserves is a list of keys, because the orders and doubtful fills themselves stand in their own maps.
-Numbers are printed plainly and keep their zeros.
+lists of pairs, so that a long one is never in memory twice; what a book reserves is a list of keys, because the orders
+and doubtful fills themselves stand in their own maps. Numbers are printed plainly and keep their zeros.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final, cast
+from sys import intern
+from typing import Any, Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
@@ -98,31 +100,37 @@ class Image(Struct, forbid_unknown_fields=True):
     peak: Decimal | None
     doubted_accounts: int
     markets: dict[str, _Market]
-    positions: list[tuple[tuple[str, str, str], Decimal]]
+    positions: list[Raw]
     gross: Decimal
     unpriced: int
-    orders: list[tuple[OrderKey, OpenOrder]]
-    ended: list[tuple[OrderKey, Ended]]
-    ended_before: list[tuple[OrderKey, Ended]]
-    denied: list[tuple[OrderKey, Denied]]
-    fills: list[tuple[FillKey, int]]
-    fills_before: list[tuple[FillKey, int]]
-    doubtful: list[tuple[FillKey, DoubtfulFill]]
+    orders: list[Raw]
+    ended: list[Raw]
+    ended_before: list[Raw]
+    denied: list[Raw]
+    fills: list[Raw]
+    fills_before: list[Raw]
+    doubtful: list[Raw]
     doubted_at: dict[str, list[float]]
-    remembered: list[tuple[tuple[str, str], int]]
-    remembered_before: list[tuple[tuple[str, str], int]]
+    remembered: list[Raw]
+    remembered_before: list[Raw]
     clock_doubted: bool
     clock_offset: float
     self_anchored: bool
 
 
-_PAIRS: Final = frozenset(
-    {
-        "positions", "orders", "ended", "ended_before", "denied", "fills", "fills_before", "doubtful", "remembered",
-        "remembered_before",
-    }
-)  # fmt: skip
-"""The maps with tuples for keys."""
+_PAIRS: Final[dict[str, Any]] = {
+    "positions": tuple[tuple[str, str, str], Decimal],
+    "orders": tuple[OrderKey, OpenOrder],
+    "ended": tuple[OrderKey, Ended],
+    "ended_before": tuple[OrderKey, Ended],
+    "denied": tuple[OrderKey, Denied],
+    "fills": tuple[FillKey, int],
+    "fills_before": tuple[FillKey, int],
+    "doubtful": tuple[FillKey, DoubtfulFill],
+    "remembered": tuple[tuple[str, str], int],
+    "remembered_before": tuple[tuple[str, str], int],
+}
+"""The maps with tuples for keys, and what a pair is."""
 
 
 def encode_state(state: State) -> Iterator[bytes]:
@@ -145,7 +153,7 @@ def _encode_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
     source = iter(pairs)
     separator = b"["
     while chunk := list(islice(source, _CHUNK)):
-        yield separator + encode_plainly(chunk)[1:-1]
+        yield separator + encode_plainly(chunk)
         separator = b","
     yield b"]" if separator == b"," else b"[]"
 
@@ -171,17 +179,25 @@ def _side(side: Side) -> _Side:
 
 
 def state_of(image: Image) -> State:
-    """The state that was written. Raises `KeyError` if a book reserves something that is not there."""
-    orders, doubtful = dict(image.orders), dict(image.doubtful)
-    reserved = cast(dict[tuple[str, ...], Reserved], {**orders, **doubtful})
-    changed = {name: dict(getattr(image, name)) for name in _PAIRS} | {
-        "orders": orders,
-        "doubtful": doubtful,
-        "denied": OrderedDict(image.denied),
-        "markets": {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()},
-    }
-    whole = {field.name: changed.get(field.name, getattr(image, field.name)) for field in fields(State)}
-    return State(**whole)
+    """The state that was written. Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there."""
+    maps: dict[str, dict[Any, Any]] = {name: {} for name in _PAIRS}
+    maps["denied"] = OrderedDict()
+    for name, pair in _PAIRS.items():
+        decode = msgspec.json.Decoder(list[pair]).decode  # type: ignore[valid-type]
+        for chunk in getattr(image, name):
+            maps[name].update(_sparing(decode(chunk)))
+    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
+    markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
+    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    return State(**{**scalars, **maps, "markets": markets})
+
+
+def _sparing(pairs: list[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The same pairs, with the text that is said over and over, all but the id at the end of a key, held once."""
+    for key, value in pairs:
+        if type(value) is Ended:
+            value.symbol, value.side = intern(value.symbol), intern(value.side)
+        yield (*map(intern, key[:-1]), key[-1]), value
 
 
 def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) -> Market:
