@@ -192,12 +192,17 @@ def state_of(image: Image) -> State:
     return State(**{**scalars, **maps, "markets": markets})
 
 
-def _sparing(pairs: list[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _sparing(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """The same pairs, with the text that is said over and over, all but the id at the end of a key, held once."""
-    for key, value in pairs:
-        if type(value) is Ended:
-            value.symbol, value.side = intern(value.symbol), intern(value.side)
-        yield (*map(intern, key[:-1]), key[-1]), value
+    key, value = pairs[0]
+    if type(value) is Ended:
+        for _, ended in pairs:
+            ended.symbol = intern(ended.symbol)
+    if len(key) == 3:
+        return [((intern(a), intern(b), last), value) for (a, b, last), value in pairs]
+    if len(key) == 4:
+        return [((intern(a), intern(b), intern(c), last), value) for (a, b, c, last), value in pairs]
+    return pairs
 
 
 def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) -> Market:
