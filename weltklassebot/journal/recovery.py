@@ -19,16 +19,19 @@ from typing import BinaryIO
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
-from weltklassebot.journal.anchor import ANCHOR
+from weltklassebot.journal.anchor import ANCHOR, read_anchor
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
-from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, oldest, understand
+from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
 from weltklassebot.journal.segments import Opened, closed_segments, open_segment
-from weltklassebot.journal.snapshot_file import read_newest
+from weltklassebot.journal.snapshot_file import prove, read_newest, read_snapshot, snapshots
 from weltklassebot.journal.store import JOURNAL, prepare, sync_directory
 from weltklassebot.journal.tear import is_tear
 
-__all__ = ["Recovered", "Torn", "begin", "fold_closed", "iterate", "iterate_lines", "no_collection", "recover"]
+__all__ = [
+    "Recovered", "Torn", "begin", "begin_earliest", "fold_closed", "iterate", "iterate_lines", "no_collection",
+    "recover",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +98,33 @@ def begin(directory: Path, restore: Callable[[State], None] | None) -> tuple[Cha
     """Where the fold begins, and the time of the last record before it. The snapshot, if there is one, is restored."""
     snapshot = read_newest(directory) if restore is not None else None
     if snapshot is None or restore is None:
-        chain = oldest(directory)
-        if chain.last_seq:
-            raise StoreDamaged(
-                directory / ANCHOR, 1,
-                f"history up to record {chain.last_seq} was deleted, and there is no snapshot to go on from",
-            )  # fmt: skip
-        return chain, 0.0
+        return _genesis(directory), 0.0
     chain = Chain()
     chain.begin_behind(snapshot.seq, snapshot.chain)
     restore(snapshot.state)
     return chain, snapshot.ts
+
+
+def begin_earliest(directory: Path, restore: Callable[[State], None]) -> Chain:
+    """Where a fold can begin at the earliest: at the first record, or behind the older snapshot if that was deleted."""
+    stored = snapshots(directory)
+    if not stored or read_anchor(directory) is None:
+        return _genesis(directory)
+    snapshot = read_snapshot(stored[0][1])
+    prove(directory, snapshot.path, snapshot.seq, snapshot.chain)
+    restore(snapshot.state)
+    chain = Chain()
+    chain.begin_behind(snapshot.seq, snapshot.chain)
+    return chain
+
+
+def _genesis(directory: Path) -> Chain:
+    """Before the first record, if it is still there."""
+    anchor = read_anchor(directory)
+    if anchor is not None:
+        message = f"history up to record {anchor.last_seq} was deleted, and there is no snapshot to go on from"
+        raise StoreDamaged(directory / ANCHOR, 1, message)
+    return Chain()
 
 
 def fold_closed(directory: Path, chain: Chain, apply: Callable[[Record], None]) -> float:

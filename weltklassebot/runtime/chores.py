@@ -25,9 +25,9 @@ class Chore:
     """A module that is run now and then as a process of its own."""
 
     def __init__(
-        self, name: str, module: str, *, seconds: float, log: Any, done: Callable[[int, dict[str, Any]], None]
+        self, name: str, module: str, *, seconds: float, log: Any, done: Callable[[dict[str, Any]], None]
     ) -> None:
-        """`seconds`: after these a child is stuck. `done` is told its exit code and the object that it printed."""
+        """`seconds`: after these a child is stuck. `done` is told the object that it printed."""
         self.name: Final = name
         self.failures = 0
         self._module: Final = module
@@ -73,23 +73,30 @@ class Chore:
 
     def _stuck(self) -> None:
         self._failed(f"it took longer than {self._seconds:.0f} s and was ended")
+        self._bound = None
         assert self._process is not None
         self._process.kill()
 
     def _ended(self) -> None:
         assert self._process is not None
-        process = self._process
+        stuck = self._bound is None
         code, out, err = self._forget()
-        if code < 0 or not out:
-            self._failed(err or f"it was ended by signal {-code}")
-        else:
-            try:
-                self._done(code, msgspec.json.decode(out, type=dict[str, Any]))
-            except msgspec.DecodeError:
-                self._failed(f"process {process.pid} printed what nobody understands")
+        if not stuck:
+            self._look_at(code, out, err)
         again, self._again = self._again, None
         if again is not None:
             self.start(again)
+
+    def _look_at(self, code: int, out: bytes, err: str) -> None:
+        if code < 0:
+            self._failed(f"it was ended by signal {-code}")
+            return
+        try:
+            answer = msgspec.json.decode(out, type=dict[str, Any])
+        except msgspec.DecodeError:
+            self._failed(err or f"it ended with exit code {code} and said nothing that anybody understands")
+            return
+        self._done(answer)
 
     def _forget(self) -> tuple[int, bytes, str]:
         """Exit code, output and last line of errors of a child that has ended."""

@@ -64,11 +64,11 @@ class Upkeep:
         self.snapshot.stop()
         self.scrub.stop()
 
-    def _kept_in_shape(self, code: int, done: dict[str, Any]) -> None:
+    def _kept_in_shape(self, done: dict[str, Any]) -> None:
         self.snapshot_seq = done["snapshot"]
         self._log.info("snapshot", **done)
 
-    def _scrubbed(self, code: int, found: dict[str, Any]) -> None:
+    def _scrubbed(self, found: dict[str, Any]) -> None:
         bad = found["first_bad"]
         self.damaged = 0 if bad is None else 1
         if bad is None:
