@@ -35,6 +35,7 @@ def desk_day(data: bytes) -> list[Record]:
         now = round(now + days.pause(step) + 1e-6, 6)
         while (due := engine.deadline()) is not None and now >= due and step[0] != 0:
             handle(Tick(), now)
+            now = round(now + 1e-6, 6)
             if engine.deadline() == due:
                 break
         handle(days.command(step, engine.state, now), now)

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Final
 
 import msgspec
 
@@ -18,10 +22,13 @@ from weltklassebot.journal.chain import BadLine, Chain
 from weltklassebot.journal.errors import JournalError, SnapshotDamaged
 from weltklassebot.journal.idle import become_idle
 from weltklassebot.journal.reading import checked_lines, disk, is_torn_end, oldest
-from weltklassebot.journal.segments import Opened, open_in_order
+from weltklassebot.journal.segments import Opened, Readable, Unpacked, open_in_order
 from weltklassebot.journal.snapshot_file import read_snapshot, snapshots
 
 __all__ = ["Verified", "verify"]
+
+_CHUNK: Final = 1024 * 1024
+_CHUNKS_AHEAD: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,47 @@ def verify(directory: Path) -> Verified:
 
 
 def _problem(opened: Opened, chain: Chain) -> str | None:
+    file: Readable = _Ahead(opened.file) if isinstance(opened.file, Unpacked) else opened.file
     try:
-        deque(checked_lines(opened.file, chain, closed=opened.closed), maxlen=0)
+        deque(checked_lines(file, chain, closed=opened.closed), maxlen=0)
     except BadLine as error:
         return str(error)
+    finally:
+        if isinstance(file, _Ahead):
+            file.stop()
     return None
+
+
+class _Ahead:
+    """Unpacks in a thread of its own what is hashed next: that needs no interpreter, so it takes another core."""
+
+    def __init__(self, file: Unpacked) -> None:
+        self._chunks: Final[Queue[bytes | BadLine]] = Queue(_CHUNKS_AHEAD)
+        self._stopped = False
+        self._thread: Final = Thread(target=self._unpack, args=(file,), daemon=True)
+        self._thread.start()
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._chunks.get()
+        if isinstance(chunk, BadLine):
+            raise chunk
+        return chunk
+
+    def stop(self) -> None:
+        """Returns when nothing is read from the file any more."""
+        self._stopped = True
+        while self._thread.is_alive():
+            with suppress(Empty):
+                self._chunks.get(timeout=0.01)
+
+    def _unpack(self, file: Unpacked) -> None:
+        chunk: bytes | BadLine = b"-"
+        while chunk and not self._stopped and not isinstance(chunk, BadLine):
+            try:
+                chunk = file.read(_CHUNK)
+            except BadLine as error:
+                chunk = error
+            self._chunks.put(chunk)
 
 
 def _bad_snapshot(stored: list[tuple[int, Path]], ends: dict[int, str]) -> tuple[Path, int, str] | None:
