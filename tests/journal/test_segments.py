@@ -171,7 +171,7 @@ def test_a_damaged_snapshot_stops_the_start_and_the_one_before_helps(tmp_path: P
 
 def test_a_snapshot_of_another_journal_is_refused(tmp_path: Path, day: list[Record]) -> None:
     store, _ = store_of(tmp_path, day)
-    segmented(tmp_path / "other", desk_day(seeded().randbytes(1 + 500 * STEP))[:225], 15)
+    segmented(tmp_path / "other", desk_day(seeded().randbytes(1 + 501 * STEP)[STEP:])[:225], 15)
     keep_in_shape(Task(directory=str(tmp_path / "other")))
     ((_, path),) = snapshots(tmp_path / "other")
     path.rename(store / path.name)
