@@ -15,8 +15,8 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def become_idle() -> None:
     """Run only when processor and disk have nothing else to do."""
-    os.nice(19)
     with suppress(OSError):
+        os.nice(19)
         # Idle scheduling gives way at once, not at the end of a slice; the disk's priority follows from it.
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 

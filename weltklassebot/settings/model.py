@@ -66,9 +66,9 @@ class Journal(BaseModel):
     segment_records: Annotated[int, validated(whole(1, 100_000_000))] = 50_000
     """Whichever comes first. What no snapshot stands for yet is folded at a start."""
     keep_days: Annotated[float | None, validated(optional(number(0.0, 36_500.0), "all"))] = None
-    """Days of history that are kept at least, whatever its size."""
+    """Closed files whose records are all older are deleted; None: none."""
     max_bytes: Annotated[int | None, validated(optional(whole(1, 10**17), "unlimited"))] = None
-    """Of closed segments together."""
+    """Of closed files together; over it the oldest are deleted, whatever their age. None: unlimited."""
     scrub_hours: Annotated[float, validated(number(0.0, 8_760.0))] = 24.0
     """Between two looks at the whole journal; 0 for none."""
 
