@@ -26,8 +26,9 @@ check: ## style, types, imports and the fast tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
 
-bench: ## measure
+bench: ## measure (ARGS=SECONDS for each load)
 	@ops/environment.sh dev
+	@ops/environment.sh bench
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 # No host, path or index goes into the locks: the machine's own pip configuration says where packages come from.

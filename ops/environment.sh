@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes the environment `.venv` in the checkout: `ops/environment.sh run|dev|debian`.
+# Makes the environment `.venv` in the checkout: `ops/environment.sh run|dev|debian|bench`.
 #
 #   run     what the daemon needs        (requirements.lock)
 #   dev     what tests and checks need   (requirements-dev.lock, a superset with the same versions)
-#   debian  the Debian packages that tests drive (strace, mkfs, ...), when they may be installed
+#   debian  the Debian packages that tests drive (strace, curl, ...), when they may be installed
+#   bench   the load generator, when it may be installed
 #
 # A stamp holds the hash of the locks, of the package and of the interpreter; when it differs, the environment is
 # made afresh, so an old one never serves. Every package is pinned by hash, the build backend too. Which registry is
@@ -13,7 +14,8 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 VENV=.venv
-DEBIAN_PACKAGES_FOR_TESTS=(strace e2fsprogs util-linux procps)
+DEBIAN_PACKAGES_FOR_TESTS=(strace curl util-linux procps)
+DEBIAN_PACKAGES_FOR_BENCH=(wrk)
 
 fail() { echo "$*" >&2; exit 1; }
 
@@ -96,5 +98,9 @@ case ${1:-} in
     install_debian "${DEBIAN_PACKAGES_FOR_TESTS[@]}" ||
       echo "not installed: some of ${DEBIAN_PACKAGES_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
     ;;
-  *) fail "usage: $0 run|dev|debian" ;;
+  bench)
+    install_debian "${DEBIAN_PACKAGES_FOR_BENCH[@]}" ||
+      echo "not installed: ${DEBIAN_PACKAGES_FOR_BENCH[*]}; the rows that need it are left out" >&2
+    ;;
+  *) fail "usage: $0 run|dev|debian|bench" ;;
 esac

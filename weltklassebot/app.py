@@ -123,6 +123,7 @@ class _Daemon:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
+        tcp = self._bind()
         self._ended = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EXIT_OK)
@@ -132,7 +133,7 @@ class _Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        await self._open_doors()
+        await self._open_doors(tcp)
         self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, self._upkeep.every_second]).run())
         self._watch(self._redeliver())
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
@@ -143,7 +144,7 @@ class _Daemon:
 
     def _wire(self, latch: RuntimeLatch) -> None:
         settings, runtime = self._settings, self._settings.runtime
-        metrics = self._metrics = Metrics(settings.risk_store_dir)
+        metrics = self._metrics = Metrics()
         sequencer = self._sequencer = Sequencer(
             self._engine,
             Clock(self._recovered.last_ts),
@@ -223,7 +224,8 @@ class _Daemon:
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))
 
-    async def _open_doors(self) -> None:
+    def _bind(self) -> socket.socket:
+        """Take the port before anything is journaled: a start that cannot serve leaves no record."""
         settings = self._settings
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         tcp = socket.socket(family, socket.SOCK_STREAM)
@@ -233,6 +235,10 @@ class _Daemon:
         except OSError as error:
             tcp.close()
             raise OSError(error.errno, f"{settings.host} port {settings.metrics_port}: {error.strerror}") from error
+        return tcp
+
+    async def _open_doors(self, tcp: socket.socket) -> None:
+        settings = self._settings
         tcp.listen(1024)
         tcp.setblocking(False)
         admin = unix_listener(settings.admin_socket, settings.auth.admin_group)

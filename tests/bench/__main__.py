@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,7 +161,10 @@ def main() -> None:
             tokens = TokenFile(home / "state" / "tokens.json")
             token, _ = tokens.create(name="bench", role="trader", created=time.time())
             time.sleep(1.1)  # a running daemon looks for new tokens once a second
-            rows += http_rows(folder, token, url, seconds)
+            if shutil.which("wrk") is not None:
+                rows += http_rows(folder, token, url, seconds)
+            else:
+                print("wrk is not installed: no rows for HTTP", file=sys.stderr)
         rate, records = inprocess.fold_rate(folder)
         rows.append(("fold of a journal", f"{rate:,.0f} records/s", f"{records:,} records", "at least 150,000"))
     rows.append(("start to ready on an empty store", f"{median(starts):.2f} s", "", "at most 1 s"))

@@ -333,7 +333,7 @@ def test_a_desk_day_goes_by_the_rules(data):
     live(data)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 24))])
 def test_a_seeded_desk_day_goes_by_the_rules(seed):
     live(random.Random(seed).randbytes(1 + 400 * STEP))
 

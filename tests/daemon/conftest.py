@@ -13,6 +13,14 @@ import pytest
 from tests.daemon.daemon import Daemon
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A developer's loop runs the orders; all of these together take minutes."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and item.path.name != "test_orders.py":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def make() -> Iterator[Callable[..., Daemon]]:
     """Makes daemons that are not started yet, each in a directory of its own with a path that sockets can take."""
@@ -42,3 +50,16 @@ def shared() -> Iterator[Daemon]:
         one = Daemon(Path(directory), RUNTIME__REQUEST_TIMEOUT_SECONDS=1).start()
         yield one
         one.end()
+
+
+@pytest.fixture
+def nothing_recorded(shared: Daemon) -> Iterator[None]:
+    """Nothing reaches the journal, and others are served all the while."""
+    size = shared.journal.stat().st_size
+    with shared.admin() as other:
+        yield
+        assert other("GET", "/healthz").status == 200
+        state = other("GET", "/v1/state")["journal"]
+    assert shared.journal.stat().st_size == size
+    assert state["last_seq"] == state["durable_seq"] == len(shared.records())
+    assert not [line for line in shared.logs if line.get("level") == "error"], shared.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import random
 import threading
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.daemon.daemon import Daemon, Stream, order
+from tests.daemon.clients import Stream, order
+from tests.daemon.daemon import Daemon
 
 __all__ = ["Load", "Told"]
 
@@ -54,10 +56,9 @@ class Load:
             assert not thread.is_alive(), "a client waits for ever"
 
     def _until_the_end(self, work: Callable[[random.Random, str], None], rng: random.Random, name: str) -> None:
-        try:
+        # It dies; half an answer is none.
+        with contextlib.suppress(OSError, EOFError, ValueError, http.client.HTTPException):
             work(rng, name)
-        except (OSError, EOFError, ValueError, http.client.HTTPException):
-            pass  # it is dead; half an answer is none
 
     def _bot(self, rng: random.Random, name: str) -> None:
         approved: list[dict[str, Any]] = []

@@ -13,8 +13,8 @@ import sys
 
 import pytest
 
-from tests.daemon.daemon import order
-from tests.daemon.test_bad_input import READS, ROUTES, method
+from tests.daemon.clients import order
+from tests.daemon.routes import READS, ROUTES, method
 from weltklassebot.api.tokens import TokenFile
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")

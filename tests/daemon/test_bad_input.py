@@ -2,51 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
-import socket
 
 import pytest
 
-from tests.daemon.daemon import Daemon, order
+from tests.daemon.clients import order
+from tests.daemon.daemon import Daemon
+from tests.daemon.routes import ROUTES, STREAM, method, refused
 
-BIG = 1024 * 1024
-ROUTES = {
-    "/v1/orders/check": order("bad-1"),
-    "/v1/orders/events": {"client_order_id": "bad-1", "status": "sent"},
-    "/v1/fills": {
-        "fill_id": "f", "client_order_id": "bad-1", "symbol": "X", "side": "buy", "quantity": "1", "price": "1",
-    },
-    "/v1/marks": {"symbol": "X", "price": "1"},
-    "/v1/equity": {"equity": "1000"},
-    "/v1/orders/cancel-all": {"reason": "r"},
-    "/v1/positions/adjust": {"symbol": "X", "quantity": "1", "reason": "r"},
-    "/v1/orders/resolve": {"client_order_id": "bad-1", "status": "canceled", "reason": "r"},
-    "/v1/fills/accept": {"fill_id": "f", "symbol": "X", "reason": "r"},
-    "/v1/admin/halt": {"reason": "r"},
-    "/v1/admin/cooldown": {"reason": "r", "minutes": 1},
-    "/v1/admin/resume": {"reason": "r"},
-    "/v1/admin/reanchor-clock": {"reason": "r"},
-    "/v1/kill-switch/trigger": {"reason": "r"},
-    "/v1/kill-switch/recover": {"approved_by": "a"},
-    "/v1/kill-switch/complete-recovery": {"accept": []},
-    "/v1/limits": {"set": {"max_notional": "1"}, "reason": "r"},
-    "/v1/limits/unset": {"keys": ["max_notional"], "reason": "r"},
-}  # fmt: skip
-READS = (
-    "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/orders", "/v1/positions", "/v1/fills/doubtful",
-    "/v1/cancel-requests", "/v1/limits", "/v1/audit",
-)  # fmt: skip
-STREAM = {
-    "check": ROUTES["/v1/orders/check"],
-    "order_event": ROUTES["/v1/orders/events"],
-    "fill": ROUTES["/v1/fills"],
-    "mark": ROUTES["/v1/marks"],
-    "equity": ROUTES["/v1/equity"],
-    "subscribe": {},
-    "ack": {"id": "s1"},
-}
 BAD_NUMBERS = (
     b"NaN", b"Infinity", b"-Infinity", b'"NaN"', b'"sNaN"', b'"Infinity"', b'"-inf"', b"1e400", b'"1e400"', b"1e30",
     b"1" * 40, b'"0.' + b"1" * 40 + b'"', b"1e-19", b'"1_000"', b'"1\\u005f000"', '"١٢"'.encode(), b'"\\u0661\\u0662"',
@@ -61,33 +24,8 @@ BAD_TEXTS = ("", "a" * 501, "a\n", "a\x1b[31m", "a\x00", "a\x9b31m", "a\u2028b",
 
 
 @pytest.fixture(autouse=True)
-def nothing_recorded(shared: Daemon):
-    """Every test of this file: nothing reaches the journal, and others are served all the while."""
-    size = shared.journal.stat().st_size
-    with shared.admin() as other:
-        yield
-        assert other("GET", "/healthz").status == 200
-        state = other("GET", "/v1/state")["journal"]
-    assert shared.journal.stat().st_size == size
-    assert state["last_seq"] == state["durable_seq"] == len(shared.records())
-    assert not [line for line in shared.logs if line.get("level") == "error"], shared.text
-
-
-def method(path: str) -> str:
-    return "PATCH" if path == "/v1/limits" else "POST"
-
-
-def refused(answer, status: int, field: str | None = None) -> None:
-    assert answer.status == status, answer
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    body = answer.json
-    assert body["status"] == status
-    assert body["title"]
-    assert "Traceback" not in str(body)
-    assert len(answer.body) < 4000
-    if field is not None:
-        assert [error["field"] for error in body["errors"]] == [field], body
-        assert body["errors"][0]["message"]
+def _nothing_recorded(nothing_recorded: None) -> None:
+    """For every test of this file."""
 
 
 def ways_in(shared: Daemon):
@@ -243,88 +181,3 @@ def test_what_is_no_json(shared):
             b'{"op":"start"}',
         ):
             assert bot.ask(line)["error"]["status"] in (400, 422), line
-
-
-def test_paths_and_methods(shared):
-    with shared.admin() as ask:
-        for path in (*ROUTES, *READS):
-            right = {method(path)} if path in ROUTES else set()
-            right |= {"GET"} if path in READS else set()
-            for wrong in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - right:
-                answer = ask(wrong, path, b"{}")
-                refused(answer, 405)
-                assert set(answer.headers["Allow"].split(", ")) == right, path
-        for path in ("/", "/v1", "/v1/state/", "/v2/state", "/v1/orders/check/x", "/%2e%2e/etc/passwd", "//v1/state"):
-            refused(ask("GET", path), 404)
-        refused(ask("GET", "/v1/orders?acount=x"), 422, "acount")
-        refused(ask("GET", "/v1/positions?by=magic"), 422, "by")
-
-
-def test_bodies_that_are_too_large(shared):
-    large = json.dumps(order("bad-1") | {"venue": "x" * 2 * BIG}).encode()
-    with shared.admin() as ask:
-        refused(ask("POST", "/v1/orders/check", large), 413)
-    for headers in ("Transfer-Encoding: chunked", f"Content-Length: {2 * BIG}", "Content-Length: 99999999999999"):
-        with raw(shared) as sock:
-            sock.sendall(f"POST /v1/fills HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
-            with contextlib.suppress(ConnectionError):  # it may hang up before it has heard everything
-                for _ in range(32 if "chunked" in headers else 0):
-                    sock.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
-            assert b" 413 " in sock.recv(4096).partition(b"\r\n")[0]
-    bomb = gzip.compress(b" " * 64 * BIG)
-    with shared.admin() as ask:
-        refused(ask("POST", "/v1/fills", bomb, {"Content-Encoding": "gzip"}), 413)
-        answer = ask("GET", "/healthz", headers={"X-Long": "x" * 100_000})
-        assert answer.status in (400, 431)
-
-
-def test_a_body_that_never_ends(shared):
-    with raw(shared) as sock:
-        sock.sendall(b"POST /v1/fills HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        assert b" 408 " in sock.recv(4096).partition(b"\r\n")[0]
-
-
-@contextlib.contextmanager
-def raw(shared: Daemon):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(10)
-        sock.connect(str(shared.directory / "run" / "admin.sock"))
-        yield sock
-
-
-def test_no_http(shared):
-    for garbage in (
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
-        b"GET\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\r\n" * 10,
-        b'{"op":"check"}\n',
-    ):
-        with raw(shared) as sock:
-            sock.sendall(garbage)
-            sock.shutdown(socket.SHUT_WR)
-            answer = b""
-            while part := sock.recv(65536):
-                answer += part
-            assert b"Traceback" not in answer
-            assert not answer or b" 400 " in answer.partition(b"\r\n")[0]
-
-
-def test_half_a_line_is_nothing(shared):
-    line = json.dumps({"op": "check", **order("half")}).encode()
-    with shared.stream() as bot:
-        bot.sock.sendall(line)
-        bot.sock.shutdown(socket.SHUT_WR)
-        assert bot.line() is None
-
-
-def test_lines_that_are_too_long(shared):
-    long = b'{"op":"check","client_order_id":"' + b"x" * 70_000 + b'"}'
-    with shared.stream() as bot:
-        assert bot.ask(long)["error"]["status"] in (413, 422)
-        bot.sock.sendall(b"x" * 200_000)
-        answers = [bot.line()]
-        assert answers[0] is not None
-        assert answers[0]["error"]["status"] == 413
-        with contextlib.suppress(ConnectionError):
-            assert bot.line() is None

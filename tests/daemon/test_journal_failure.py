@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def test_what_waits_for_a_disk_that_fails_is_denied(daemon, inject):
         for answer in answers[:301]:
             assert (answer["allowed"], reasons(answer)) == (False, ["journal_failed"])
             assert "valid_until" not in answer
+            assert answer["seq"] is None or answer.get("replayed"), "it has no place in the journal"
         assert answers[301]["error"]["status"] == 503
         failed_at = time.monotonic()
         # It is in its last two seconds: it denies, shows, and takes stops.

@@ -1,4 +1,4 @@
-"""kill -9 at any moment, under load: what was answered is in the journal, and what the journal says is the state."""
+"""kill -9 at any moment, under load: what a client was told is in the journal, and what that says is the state."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 CONTRACT_ORDER = {
     "client_order_id": "a-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.5", "order_type": "limit",
@@ -52,7 +52,7 @@ def test_an_approval_reserves_and_is_in_the_journal_before_it_is_heard(daemon):
     assert state["journal"]["durable_seq"] == state["journal"]["last_seq"] == answer["seq"]
     (known,) = daemon.get("/v1/orders")["orders"]
     assert (known["client_order_id"], known["status"], known["reserved_quantity"]) == ("a-1", "approved", "0.001")
-    assert daemon.get("/v1/orders?account=other") == {"orders": []}
+    assert daemon.get("/v1/orders?account=other")["orders"] == []
 
 
 def test_the_same_order_again_is_the_first_answer(daemon):
@@ -129,7 +129,7 @@ def test_from_order_to_position(daemon):
     ended = daemon.post("/v1/orders/events", status="canceled", filled_quantity="2", **event)
     assert (ended["reserved_quantity"], ended["ended"]) == ("1", False), "a fill that was not seen yet stays reserved"
     assert daemon.post("/v1/fills", fill_id="f-2", quantity="1", price="1000", **fill)["position"] == "2"
-    assert daemon.get("/v1/orders") == {"orders": []}
+    assert daemon.get("/v1/orders")["orders"] == []
     (position,) = daemon.get("/v1/positions")["positions"]
     assert (position["account"], position["quantity"], position["mark"]) == ("main", "2", "1000")
     (position,) = daemon.get("/v1/positions?by=strategy")["positions"]
@@ -230,3 +230,13 @@ def test_decimals_are_printed_plainly(daemon):
     assert (line["command"]["quantity"], line["command"]["price"]) == ("100000", "0.0000001")
     assert json.dumps(daemon.state()).count("E+") == 0
     assert daemon.state()["gross_notional"] == "0.01"
+
+
+def test_open_orders_come_in_pages(daemon):
+    for number in range(5):
+        assert daemon.check(f"p-{number}")["allowed"]
+    first = daemon.get("/v1/orders?limit=3")
+    assert [row["client_order_id"] for row in first["orders"]] == ["p-0", "p-1", "p-2"]
+    second = daemon.get(f"/v1/orders?limit=3&after_seq={first['next_after_seq']}")
+    assert [row["client_order_id"] for row in second["orders"]] == ["p-3", "p-4"]
+    assert second["next_after_seq"] is None

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 
 def test_limits_set_at_run_time_survive(make):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 from tests.journal.journals import start as start_record
 from weltklassebot.core.commands import Stop
 from weltklassebot.journal.chain import GENESIS
@@ -58,6 +58,7 @@ def test_a_port_that_is_taken(make):
         port = taken.getsockname()[1]
         daemon = make(METRICS_PORT=port)
         assert f"127.0.0.1 port {port}: Address already in use" in refuses(daemon, 75)
+        assert daemon.records() == [], "a start that cannot serve leaves no record"
     daemon.start()
     assert daemon.port == port
     daemon.kill()

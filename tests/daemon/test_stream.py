@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.daemon.daemon import order
+from tests.daemon.clients import order
 
 EVENT = {"op": "order_event", "account": "main", "strategy": "test"}
 

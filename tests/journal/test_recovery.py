@@ -46,6 +46,7 @@ def test_an_empty_store_is_a_beginning(tmp_path: Path) -> None:
     assert (tmp_path / "store" / JOURNAL).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_the_last_batch_may_end_at_any_byte(tmp_path: Path) -> None:
     records = journal(tmp_path, 1, 2, 4)
     whole = (tmp_path / JOURNAL).read_bytes()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,7 @@ __all__ = ["read_routes"]
 MAX_ROWS: Final = 10_000
 MAX_AUDIT_QUERIES: Final = 2
 AUDIT_SECONDS: Final = 60.0
+DISK_SECONDS: Final = 1.0
 
 
 def _whole(text: str) -> int:
@@ -71,6 +74,7 @@ class _Reads:
         self._sequencer = sequencer
         self._metrics = metrics
         self._store = store
+        self._looking: asyncio.Future[Any] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
 
     async def healthz(self, _: Call) -> Any:
@@ -83,13 +87,24 @@ class _Reads:
         return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}
 
     async def metrics(self, _: Call) -> Any:
+        await self._look_at_disk()
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _look_at_disk(self) -> None:
+        """Free space, asked for in a thread, once at a time; the answer before serves while the disk does not."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(asyncio.to_thread(shutil.disk_usage, self._store))
+        looking = self._looking
+        done, _ = await asyncio.wait({looking}, timeout=DISK_SECONDS)
+        if done:
+            self._looking = None
+            self._metrics.free_bytes = looking.result().free
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
         summary = views.summary(sequencer.state)
         return summary | {
-            "positions": _mine(call, summary["positions"]),
+            "positions": list(_mine(call, summary["positions"])),
             "journal": {
                 "last_seq": sequencer.seq,
                 "durable_seq": sequencer.commit.durable_seq,
@@ -99,28 +114,36 @@ class _Reads:
         }
 
     async def orders(self, call: Call) -> Any:
-        query = _query(call, {"account": str, "strategy": str})
-        rows = views.orders(self._sequencer.state, **query)
-        return {"orders": _mine(call, islice(rows, MAX_ROWS))}
+        """A page of open orders, the oldest first; there is more as long as `next_after_seq` is a number."""
+        query = _query(call, {"account": str, "strategy": str, "after_seq": int, "limit": int})
+        limit = query.pop("limit", 1000)
+        if not 1 <= limit <= MAX_ROWS:
+            raise problem("limit", f"must be 1 to {MAX_ROWS}")
+        rows = list(islice(_mine(call, views.orders(self._sequencer.state, **query)), limit + 1))
+        more = len(rows) > limit
+        return {"orders": rows[:limit], "next_after_seq": rows[limit - 1]["seq"] if more else None}
 
     async def positions(self, call: Call) -> Any:
         by = _query(call, {"by": str}).get("by", "account")
         if by not in ("account", "strategy"):
             raise problem("by", "must be account or strategy")
         rows = views.positions(self._sequencer.state, by_strategy=by == "strategy")
-        return {"positions": _mine(call, islice(rows, MAX_ROWS))}
+        return {"positions": list(_mine(call, islice(rows, MAX_ROWS)))}
 
     async def doubtful_fills(self, call: Call) -> Any:
-        return {"fills": _mine(call, views.doubtful_fills(self._sequencer.state))}
+        return {"fills": list(_mine(call, views.doubtful_fills(self._sequencer.state)))}
 
     async def cancel_requests(self, call: Call) -> Any:
-        return {"cancel_requests": _mine(call, views.cancel_requests(self._sequencer.state))}
+        return {"cancel_requests": list(_mine(call, views.cancel_requests(self._sequencer.state)))}
 
     async def limits(self, _: Call) -> Any:
         return {"limits": views.limits(self._sequencer.state)}
 
     async def audit(self, call: Call) -> Any:
-        """A page of records, newest last."""
+        """A page of records, newest last. It shows every account, so a token that is bound to some may not read it."""
+        if call.principal.accounts is not None or call.principal.strategies is not None:
+            detail = f"{call.principal.name} is bound to accounts or strategies; the audit shows all of them"
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=detail)
         query = _query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
@@ -161,12 +184,11 @@ def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _mine(call: Call, rows: Any) -> list[dict[str, Any]]:
+def _mine(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """What the principal is bound to; everything, if it is bound to nothing."""
     principal = call.principal
-    return [
-        row
-        for row in rows
-        if (principal.accounts is None or row["account"] in principal.accounts)
-        and (principal.strategies is None or row.get("strategy") in (None, *principal.strategies))
-    ]
+    for row in rows:
+        if principal.accounts is not None and row["account"] not in principal.accounts:
+            continue
+        if principal.strategies is None or row.get("strategy") in (None, *principal.strategies):
+            yield row

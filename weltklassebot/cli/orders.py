@@ -72,7 +72,13 @@ def list_(invocation: Invocation, account: str | None, strategy: str | None) -> 
 
     Example: weltklassebot orders list --account main
     """
-    invocation.show(invocation.get("/v1/orders", account=account, strategy=strategy))
+    rows: list[object] = []
+    after: int | None = 0
+    while after is not None:
+        page = invocation.get("/v1/orders", account=account, strategy=strategy, after_seq=after)
+        rows += page["orders"]
+        after = page["next_after_seq"]
+    invocation.show({"orders": rows})
 
 
 @orders.command("cancel-all", cls=Command)

@@ -57,8 +57,8 @@ Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
     # unknown means no
-    "overloaded", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark", "no_fx_rate",
-    "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
+    "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
     "reduce_only", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
     # bounds

@@ -116,10 +116,16 @@ def positions(state: State, *, by_strategy: bool = False) -> Iterator[dict[str, 
         yield row
 
 
-def orders(state: State, *, account: str | None = None, strategy: str | None = None) -> Iterator[dict[str, Any]]:
+def orders(
+    state: State, *, account: str | None = None, strategy: str | None = None, after_seq: int = 0
+) -> Iterator[dict[str, Any]]:
     """Open orders, the oldest first."""
     for known in state.orders.values():
-        if account in (None, known.order.account) and strategy in (None, known.order.strategy):
+        if (
+            known.seq > after_seq
+            and account in (None, known.order.account)
+            and strategy in (None, known.order.strategy)
+        ):
             yield _order(known)
 
 

@@ -82,6 +82,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "max_drawdown": "drawdown {value} reaches its limit {limit}",
     "cooldown": "trading cools down; only reducing orders pass",
     "overloaded": "too many commands wait for the disk",
+    "stopping": "the daemon is stopping",
     "clock": "the wall clock is in doubt",
     "equity_doubtful": "an equity report is too far from the one before to be believed yet",
     "stale_equity": "the last equity report is too old",

@@ -5,11 +5,9 @@ Label sets are closed: reasons, stages, states and batch outcomes are enums of o
 
 from __future__ import annotations
 
-import shutil
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -64,7 +62,7 @@ class Histogram:
 class Metrics:
     """A collector over the sequencer's state and the counters below."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self) -> None:
         self.sequencer: Sequencer | None = None
         self.stages: Final = {stage: Histogram(SECONDS) for stage in STAGES}
         self.fsync: Final = Histogram(SECONDS)
@@ -77,7 +75,8 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.upkeep: Upkeep | None = None
-        self._store: Final = store
+        self.free_bytes = float("nan")
+        """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
         self._registry: Final = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -172,7 +171,7 @@ class Metrics:
             ("journal_last_seq", "Last sequence number given.", sequencer.seq),
             ("journal_queue_records", "Decided and not yet durable.", len(sequencer.commit)),
             ("journal_failed", "1 when the journal cannot be written.", sequencer.failed is not None),
-            ("journal_free_bytes", "Free space where the journal lies.", shutil.disk_usage(self._store).free),
+            ("journal_free_bytes", "Free space where the journal lies.", self.free_bytes),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
 

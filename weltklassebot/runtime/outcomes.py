@@ -134,9 +134,12 @@ def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:
         case CheckAnswer():
             if answer.allowed or not answer.replayed:
                 answer.deny("journal_failed")
+            if not answer.replayed:
+                answer.seq = answer.ts = None  # the next run gives this number to something else
             return answer
         case Done(body=body) if isinstance(command, Halt | TriggerKillSwitch):
-            return Done({**body, "durable": False, "detail": f"in force and latched, but not in the journal: {why}"})
+            detail = f"in force and latched, but not in the journal: {why}"
+            return Done({**body, "seq": None, "durable": False, "detail": detail})
         case Done():
             return Problem(type="journal_failed", title="Not recorded", status=503, detail=why)
         case Problem():

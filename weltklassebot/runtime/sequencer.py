@@ -136,19 +136,19 @@ class Sequencer:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
-        reason = "journal_failed" if self.commit.failed is not None or self.closing else "overloaded"
+        reason, detail = self._why_not()
         if isinstance(command, CheckOrder):
-            denial = unrecorded_denial(command, reason, self.state.risk.state)  # type: ignore[arg-type]
+            denial = unrecorded_denial(command, reason, self.state.risk.state)
             self._on_turned_away(denial)
             return denial
-        detail = (
-            "the daemon is stopping"
-            if self.closing
-            else f"the journal cannot be written: {self.commit.failed}"
-            if self.commit.failed
-            else "too much waits for the disk"
-        )
         return Problem(type=reason, title="Try again later", status=503, detail=detail)
+
+    def _why_not(self) -> tuple[Reason, str]:
+        if self.commit.failed is not None:
+            return "journal_failed", f"the journal cannot be written: {self.commit.failed}"
+        if self.closing:
+            return "stopping", "the daemon is stopping"
+        return "overloaded", "too much waits for the disk"
 
     def _flush_marks(self, order: CheckOrder, now: float) -> None:
         self.marks.flush(order.symbol, now)

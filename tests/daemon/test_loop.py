@@ -1,0 +1,66 @@
+"""Nothing on the daemon's event loop waits for a file, a lock or a child: the whole tour under a watch for blocking
+calls, which turns each of them into an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.daemon import daemon as driver
+from tests.daemon.daemon import Daemon
+
+WATCHED = """
+import sys
+from blockbuster import BlockBuster
+from weltklassebot import app
+from weltklassebot.cli import main
+
+watch = BlockBuster()
+# A stop is latched on a tmpfs before anything else happens; that is the point of it. Tokens are looked at when their
+# file has changed, once a second.
+for function in watch.functions.values():
+    function.can_block_in("journal/latch.py", {"set_latch", "read_latch", "clear_latch", "lift_halt"})
+    function.can_block_in("api/tokens.py", {"_signature", "_read"})
+
+tell = app.notify
+
+def notify(*lines):
+    if lines[0] == "READY=1":
+        watch.activate()
+    elif lines[0] == "STOPPING=1":
+        watch.deactivate()
+    tell(*lines)
+
+app.notify = notify
+sys.exit(main(["serve"]))
+"""
+
+
+def test_the_tour_blocks_nothing(make: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "COMMAND", [sys.executable, "-c", WATCHED])
+    daemon = make().start()
+    with daemon.stream() as stream:
+        assert stream.ask({"op": "subscribe"})["subscribed"]
+        assert stream.check("a-1")["allowed"]
+        assert stream.ask({"op": "mark", "symbol": "BTC-EUR", "price": "1000"}) == {"accepted": 1}
+    token = daemon.token("viewer")
+    assert daemon.http("GET", "/v1/state", token=token).status == 200
+    for path in ("/v1/state", "/v1/orders", "/v1/positions", "/v1/limits", "/v1/audit", "/readyz"):
+        assert daemon.http("GET", path).status == 200, path
+    assert daemon.http("GET", "/metrics").status == 200
+    assert daemon.post("/v1/admin/halt", reason="drill")["state"] == "HALTED"
+    assert daemon.post("/v1/kill-switch/trigger", reason="drill")["kill_switch"] == "KILLED"
+    assert daemon.post("/v1/admin/resume", reason="drill")["state"] == "RUNNING"
+    assert daemon.terminate() == 0
+    assert not [line for line in daemon.logs if line.get("level") == "error"], daemon.text
+
+
+def test_the_watch_sees_a_blocking_call(make: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch) -> None:
+    unforgiving = WATCHED.replace('"set_latch", ', "")
+    monkeypatch.setattr(driver, "COMMAND", [sys.executable, "-c", unforgiving])
+    daemon = make().start()
+    daemon.http("POST", "/v1/admin/halt", {"reason": "drill"})
+    daemon.end()
+    assert "BlockingError" in "\n".join(daemon.text)
