@@ -14,6 +14,7 @@ from tests.journal.journals import seeded
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.records import Record
 from weltklassebot.journal.anchor import ANCHOR
+from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.errors import SnapshotDamaged, StoreDamaged
 from weltklassebot.journal.offline import JsonlStateStore
 from weltklassebot.journal.query import Query, run
@@ -121,6 +122,22 @@ def test_a_torn_end_is_only_found_in_the_newest_file(tmp_path: Path, day: list[R
     assert not verify(store).torn
 
 
+def test_a_segment_may_end_in_a_batch_that_was_never_whole(tmp_path: Path, day: list[Record]) -> None:
+    store, lines = store_of(tmp_path, day)
+    live = store / JOURNAL
+    kept = lines[210:224]  # of the last batch of three, two arrived
+    live.write_bytes(b"\n".join([*kept, b""]))
+    engine = Engine()
+    recovered = recover(store, engine.apply, engine.restore)
+    assert (recovered.last_seq, recovered.missing, recovered.torn) == (224, 1, None)
+    live.rename(store / segment_name(211))
+    live.write_bytes(seal([encode(day[224])], 225, recovered.chain)[0])
+    keep_in_shape(Task(directory=str(store)))
+    assert repr(recovered_of(store).state) == repr(folded(day).state)
+    assert recover(store, Engine().apply, lambda _: None).missing == 0
+    assert verify(store).first_bad is None
+
+
 def test_damage_behind_the_snapshot_stops_the_start_and_damage_before_it_does_not(
     tmp_path: Path, day: list[Record]
 ) -> None:
@@ -203,6 +220,18 @@ def test_age_is_counted_in_the_journals_own_time(tmp_path: Path, day: list[Recor
     days = (day[newest - 1].ts - day[46].ts) / 86_400
     keep_in_shape(Task(directory=str(store), keep_days=days))
     assert verify(store).anchor == 45
+
+
+def test_damaged_files_are_counted_one_by_one(tmp_path: Path, day: list[Record]) -> None:
+    store, _ = store_of(tmp_path, day)
+    for first in (31, 46, 151):
+        path = store / segment_name(first)
+        lines = path.read_bytes().splitlines()
+        path.write_bytes(b"\n".join([*lines[:4], lines[5], lines[4], *lines[6:], b""]))
+    found = verify(store, every_file=True)
+    assert (found.damaged, found.first_bad[:2]) == (3, (store / segment_name(31), 5))
+    assert (found.records, found.last_seq) == (34, 34)
+    assert (verify(store).damaged, verify(store).first_bad) == (1, found.first_bad)
 
 
 def test_a_compressed_segment_that_cannot_be_unpacked_is_damage(tmp_path: Path, day: list[Record]) -> None:

@@ -22,9 +22,12 @@ from weltklassebot.journal.anchor import replace_durably, sync_directory
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import SnapshotDamaged, StoreTooNew
 from weltklassebot.journal.image import Image, encode_state, state_of
-from weltklassebot.journal.segments import Unpacked, closed_segments, open_segment
+from weltklassebot.journal.segments import Segment, Unpacked, closed_segments, open_segment
 
-__all__ = ["KEPT", "Snapshot", "delete_older", "prove", "read_newest", "read_snapshot", "snapshots", "write_snapshot"]
+__all__ = [
+    "KEPT", "Snapshot", "delete_older", "end_of", "prove", "read_newest", "read_snapshot", "snapshots",
+    "write_snapshot",
+]  # fmt: skip
 
 KEPT: Final = 2
 _FORMAT: Final = 1
@@ -128,17 +131,23 @@ def prove(directory: Path, path: Path, seq: int, chain: str) -> None:
     before = [segment for segment in closed_segments(directory) if segment.first_seq <= seq]
     if not before:
         raise SnapshotDamaged(path, f"it stands behind record {seq}, and the segment of that record is not there")
-    with open_segment(before[-1]) as file:
-        last = b""
-        if not isinstance(file, Unpacked):
-            file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST, 0))
-        try:
-            while chunk := file.read(_LONGEST):
-                last = (last + chunk)[-_LONGEST:]
-        except BadLine as error:
-            raise SnapshotDamaged(path, f"its segment {before[-1].path.name} cannot be read: {error}") from None
-    match = _ends(last.rstrip(b"\n").rpartition(b"\n")[2])
-    if not match or int(match[1]) != seq or match[2].decode() != chain:
+    try:
+        end = end_of(before[-1])
+    except BadLine as error:
+        raise SnapshotDamaged(path, f"its segment {before[-1].path.name} cannot be read: {error}") from None
+    if end != (seq, chain):
         raise SnapshotDamaged(
             path, f"it stands behind record {seq}, and {before[-1].path.name} does not end in that record and its hash"
         )
+
+
+def end_of(segment: Segment) -> tuple[int, str] | None:
+    """Number and hash of a segment's last record, as they stand there; None if it does not end in one."""
+    with open_segment(segment) as file:
+        last = b""
+        if not isinstance(file, Unpacked):
+            file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST, 0))
+        while chunk := file.read(_LONGEST):
+            last = (last + chunk)[-_LONGEST:]
+    match = _ends(last.rstrip(b"\n").rpartition(b"\n")[2])
+    return (int(match[1]), match[2].decode()) if match else None

@@ -22,8 +22,8 @@ from weltklassebot.journal.chain import BadLine, Chain
 from weltklassebot.journal.errors import JournalError, SnapshotDamaged
 from weltklassebot.journal.idle import become_idle
 from weltklassebot.journal.reading import checked_lines, disk, is_torn_end, oldest
-from weltklassebot.journal.segments import Opened, Readable, Unpacked, open_in_order
-from weltklassebot.journal.snapshot_file import read_snapshot, snapshots
+from weltklassebot.journal.segments import Opened, Readable, Segment, Unpacked, open_in_order
+from weltklassebot.journal.snapshot_file import end_of, read_snapshot, snapshots
 
 __all__ = ["Verified", "verify"]
 
@@ -45,25 +45,56 @@ class Verified:
     """The damage is a torn end, which the next start of the daemon sets aside."""
     anchor: int = 0
     """History up to this record was deleted by retention; the proof begins behind it."""
+    damaged: int = 0
+    """How many files are damaged, snapshots included; counted if every file was asked for, else at most 1."""
 
 
-def verify(directory: Path) -> Verified:
-    """Check every line up to the first bad one. A last line without newline is not there yet, and not counted."""
+def verify(directory: Path, *, every_file: bool = False) -> Verified:
+    """Check every line up to the first bad one. A last line without newline is not there yet, and not counted.
+
+    With `every_file`, the files behind a damaged one are checked as well, each from where the one before says it ends.
+    """
     chain = oldest(directory)
     stored = snapshots(directory) if directory.is_dir() else []
     anchor, ends = chain.last_seq, {chain.last_seq: chain.hash.decode()}
-    bad, torn = None, False
+    found = Verified(0, chain.last_seq, chain.hash.decode(), None, anchor=anchor)
     with disk(directory, "reading"):
         for opened in open_in_order(directory, chain.last_seq):
             chain.begin_file()
-            if (problem := _problem(opened, chain)) is not None:
-                bad = (opened.path, chain.lines + 1, problem)
-                torn = is_torn_end(opened, chain)
+            problem = _problem(opened, chain)
+            if found.first_bad is None:
+                found = replace(
+                    found, records=chain.last_seq - anchor, last_seq=chain.last_seq, chain=chain.hash.decode()
+                )  # fmt: skip
+            if problem is None:
+                ends[chain.last_seq] = chain.hash.decode()
+                continue
+            torn = is_torn_end(opened, chain)
+            found = _with(found, (opened.path, chain.lines + 1, problem), torn=torn)
+            if not every_file or not _go_on_behind(opened, chain):
                 break
-            ends[chain.last_seq] = chain.hash.decode()
-        if bad is None:
-            bad = _bad_snapshot(stored, ends)
-    return Verified(chain.last_seq - anchor, chain.last_seq, chain.hash.decode(), bad, torn, anchor)
+        if found.first_bad is None and (bad := _bad_snapshot(stored, ends)) is not None:
+            found = _with(found, bad)
+    return found
+
+
+def _with(found: Verified, bad: tuple[Path, int, str], *, torn: bool = False) -> Verified:
+    first = found.first_bad is None
+    return replace(
+        found, first_bad=bad if first else found.first_bad, torn=torn if first else found.torn,
+        damaged=found.damaged + 1,
+    )  # fmt: skip
+
+
+def _go_on_behind(opened: Opened, chain: Chain) -> bool:
+    """Let the chain stand where a damaged segment says that it ends; False if it does not say."""
+    try:
+        end = end_of(Segment(0, opened.path)) if opened.closed else None
+    except BadLine:
+        end = None
+    if end is not None:
+        chain.begin_behind(*end)
+    return end is not None
 
 
 def _problem(opened: Opened, chain: Chain) -> str | None:
@@ -127,12 +158,14 @@ def _bad_snapshot(stored: list[tuple[int, Path]], ends: dict[int, str]) -> tuple
 def main(directory: str) -> int:
     become_idle()
     try:
-        found = verify(Path(directory))
+        found = verify(Path(directory), every_file=True)
     except JournalError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     if found.torn:
-        found = replace(found, first_bad=None)  # a batch that is being written, or a matter for the next start
+        found = replace(
+            found, first_bad=None, damaged=0
+        )  # a batch that is being written, or a matter for the next start
     sys.stdout.buffer.write(msgspec.json.encode(found, enc_hook=str) + b"\n")
     return 0 if found.first_bad is None else 74
 

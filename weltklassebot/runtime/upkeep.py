@@ -24,7 +24,7 @@ class Upkeep:
         self.snapshot_seq = snapshot_seq
         """The record that the newest snapshot stands behind."""
         self.damaged: int | None = None
-        """What the last scrub found: 1 if the journal is damaged somewhere; None before the first one."""
+        """How many damaged files the last scrub found; None before the first one."""
         self._sequencer: Final = sequencer
         self._store: Final = str(store)
         self._log: Final = log
@@ -70,9 +70,12 @@ class Upkeep:
 
     def _scrubbed(self, found: dict[str, Any]) -> None:
         bad = found["first_bad"]
-        self.damaged = 0 if bad is None else 1
+        self.damaged = found["damaged"]
         if bad is None:
             self._log.info("scrubbed", records=found["records"], last_seq=found["last_seq"], chain=found["chain"])
         else:
             file, line, problem = bad
-            self._log.error("journal_damaged", file=file, line=line, problem=problem, help="weltklassebot audit verify")
+            self._log.error(
+                "journal_damaged", files=self.damaged, file=file, line=line, problem=problem,
+                help="weltklassebot audit verify",
+            )  # fmt: skip

@@ -62,7 +62,7 @@ class Journal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    segment_bytes: Annotated[int, validated(whole(1, 16 * 1024**3))] = 64 * 1024**2
+    segment_bytes: Annotated[int, validated(whole(1, 1024**3))] = 64 * 1024**2
     segment_records: Annotated[int, validated(whole(1, 100_000_000))] = 50_000
     """Whichever comes first. What no snapshot stands for yet is folded at a start."""
     keep_days: Annotated[float | None, validated(optional(number(0.0, 36_500.0), "all"))] = None
