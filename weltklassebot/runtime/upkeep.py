@@ -15,6 +15,8 @@ from weltklassebot.settings.model import Journal
 __all__ = ["Upkeep"]
 
 STUCK_SECONDS: Final = 1_800.0
+FIRST_SCRUB_SECONDS: Final = 3_600.0
+"""A daemon that is restarted every night is scrubbed all the same."""
 
 
 class Upkeep:
@@ -37,12 +39,16 @@ class Upkeep:
         }
         self._task: Final = msgspec.json.encode(task).decode()
         self._scrub_seconds: Final = settings.scrub_hours * 3_600
-        self._next_scrub = sequencer.clock.now() + self._scrub_seconds
+        self._next_scrub = sequencer.clock.now() + min(self._scrub_seconds, FIRST_SCRUB_SECONDS)
         self.snapshot: Final = Chore(
             "snapshot", "weltklassebot.journal.snapshot", seconds=STUCK_SECONDS, log=log, done=self._kept_in_shape
         )
         self.scrub: Final = Chore(
-            "scrub", "weltklassebot.journal.verify", seconds=self._scrub_seconds or 1.0, log=log, done=self._scrubbed
+            "scrub",
+            "weltklassebot.journal.verify",
+            seconds=max(self._scrub_seconds, STUCK_SECONDS),
+            log=log,
+            done=self._scrubbed,
         )
 
     def rotated(self) -> None:
