@@ -14,11 +14,12 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def become_idle() -> None:
-    """Run only when processor and disk have nothing else to do."""
+    """Give way to everybody else on processor and disk: the disk's priority follows from the processor's.
+
+    Not the idle class of the scheduler: on a machine that is busy for long, a child in it comes to no end.
+    """
     with suppress(OSError):
         os.nice(19)
-        # Idle scheduling gives way at once, not at the end of a slice; the disk's priority follows from it.
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def end_with_parent(parent: int) -> None:
