@@ -43,8 +43,10 @@ from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
+from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.systemd import notify
+from weltklassebot.runtime.upkeep import Upkeep
 from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
 
@@ -78,7 +80,7 @@ def serve(settings: Settings) -> int:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         with StoreLock(settings.risk_store_dir) as lock:
             engine = Engine()
-            recovered = recover(settings.risk_store_dir, engine.apply)
+            recovered = recover(settings.risk_store_dir, engine.apply, engine.restore)
             _tell_recovery(log, recovered)
             with WriterProcess.start(lock) as writer:
                 return uvloop.run(_Daemon(settings, engine, recovered, writer, log).run())
@@ -96,7 +98,9 @@ def _plain_problem(error: OSError) -> str:
 
 
 def _tell_recovery(log: Any, recovered: Recovered) -> None:
-    log.info("recovered", records=recovered.records, last_seq=recovered.last_seq)
+    log.info(
+        "recovered", records=recovered.records, last_seq=recovered.last_seq, snapshot_seq=recovered.snapshot_seq
+    )  # fmt: skip
     if recovered.torn is not None:
         log.warning("torn_end_cut", seq=recovered.torn.seq, bytes=recovered.torn.size, saved=str(recovered.torn.saved))
     if recovered.missing:
@@ -130,7 +134,7 @@ class _Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors(tcp)
-        self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent]).run())
+        self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, self._upkeep.every_second]).run())
         self._watch(self._redeliver())
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
         code = await self._ended
@@ -153,8 +157,23 @@ class _Daemon:
         )
         metrics.sequencer = sequencer
         publisher = Publisher(sequencer, metrics, self._journal_failed)
+        recovered = self._recovered
+        upkeep = self._upkeep = metrics.upkeep = Upkeep(
+            sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, self._log
+        )
         sequencer.commit = GroupCommit(
-            self._writer, chain=self._recovered.chain, on_durable=publisher.durable, on_failure=publisher.failed
+            self._writer,
+            chain=recovered.chain,
+            rotation=Rotation(
+                max_bytes=settings.journal.segment_bytes,
+                max_records=settings.journal.segment_records,
+                first_seq=recovered.last_seq - recovered.live_records + 1,
+                records=recovered.live_records,
+                size=recovered.live_bytes,
+            ),
+            on_durable=publisher.durable,
+            on_failure=publisher.failed,
+            on_rotated=upkeep.rotated,
         )
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
@@ -197,6 +216,7 @@ class _Daemon:
         )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
+        self._sequencer.commit.rotate()
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
@@ -282,5 +302,6 @@ class _Daemon:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)
         except TimeoutError:
             self._log.error("stop_took_too_long", seconds=seconds)
+        self._upkeep.stop()
         self._log.info("stopped", seq=sequencer.seq, durable_seq=sequencer.commit.durable_seq, code=code)
         sys.stdout.flush()

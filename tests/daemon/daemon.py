@@ -20,7 +20,7 @@ from typing import Any
 from tests.daemon.clients import SECONDS, Answer, Http, Stream, UnixConnection, order
 from weltklassebot.api.tokens import TokenFile
 from weltklassebot.core.records import Record
-from weltklassebot.journal.reading import iterate
+from weltklassebot.journal.reading import iterate, iterate_lines
 
 __all__ = ["ROOT", "Daemon"]
 
@@ -155,7 +155,7 @@ class Daemon:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The journal as any reader of JSON sees it."""
-        return map(json.loads, self.journal.read_bytes().splitlines())
+        return map(json.loads, iterate_lines(self.store))
 
     # --- its doors
 

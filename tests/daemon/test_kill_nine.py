@@ -23,6 +23,7 @@ from weltklassebot.core.events import (
 from weltklassebot.core.records import Record
 from weltklassebot.core.views import summary
 from weltklassebot.journal.codec import decode, encode
+from weltklassebot.journal.segments import closed_segments, open_segment
 
 CYCLES = int(os.environ.get("CYCLES", "50"))
 OVERTAKEN = {"halted", "kill_switch", "cooldown"}
@@ -32,17 +33,33 @@ class Book:
     """The journal as it grows: every record once, folded as it comes."""
 
     def __init__(self, daemon):
-        self._path = daemon.journal
-        self._offset = 0
+        self._daemon = daemon
+        self._first, self._offset = 1, 0  # of the file that was read last: its first record, and how far
         self.records: dict[int, Record] = {}
         self.lines: list[bytes] = []
         self.engine = Engine()
         self._stopped = False
 
     def read_on(self):
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
+        closed = True
+        while closed:
+            closed = self._read_file()
+
+    def _read_file(self):
+        """One file, from where it was left; whether another one follows."""
+        with self._daemon.journal.open("rb") as live:
+            segment = next(
+                (each for each in closed_segments(self._daemon.store) if each.first_seq == self._first), None
+            )
+            if segment is None:
+                self._take(live.read()[self._offset :])
+                return False
+        with open_segment(segment) as file:
+            self._take(file.read()[self._offset :])
+        self._first, self._offset = len(self.records) + 1, 0
+        return True
+
+    def _take(self, data):
         end = data.rfind(b"\n") + 1
         self._offset += end
         for line in data[:end].splitlines():
@@ -127,14 +144,22 @@ def stops_hold(load, book, daemon):
             assert daemon.latch.exists()
 
 
+SMALL = {"JOURNAL__SEGMENT_RECORDS": 60, "JOURNAL__SEGMENT_BYTES": 30_000}
+"""Rotations, snapshots and compression all the time."""
+
+
 @pytest.mark.slow
 @pytest.mark.load
-def test_fifty_times(make):
+@pytest.mark.parametrize("journal", [{}, SMALL], ids=["default", "small segments"])
+def test_fifty_times(make, journal):
     seed = int(os.environ.get("SEED", random.SystemRandom().randrange(2**32)))
     print(f"SEED={seed}")
     rng = random.Random(seed)
     daemon = make(
-        RISK__RECOVERY_COOLDOWN_SECONDS=0, RISK__MAX_TRADES_PER_DAY="unlimited", RISK__MAX_NOTIONAL="unlimited"
+        RISK__RECOVERY_COOLDOWN_SECONDS=0,
+        RISK__MAX_TRADES_PER_DAY="unlimited",
+        RISK__MAX_NOTIONAL="unlimited",
+        **journal,
     )
     book = Book(daemon)
     heard = approved = 0
@@ -162,6 +187,10 @@ def test_fifty_times(make):
     print(f"{CYCLES} cycles, {len(book.records)} records, {heard} answers heard, {approved} of them yes")
     assert approved > CYCLES
     again(book)
+    if journal:
+        # How far the child came, at idle priority and killed with its daemon, is left to the machine.
+        assert len(closed_segments(daemon.store)) >= CYCLES
+        assert len(list(daemon.store.glob("snapshot-*.json"))) <= 3
 
 
 def again(book):

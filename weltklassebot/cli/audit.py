@@ -108,6 +108,8 @@ def show(
 def verify(invocation: Invocation, directory: Path | None) -> int:
     """Prove that every record is there and unchanged; exit code 74 and the place if one is not.
 
+    Where retention deleted history, the proof begins behind it, and `deleted_through_seq` says so.
+
     The hash that it prints stands for the whole journal up to there: kept elsewhere, it proves that later.
 
     Example: weltklassebot audit verify --json
@@ -121,6 +123,8 @@ def verify(invocation: Invocation, directory: Path | None) -> int:
         "last_seq": found.last_seq,
         "chain": found.chain,
     }
+    if found.anchor:
+        answer["deleted_through_seq"] = found.anchor
     if found.first_bad is not None:
         file, line, what = found.first_bad
         answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
@@ -137,17 +141,23 @@ def replay(invocation: Invocation, decide: bool, until_seq: int | None, director
     """Fold the journal and print the state that it leaves.
 
     With --decide every command is decided again before its record is folded, and what comes out is compared byte for
-    byte; a difference is printed with its seq and ends in exit code 1.
+    byte; a difference is printed with its seq and ends in exit code 1. Where retention deleted history, it begins
+    behind the older snapshot, and `begins_behind_seq` says so.
 
     Example: weltklassebot audit replay --decide
     """
     from weltklassebot.core.engine import Engine
     from weltklassebot.core.views import summary
-    from weltklassebot.journal.reading import iterate
+    from weltklassebot.journal.recovery import begin_earliest, iterate
 
     engine = Engine()
     count = differing = 0
-    for record in iterate(_store(invocation, directory)):
+    store = _store(invocation, directory)
+    chain = begin_earliest(store, engine.restore)
+    began = chain.last_seq
+    if until_seq is not None and until_seq < began:
+        raise Refused(f"{store}: what led to record {until_seq} was deleted; the earliest state is that of {began}")
+    for record in iterate(store, chain):
         if until_seq is not None and record.seq > until_seq:
             break
         if decide and (difference := _difference(engine, record)) is not None:
@@ -158,7 +168,9 @@ def replay(invocation: Invocation, decide: bool, until_seq: int | None, director
     answer: dict[str, Any] = {"records": count}
     if decide:
         answer["differing"] = differing
-    answer["state"] = summary(engine.state) if count else None
+    if began:
+        answer["begins_behind_seq"] = began
+    answer["state"] = summary(engine.state) if began or count else None
     invocation.show(answer)
     return REFUSED if differing else 0
 
@@ -181,8 +193,10 @@ def _difference(engine: Engine, record: Record) -> str | None:
 
 def _store(invocation: Invocation, directory: Path | None) -> Path:
     """Where the journal is. One that is not there must not pass for one that is whole."""
+    from weltklassebot.journal.segments import JOURNAL, closed_segments
+
     store = directory or invocation.settings().risk_store_dir
-    if not (store / "risk_audit.jsonl").exists():
+    if not (store / JOURNAL).exists() and not closed_segments(store):
         raise Refused(f"{store}: there is no journal (WELTKLASSE_RISK_STORE_DIR or --dir says where it is)")
     return store
 

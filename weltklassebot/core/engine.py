@@ -126,6 +126,11 @@ class Engine:
         finally:
             setcontext(before)
 
+    def restore(self, state: State) -> None:
+        """Go on from a state that another engine left; it belongs to this one from now on."""
+        self.state = state
+        self._calendar = TradingCalendar.of(state.configured)
+
     def apply(self, record: Record) -> None:
         """Fold one record of the journal."""
         before = getcontext()

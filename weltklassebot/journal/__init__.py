@@ -4,13 +4,20 @@ This docstring is the definition of the file format, version 1 (`Start.format`).
 
 The store is one directory (0700) of one owner, with one writer at a time:
 
-    lock                        flock'ed by the writer; holds its process id as text
-    risk_audit.jsonl            the journal (0600), only ever appended to
-    risk_audit.torn-<seq>-<n>   what a recovery cut off the end of it, for people to look at
-    risk_state.json             the risk state for people and tools (0600), replaced whole; nothing is recovered from it
+    lock                            flock'ed by the writer; holds its process id as text
+    risk_audit.jsonl                the live file of the journal (0600), only ever appended to
+    risk_audit-<first seq>.jsonl    a closed segment: 20 digits, the number of its first record; never changed again
+    risk_audit-<first seq>.jsonl.gz the same, compressed: all but the newest eight
+    risk_audit.torn-<seq>-<n>       what a recovery cut off the end of the journal, for people to look at
+    snapshot-<seq>.json             the state behind record seq, which ends a segment; the newest two are kept
+    anchor.json                     number, time and hash of the last record that retention deleted, if it did
+    snapshot.lock                   flock'ed by the child that keeps the store in shape
+    risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
+                                    from it
 
-A line of the journal is one JSON object in UTF-8, ended by a newline, with its members in exactly this order and no
-space between them:
+The segments and the live file, in the order of their numbers, are one journal: numbers and chain go on from file to
+file. A line of it is one JSON object in UTF-8, ended by a newline, with its members in exactly this order and no space
+between them:
 
     {"seq":12,"ts":1763712000.123456,"actor":"bot-7","principal":"token:1f","action":"check","reason":"",
      "command":{...},"events":[...],"batch":[10,15],"hash":"<64 hex digits>"}
@@ -22,8 +29,9 @@ space between them:
 `command`    what was asked, `events` what came of it: the structs of `core.commands` and `core.events`. Numbers that
              must be exact are strings in plain notation, never with an exponent. Members at their default are left out.
 `batch`      the first and the last `seq` of the records that were written and synced together.
-`hash`       sha256, in hex, of the previous line's 64 hex digits (as ASCII; 64 zeros before the first line) and every
-             byte of this line before `,"hash":`.
+`hash`       sha256, in hex, of the previous line's 64 hex digits (as ASCII; 64 zeros before the first line; the line
+             before may be in another file, or be known by the anchor alone) and every byte of this line before
+             `,"hash":`.
 
 Because user text is JSON-escaped, `,"batch":[` and `,"hash":"` occur in a line only as its own members, and the hash
 stands at a fixed distance from the end of the line.
@@ -38,11 +46,30 @@ Invariants
    back to the last good offset; a failed fsync is left as it is, because nobody can know what is on the disk.
 4. A recovery writes the last batch again, with the same bytes, and fsyncs it before anything is answered from it: pages
    that a failed or omitted fsync left in the page cache alone would otherwise be believed.
+5. A file is closed between two batches, by the writer: its last batch is on disk, its new name is on disk before the
+   next file is made, and that one is on disk before a batch goes into it. So only the newest file can be torn. A file
+   without a record is never closed.
+6. Whatever is written besides the journal is written under another name, fsynced and renamed, and the directory is
+   fsynced, before anything that it replaces is deleted: a snapshot before older ones, a compressed segment before the
+   plain one, the anchor before the segments that it stands for. The segments that the kept snapshots need stay.
+
+Segments, snapshots and their keeping
+-------------------------------------
+The live file is closed at every start, at the day's roll, and when it holds `[journal] segment_records` or
+`segment_bytes`. Then the daemon starts `python -m weltklassebot.journal.snapshot` at idle priority, one at a time: it
+folds the newest snapshot and the segments behind it into the next snapshot, compresses, and deletes what retention
+does not keep (off by default). It writes nothing that the daemon writes; a child that fails or is killed is tried again
+after the next rotation, and until then a start takes longer and nothing else.
+
+A start is the newest snapshot and what came behind it; what it folds is bounded by one live file and the segments that
+were closed while the child was at work. A snapshot counts only if its own hash fits and its record ends a segment with
+the hash that it names (`snapshot_file` has its form, `image` that of the state in it). Whoever changes the fields of
+`core.state.State`, or what folding a record means, raises the snapshot's format.
 
 What a recovery does with damage
 --------------------------------
-*Tear*: the damage lies wholly inside the last batch, and the file does not end in a newline or an aligned 512-byte
-sector in the damaged part is all zero. From the first damaged line on, the end of the file is saved as
+*Tear*: the damage lies wholly inside the last batch of the newest file, and the file does not end in a newline or an
+aligned 512-byte sector in the damaged part is all zero. From the first damaged line on, the end of the file is saved as
 `risk_audit.torn-<seq>-<n>` (seq: of the first damaged line) and cut off.
 
 *Incomplete last batch*: `batch` says [10,15] and the file ends, undamaged, after 12; also what is left when a tear was
@@ -50,8 +77,11 @@ cut inside a batch. Lines 10 to 12 stay and count: their answers never left, but
 reservation too many is the safe side. The next batch goes on at 13. Readers therefore accept that a batch ends early
 when the next line begins a batch of its own.
 
-*Anything else* (a changed byte, a missing, added or moved line, a tear that is not at the end) stops the start with an
-error that names file and line.
+*Anything else* in the newest snapshot or behind it (a changed byte, a missing, added or moved line or file, a tear that
+is not at the end) stops the start with an error that names file and line.
+
+*Damage before the newest snapshot* stops nothing: no start reads it. `verify` locates it, and the daemon has a child do
+that once a day, and alarms.
 
 An older program refuses a store whose `Start` says a newer format.
 """

@@ -1,10 +1,11 @@
 """Checking the chain in a process of its own, ahead of the fold, so that a long recovery uses two cores.
 
-    python -m weltklassebot.journal.ahead FILE
+    python -m weltklassebot.journal.ahead FILE STANDING
 
-reads the file and prints, after each megabyte that is whole, where the chain stands. The reader takes the lines up to
-there as checked. Wherever the checker stops, at a bad line, at the end or because it was killed, the reader goes on by
-itself from the last place that was reported: a checker that fails costs time and nothing else.
+reads the file, to whose start the chain has come as STANDING says, and prints, after each megabyte that is whole, where
+the chain stands. The reader takes the lines up to there as checked. Wherever the checker stops, at a bad line, at the
+end or because it was killed, the reader goes on by itself from the last place that was reported: a checker that fails
+costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ WORTH_BYTES: Final = 8 * 1024 * 1024
 _REPORT_BYTES: Final = 1024 * 1024
 
 
-def lines_checked_ahead(file: BinaryIO, path: Path, chain: Chain) -> Iterator[bytes]:
+def lines_checked_ahead(file: BinaryIO, path: Path, chain: Chain, *, closed: bool = False) -> Iterator[bytes]:
     """`checked_lines` from the start of `file`, with the help of a checker. `chain` ends where that would leave it."""
-    command = [sys.executable, "-m", "weltklassebot.journal.ahead", str(path)]
+    command = [sys.executable, "-m", "weltklassebot.journal.ahead", str(path), chain.standing().decode()]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as checker:
         assert checker.stdout is not None
         try:
@@ -39,7 +40,7 @@ def lines_checked_ahead(file: BinaryIO, path: Path, chain: Chain) -> Iterator[by
                 chain.adopt(checked)
         finally:
             checker.kill()
-    yield from checked_lines(file, chain)
+    yield from checked_lines(file, chain, closed=closed)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -50,8 +51,8 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return b"".join(parts)
 
 
-def main(path: str) -> None:
-    chain, reported = Chain(), 0
+def main(path: str, standing: str) -> None:
+    chain, reported = Chain.resumed(standing.encode()), 0
     with open(path, "rb", buffering=0) as file:
         try:
             for _ in checked_lines(file, chain):
@@ -64,4 +65,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

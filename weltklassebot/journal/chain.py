@@ -58,9 +58,9 @@ class Chain:
         self.batch = (0, 0)
         """First and last seq of the batch that the last line belongs to."""
         self.lines = 0
-        """Lines that passed."""
+        """Lines of this file that passed."""
         self.offset = 0
-        """Bytes that passed: where the next line starts."""
+        """Bytes of this file that passed: where the next line starts."""
         self.batch_offset = 0
         """Where the last batch starts."""
         self.suffix = b""
@@ -80,6 +80,18 @@ class Chain:
         self.last_seq = seq
         self.lines += 1
         self.offset += len(line) + 1
+
+    def begin_file(self) -> None:
+        """Go on with the next file: numbers and hashes continue, lines and bytes are counted anew."""
+        self.lines = self.offset = self.batch_offset = 0
+        self.batch = (0, self.last_seq)
+        self.suffix = b""
+
+    def begin_behind(self, seq: int, link: str) -> None:
+        """Stand behind record `seq`, whose hash is `link`, at the start of a file."""
+        self.last_seq = seq
+        self.hash = link.encode()
+        self.begin_file()
 
     def standing(self) -> bytes:
         """Where the chain stands, as a line for `resumed`."""

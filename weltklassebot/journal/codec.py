@@ -16,7 +16,7 @@ import msgspec
 from weltklassebot.core.records import Record
 from weltklassebot.journal.chain import seal
 
-__all__ = ["decode", "encode", "seal"]
+__all__ = ["decode", "encode", "encode_plainly", "seal"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Record).decode
@@ -25,12 +25,17 @@ _may_hold_exponent: Final = re.compile(rb"E[-+]").search
 
 def encode(record: Record) -> bytes:
     """The record's line up to its closing brace."""
-    line = _encode(record)
-    if _may_hold_exponent(line):
+    return encode_plainly(record)[:-1]
+
+
+def encode_plainly(value: Any) -> bytes:
+    """Anything that msgspec knows as JSON, with exact numbers as plain strings."""
+    text = _encode(value)
+    if _may_hold_exponent(text):
         # Either a Decimal that msgspec prints as "1E-7", or an id that happens to look like one: only the structure
         # knows which.
-        line = _encode(_plainly(msgspec.to_builtins(record, builtin_types=(Decimal,))))
-    return line[:-1]
+        text = _encode(_plainly(msgspec.to_builtins(value, builtin_types=(Decimal,))))
+    return text
 
 
 def decode(line: bytes) -> Record:

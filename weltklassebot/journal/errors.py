@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 __all__ = [
-    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "StoreDamaged",
+    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged", "StoreDamaged",
     "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
 ]  # fmt: skip
 
@@ -36,14 +36,25 @@ class StoreFailed(JournalError):
 class StoreDamaged(JournalError):
     """The journal is not what was written. `line` counts from 1."""
 
+    advice = "Run `weltklassebot audit verify`, keep a copy of the file, and restore it from a copy that verifies."
+
     def __init__(self, file: Path, line: int, message: str) -> None:
-        super().__init__(
-            f"{file}, line {line}: {message}. Nothing was changed. Run `weltklassebot audit verify`, keep a copy of "
-            "the file, and restore it from a copy that verifies."
-        )
+        super().__init__(f"{file}, line {line}: {message}. Nothing was changed. {self.advice}")
         self.file = file
         self.line = line
         self.message = message
+
+
+class SnapshotDamaged(StoreDamaged):
+    """A snapshot is not what was written, or does not fit the journal."""
+
+    advice = (
+        "Run `weltklassebot audit verify`. If it names nothing but this file, the journal is whole: move the file out "
+        "of the store, and the next start folds more of the journal instead."
+    )
+
+    def __init__(self, file: Path, message: str) -> None:
+        super().__init__(file, 1, message)
 
 
 class StoreLocked(JournalError):

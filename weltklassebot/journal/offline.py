@@ -22,7 +22,7 @@ from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.chain import seal
 from weltklassebot.journal.codec import encode
 from weltklassebot.journal.errors import AlreadyAnswered, StoreFailed
-from weltklassebot.journal.recovery import Recovered, iterate, recover
+from weltklassebot.journal.recovery import Recovered, begin, iterate, recover
 from weltklassebot.journal.store import FORMAT, StoreLock
 from weltklassebot.journal.writer_child import Appender, Failed
 
@@ -51,7 +51,7 @@ class JsonlStateStore:
             principal = f"offline:uid={os.getuid()}"
         with StoreLock(self.directory):
             engine = Engine()
-            recovered = recover(self.directory, engine.apply)
+            recovered = recover(self.directory, engine.apply, engine.restore)
             run = _Run(engine, recovered, actor, principal)
             if recovered.last_seq == 0:
                 run.handle(_start(run.now))
@@ -65,11 +65,10 @@ class JsonlStateStore:
     def load(self) -> Engine:
         """The engine as the journal leaves it. Reads only, takes no lock; an empty store is one started now."""
         engine = Engine()
-        empty = True
-        for record in iterate(self.directory):
+        chain, _ = begin(self.directory, engine.restore) if self.directory.is_dir() else (None, 0.0)
+        for record in iterate(self.directory, chain):
             engine.apply(record)
-            empty = False
-        if empty:
+        if not engine.state.last_seq:
             now = _after(0.0)
             engine.handle(_start(now), seq=1, now=now)
         return engine

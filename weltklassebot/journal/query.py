@@ -7,33 +7,33 @@ There is more to read as long as `next_after_seq` is a number: ask again with it
 it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
 whichever is first.
 
-Both ends of the range are found by bisection (numbers and times only ever increase); what lies between is read in
-order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with the exit code of their
-kind.
+Both ends of the range are found by bisection, of the files and in them (numbers and times only ever increase); what
+lies between is read in order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with
+the exit code of their kind.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
+from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import JournalError, StoreDamaged, StoreFailed
-from weltklassebot.journal.store import journal_files
+from weltklassebot.journal.lines import NoRecord, backward, bisect, forward, head, line_number, seq_and_ts
+from weltklassebot.journal.segments import JOURNAL, Segment, Unpacked, closed_segments, open_segment
 
 __all__ = ["MAX_LIMIT", "Page", "Query", "run"]
 
 MAX_LIMIT: Final = 1_000
 _MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-_CHUNK: Final = 256 * 1024
-
-_BEGIN: Final = b'{"seq":'
-_head: Final = re.compile(rb'\{"seq":(\d{1,19}),"ts":([0-9.e+-]{1,32}),').match
+_HEAD_BYTES: Final = 256
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,52 +59,138 @@ class _Head(msgspec.Struct):
     action: str
 
 
-class _NoRecord(ValueError):
-    """The line at `offset` is none."""
-
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
-
-
 def run(query: Query) -> Page:
     """The page of the journal that the query asks for.
 
-    Raises `StoreDamaged` when it meets a line that is no record, and `StoreFailed` when the file cannot be read.
+    Raises `StoreDamaged` when it meets a line that is no record, and `StoreFailed` when a file cannot be read.
     """
-    for path in journal_files(Path(query.directory)):
-        try:
-            with path.open("rb") as file:
+    page = _Page(query)
+    with ExitStack() as stack:
+        files = _files(Path(query.directory), stack)
+        if query.newest:
+            files.reverse()
+        else:
+            del files[: _first_of_interest(files, query)]
+        for file in files:
+            with _blaming(file.path), file.whole() as opened:
                 try:
-                    return _page(file, query)
-                except _NoRecord as error:
-                    raise StoreDamaged(path, _line_number(file, error.offset), "this is no record") from None
-        except OSError as error:
-            raise StoreFailed(path, "reading", error.errno or 0) from error
-    return Page([], None)
+                    page.take(opened)
+                except NoRecord as error:
+                    number = line_number(opened, error.offset)
+                    raise StoreDamaged(file.path, number, "this is no record") from None
+            if page.done:
+                break
+    return page.result()
 
 
-def _page(file: BinaryIO, query: Query) -> Page:
-    size = os.fstat(file.fileno()).st_size
-    since, until = query.since, query.until
-    start = _bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
-    end = size if until is None else _bisect(file, size, lambda _, ts: ts < until)
-    limit = max(1, min(query.limit, MAX_LIMIT))
-    wanted = _filter(query)
-    lines: list[bytes] = []
-    taken = 0
-    for offset, line in (_backward if query.newest else _forward)(file, start, end):
-        if not wanted(offset, line):
-            continue
-        if len(lines) == limit or (lines and taken + len(line) > _MAX_PAGE_BYTES):
-            more = None if query.newest else _seq_and_ts(lines[-1], 0)[0]
-            break
-        lines.append(line)
-        taken += len(line)
-    else:
-        more = None
-    if query.newest:
-        lines.reverse()
-    return Page([msgspec.Raw(line) for line in lines], more)
+class _File(NamedTuple):
+    """A file of the journal: a closed segment, or the live one, which is open already."""
+
+    path: Path
+    segment: Segment | None
+    live: BinaryIO | None
+
+    def whole(self) -> AbstractContextManager[BinaryIO]:
+        """Something to seek in: a compressed segment is unpacked whole."""
+        if self.live is not None:
+            return nullcontext(self.live)
+        assert self.segment is not None
+        file = open_segment(self.segment)
+        if not isinstance(file, Unpacked):
+            return io.BufferedReader(cast(io.FileIO, file))
+        with file:
+            return io.BytesIO(file.read())
+
+    def begins_early(self, query: Query) -> bool:
+        """Whether its first record comes before the range, so that nothing in earlier files is in it."""
+        if self.segment is not None and self.segment.first_seq <= query.after_seq + 1:
+            return True
+        found = head(self._beginning())
+        if not found:
+            return False
+        return int(found[1]) <= query.after_seq + 1 or (query.since is not None and float(found[2]) < query.since)
+
+    def _beginning(self) -> bytes:
+        if self.live is not None:
+            self.live.seek(0)
+            return self.live.read(_HEAD_BYTES)
+        assert self.segment is not None
+        with _blaming(self.path), open_segment(self.segment) as file:
+            return file.read(_HEAD_BYTES)
+
+
+def _files(directory: Path, stack: ExitStack) -> list[_File]:
+    """Every file, oldest first. The live one is opened first: if it is closed meanwhile, it is among the others too."""
+    path = directory / JOURNAL
+    with _blaming(path):
+        live = None
+        with suppress(FileNotFoundError):
+            live = stack.enter_context(path.open("rb"))
+        found = [_File(segment.path, segment, None) for segment in closed_segments(directory)]
+    if live is None:
+        return found
+    first = head(live.read(_HEAD_BYTES))
+    if found and first and found[-1].segment is not None and int(first[1]) == found[-1].segment.first_seq:
+        return found
+    return [*found, _File(path, None, live)]
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BadLine as error:
+        raise StoreDamaged(path, 1, str(error)) from None
+    except OSError as error:
+        raise StoreFailed(path, "reading", error.errno or 0) from error
+
+
+def _first_of_interest(files: list[_File], query: Query) -> int:
+    """How many files lie wholly before what is asked for; found by bisection, so few are opened."""
+    low, high = 0, max(len(files) - 1, 0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if files[middle].begins_early(query):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class _Page:
+    """Lines gathered from one file after the other, in the order of the query."""
+
+    def __init__(self, query: Query) -> None:
+        self.done = False
+        self._query = query
+        self._limit = max(1, min(query.limit, MAX_LIMIT))
+        self._wanted = _filter(query)
+        self._lines: list[bytes] = []
+        self._taken = 0
+        self._more: int | None = None
+
+    def take(self, file: BinaryIO) -> None:
+        """What the file has of it. Sets `done` when no other file is needed."""
+        query = self._query
+        size = file.seek(0, os.SEEK_END)
+        since, until = query.since, query.until
+        start = bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
+        end = size if until is None else bisect(file, size, lambda _, ts: ts < until)
+        for offset, line in (backward if query.newest else forward)(file, start, end):
+            if not self._wanted(offset, line):
+                continue
+            if len(self._lines) == self._limit or (self._lines and self._taken + len(line) > _MAX_PAGE_BYTES):
+                self._more = None if query.newest else seq_and_ts(self._lines[-1], 0)[0]
+                self.done = True
+                return
+            self._lines.append(line)
+            self._taken += len(line)
+        self.done = start > 0 if query.newest else end < size
+
+    def result(self) -> Page:
+        if self._query.newest:
+            self._lines.reverse()
+        return Page([msgspec.Raw(line) for line in self._lines], self._more)
 
 
 def _filter(query: Query) -> Callable[[int, bytes], bool]:
@@ -119,80 +205,10 @@ def _filter(query: Query) -> Callable[[int, bytes], bool]:
         try:
             head = msgspec.json.decode(line, type=_Head)
         except msgspec.DecodeError:
-            raise _NoRecord(offset) from None
+            raise NoRecord(offset) from None
         return query.actor in (None, head.actor) and query.action in (None, head.action)
 
     return wanted
-
-
-def _bisect(file: BinaryIO, size: int, early: Callable[[int, float], bool]) -> int:
-    """Where the first line starts that is not early; `early` is true for lines up to some point, and false after it."""
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        file.seek(max(middle - 1, 0))
-        if middle:
-            file.readline()  # to the first line that starts at or behind the middle
-        start = file.tell()
-        line = file.readline() if start < high else b""
-        if line.endswith(b"\n") and early(*_seq_and_ts(line, start)):
-            low = file.tell()
-        else:
-            high = middle
-    return low
-
-
-def _forward(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The complete lines between two line starts, each with its offset."""
-    file.seek(start)
-    while start < end:
-        line = file.readline()
-        if not line.endswith(b"\n"):
-            return  # being written
-        if not line.startswith(_BEGIN):
-            raise _NoRecord(start)
-        yield start, line[:-1]
-        start += len(line)
-
-
-def _backward(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The same, the last line first."""
-    rest = b""
-    at = end
-    ended = False  # whether the last newline has been passed; what is behind it is being written
-    while at > start:
-        size = min(_CHUNK, at - start)
-        at -= size
-        file.seek(at)
-        rest, *lines = (file.read(size) + rest).split(b"\n")
-        offset = at + len(rest) + 1 + sum(map(len, lines)) + len(lines)
-        for line in reversed(lines):
-            offset -= len(line) + 1
-            if ended:
-                if not line.startswith(_BEGIN):
-                    raise _NoRecord(offset)
-                yield offset, line
-            ended = True
-    if ended:
-        if not rest.startswith(_BEGIN):
-            raise _NoRecord(start)
-        yield start, rest
-
-
-def _seq_and_ts(line: bytes, offset: int) -> tuple[int, float]:
-    found = _head(line)
-    if not found:
-        raise _NoRecord(offset)
-    return int(found[1]), float(found[2])
-
-
-def _line_number(file: BinaryIO, offset: int) -> int:
-    file.seek(0)
-    number = 1
-    while offset > 0 and (chunk := file.read(min(_CHUNK, offset))):
-        number += chunk.count(b"\n")
-        offset -= len(chunk)
-    return number
 
 
 def main(arguments: list[str]) -> int:

@@ -1,12 +1,13 @@
-"""Recovery: fold the journal into the engine, and put a torn end aside so that writing can go on.
+"""Recovery: the newest snapshot and what came behind it, folded into the engine; a torn end is put aside.
 
 The caller holds the store's lock. When `recover` returns, everything it folded is on disk; when it raises, the journal
-is as it was.
+is as it was. Damage in the snapshot or behind it raises; what lies before it is not looked at.
 """
 
 from __future__ import annotations
 
 import gc
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +17,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from weltklassebot.core.records import Record
+from weltklassebot.core.state import State
 from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
+from weltklassebot.journal.anchor import ANCHOR, read_anchor
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
+from weltklassebot.journal.segments import Opened, closed_segments, open_segment
+from weltklassebot.journal.snapshot_file import prove, read_newest, read_snapshot, snapshots
 from weltklassebot.journal.stated import lost, stated_seq
 from weltklassebot.journal.store import JOURNAL, prepare, sync_directory
 from weltklassebot.journal.tear import is_tear
 
-__all__ = ["Recovered", "Torn", "iterate", "iterate_lines", "recover"]
+__all__ = [
+    "Recovered", "Torn", "begin", "begin_earliest", "fold_closed", "iterate", "iterate_lines", "no_collection",
+    "recover",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,22 @@ class Recovered:
     last_ts: float
     chain: str
     records: int
+    """Folded; those that the snapshot stands for are not among them."""
     torn: Torn | None
     missing: int
     """Records of the last batch that never reached the disk; none of that batch was answered."""
+    snapshot_seq: int = 0
+    """Where the fold began: 0 at the first record."""
+    live_records: int = 0
+    """In the live file."""
+    live_bytes: int = 0
 
 
-def recover(directory: Path, apply: Callable[[Record], None]) -> Recovered:
-    """Fold every record with `apply`, in order; cut a torn end; make sure that what was folded is on disk.
+def recover(
+    directory: Path, apply: Callable[[Record], None], restore: Callable[[State], None] | None = None
+) -> Recovered:
+    """Give the newest snapshot to `restore` and every record behind it to `apply`, in order; cut a torn end; make sure
+    that what was folded is on disk. Without `restore`, every record from the first is folded.
 
     Raises `StoreDamaged`, `StoreTooNew`, `StoreFailed` and `StoreNotWritable`.
     """
@@ -61,10 +78,13 @@ def recover(directory: Path, apply: Callable[[Record], None]) -> Recovered:
     stated = stated_seq(directory)
     with disk(path, "opening"):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    chain = Chain()
-    with disk(path, "recovering"), open(fd, "r+b", buffering=0) as file:
-        with _no_collection():
-            last_ts, complaint = _fold(file, path, chain, apply)
+    with disk(path, "recovering"), open(fd, "r+b", buffering=0) as file, no_collection():
+        chain, last_ts = begin(directory, restore)
+        began = chain.last_seq
+        last_ts = fold_closed(directory, chain, apply) or last_ts
+        closed = chain.last_seq - began
+        chain.begin_file()
+        live_ts, complaint = _fold(Opened(path, file, closed=False), chain, apply)
         if (gap := lost(stated, chain.last_seq)) is not None:
             raise StoreDamaged(path, chain.lines + 1, gap)
         torn = None
@@ -72,19 +92,75 @@ def recover(directory: Path, apply: Callable[[Record], None]) -> Recovered:
             torn = _set_aside(file, path, chain, complaint)
         _write_last_batch_again(file, chain)
         sync_directory(directory)
-    return Recovered(chain.last_seq, last_ts, chain.hash.decode(), chain.lines, torn, chain.missing)
+    return Recovered(
+        chain.last_seq, live_ts or last_ts, chain.hash.decode(), closed + chain.lines, torn, chain.missing,
+        snapshot_seq=began if restore is not None else 0, live_records=chain.lines, live_bytes=chain.offset,
+    )  # fmt: skip
 
 
-def _fold(file: BinaryIO, path: Path, chain: Chain, apply: Callable[[Record], None]) -> tuple[float, str | None]:
-    """The time of the last good record, and what is wrong with the line behind it, if there is one."""
+def begin(directory: Path, restore: Callable[[State], None] | None) -> tuple[Chain, float]:
+    """Where the fold begins, and the time of the last record before it. The snapshot, if there is one, is restored."""
+    snapshot = read_newest(directory) if restore is not None else None
+    if snapshot is None or restore is None:
+        return _genesis(directory), 0.0
+    chain = Chain()
+    chain.begin_behind(snapshot.seq, snapshot.chain)
+    restore(snapshot.state)
+    return chain, snapshot.ts
+
+
+def begin_earliest(directory: Path, restore: Callable[[State], None]) -> Chain:
+    """Where a fold can begin at the earliest: at the first record, or behind the older snapshot if that was deleted."""
+    stored = snapshots(directory)
+    if not stored or read_anchor(directory) is None:
+        return _genesis(directory)
+    snapshot = read_snapshot(stored[0][1])
+    prove(directory, snapshot.path, snapshot.seq, snapshot.chain)
+    restore(snapshot.state)
+    chain = Chain()
+    chain.begin_behind(snapshot.seq, snapshot.chain)
+    return chain
+
+
+def _genesis(directory: Path) -> Chain:
+    """Before the first record, if it is still there."""
+    anchor = read_anchor(directory)
+    if anchor is not None:
+        message = f"history up to record {anchor.last_seq} was deleted, and there is no snapshot to go on from"
+        raise StoreDamaged(directory / ANCHOR, 1, message)
+    return Chain()
+
+
+def fold_closed(directory: Path, chain: Chain, apply: Callable[[Record], None]) -> float:
+    """Fold the closed segments behind where `chain` stands; the time of the last record, 0 if there was none.
+
+    Raises `StoreDamaged` for any damage: a closed file was whole when it was closed.
+    """
+    last_ts = 0.0
+    for segment in closed_segments(directory):
+        if segment.first_seq <= chain.last_seq:
+            continue
+        with open_segment(segment) as file:
+            chain.begin_file()
+            last_ts, complaint = _fold(Opened(segment.path, file, closed=True), chain, apply)
+            if complaint is not None:
+                raise StoreDamaged(segment.path, chain.lines + 1, complaint)
+    return last_ts
+
+
+def _fold(opened: Opened, chain: Chain, apply: Callable[[Record], None]) -> tuple[float, str | None]:
+    """The time of the file's last good record, and what is wrong with the line behind it, if there is one."""
     record = None
     complaint = None
+    path, file = opened.path, opened.file
     try:
-        long = os.fstat(file.fileno()).st_size >= WORTH_BYTES
-        for line in lines_checked_ahead(file, path, chain) if long else checked_lines(file, chain):
+        lines = checked_lines(file, chain, closed=opened.closed)
+        if isinstance(file, io.FileIO) and os.fstat(file.fileno()).st_size >= WORTH_BYTES:
+            lines = lines_checked_ahead(file, path, chain, closed=opened.closed)
+        for line in lines:
             record = understand(line, path, chain.lines)
             apply(record)
-        if os.fstat(file.fileno()).st_size > chain.offset:
+        if isinstance(file, io.FileIO) and os.fstat(file.fileno()).st_size > chain.offset:
             complaint = "the file ends inside this line"
     except BadLine as error:
         complaint = str(error)
@@ -95,7 +171,7 @@ def _fold(file: BinaryIO, path: Path, chain: Chain, apply: Callable[[Record], No
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """A growing state makes the cycle collector look at all of it again and again; records hold no cycles."""
     was_enabled = gc.isenabled()
     gc.disable()

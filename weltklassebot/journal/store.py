@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from weltklassebot.journal.anchor import sync_directory
 from weltklassebot.journal.errors import (
     JournalError,
     StoreDamaged,
@@ -21,23 +22,17 @@ from weltklassebot.journal.errors import (
     StoreNotWritable,
     StoreTooNew,
 )
+from weltklassebot.journal.segments import JOURNAL
 
 __all__ = [
     "FORMAT", "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
-    "StoreNotWritable", "StoreTooNew", "journal_files", "not_writable", "prepare", "sync_directory",
+    "StoreNotWritable", "StoreTooNew", "not_writable", "prepare", "sync_directory",
 ]  # fmt: skip
 
 FORMAT: Final = 1
 """The format that this version writes, and the newest that it reads."""
-JOURNAL: Final = "risk_audit.jsonl"
 STATE: Final = "risk_state.json"
 LOCK: Final = "lock"
-
-
-def journal_files(directory: Path) -> list[Path]:
-    """The journal's files, oldest first. One for now; closed segments will stand before it."""
-    path = directory / JOURNAL
-    return [path] if path.exists() else []
 
 
 def prepare(directory: Path) -> None:
@@ -50,7 +45,9 @@ def prepare(directory: Path) -> None:
         if not directory.is_dir():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(directory.parent)
-        owned = [directory.stat(), *(path.stat() for path in journal_files(directory))]
+        owned = [directory.stat()]
+        with suppress(FileNotFoundError):
+            owned.append((directory / JOURNAL).stat())
     except OSError as error:
         raise not_writable(directory, error) from error
     for status in owned:
@@ -98,15 +95,6 @@ class StoreLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make what was created, renamed or deleted in the directory last."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def not_writable(path: Path, error: OSError) -> StoreNotWritable:

@@ -14,12 +14,14 @@ from typing import Final, Self
 
 from weltklassebot.journal import writer_child
 from weltklassebot.journal.errors import StoreFailed
+from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.writer_child import (
     APPEND,
     BOTH,
     REPLACE_STATE,
     REPLY_SIZE,
+    ROTATE,
     Reply,
     frame,
     frame_both,
@@ -27,7 +29,8 @@ from weltklassebot.journal.writer_child import (
 )
 
 __all__ = [
-    "APPEND", "BOTH", "REPLACE_STATE", "REPLY_SIZE", "Reply", "WriterProcess", "frame", "frame_both", "parse_reply",
+    "APPEND", "BOTH", "REPLACE_STATE", "REPLY_SIZE", "ROTATE", "Reply", "WriterProcess", "frame", "frame_both",
+    "parse_reply",
 ]  # fmt: skip
 
 _START_SECONDS: Final = 10.0
@@ -86,9 +89,16 @@ class WriterProcess:
 
         Raises `StoreFailed`. Not to be mixed with requests whose replies are still to come.
         """
+        return self._ask_blocking(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
+
+    def rotate_blocking(self, first_seq: int) -> Reply:
+        """Close the live file, whose first record is `first_seq`, and open a new one. Raises `StoreFailed`."""
+        return self._ask_blocking(frame(ROTATE, segment_name(first_seq).encode()))
+
+    def _ask_blocking(self, request: bytes) -> Reply:
         self.socket.setblocking(True)
         try:
-            self.socket.sendall(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
+            self.socket.sendall(request)
             reply = self._receive()
         except OSError as error:
             raise StoreFailed(self._directory / JOURNAL, "reaching the writer process", error.errno or 0) from error

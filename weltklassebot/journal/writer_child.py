@@ -9,6 +9,7 @@ Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | le
     A   append the payload to the journal, fdatasync
     S   replace risk_state.json by the payload
     P   both, in this order; the payload is `length of the records (u32) | records | state`
+    R   close the journal's file under the name in the payload, and open a new one; an empty file stays as it is
 
 Each request gets one reply of `REPLY_SIZE` bytes, in order; one more, unasked, says that the journal is open. The first
 failure is the last thing that was tried: every request after it gets the same failure, and nothing is written again.
@@ -18,6 +19,7 @@ socket closes, after it has done what was sent in full; signals that stop the pa
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -31,6 +33,7 @@ __all__ = [
     "BOTH",
     "REPLACE_STATE",
     "REPLY_SIZE",
+    "ROTATE",
     "Appender",
     "Failed",
     "Reply",
@@ -42,6 +45,7 @@ __all__ = [
 APPEND: Final = b"A"
 REPLACE_STATE: Final = b"S"
 BOTH: Final = b"P"
+ROTATE: Final = b"R"
 
 _JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
@@ -52,7 +56,7 @@ REPLY_SIZE: Final = _REPLY.size
 
 OPERATIONS: Final = (
     "", "open", "write", "fdatasync", "state open", "state write", "state fsync", "state rename",
-    "state directory fsync", "protocol",
+    "state directory fsync", "protocol", "segment rename", "segment directory fsync", "segment open",
 )  # fmt: skip
 
 
@@ -152,6 +156,27 @@ class Appender:
         with _Step(self, "state directory fsync"):
             os.fsync(here)
 
+    def rotate(self, name: str) -> None:
+        """Close the journal's file under another name and open a new one. Its last batch is on disk already."""
+        self._refuse_after_failure()
+        if not self.size:
+            return
+        here = self._directory_fd
+        with _Step(self, "segment rename"):
+            if os.access(name, os.F_OK, dir_fd=here):
+                raise FileExistsError(errno.EEXIST, "a segment is never replaced", name)
+            os.rename(_JOURNAL, name, src_dir_fd=here, dst_dir_fd=here)
+        # The name first: a new file beside the old one must not be all that a power cut leaves.
+        with _Step(self, "segment directory fsync"):
+            os.fsync(here)
+        os.close(self._fd)
+        with _Step(self, "segment open"):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(_JOURNAL, flags, 0o600, dir_fd=here)
+        self.size = 0
+        with _Step(self, "segment directory fsync"):
+            os.fsync(here)
+
     def close(self) -> None:
         os.close(self._fd)
         os.close(self._directory_fd)
@@ -201,6 +226,8 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
             appended = True
         elif kind == REPLACE_STATE:
             appender.replace_state(payload)
+        elif kind == ROTATE:
+            appender.rotate(payload.decode())
         elif kind == BOTH:
             end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
             appender.append(payload[_LENGTH.size : end])

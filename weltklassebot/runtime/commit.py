@@ -1,7 +1,7 @@
 """Group commit: while one batch is on its way to the disk, the next one gathers. No timer stands in the way.
 
 Every entry leaves here exactly once, in order: through `on_durable` after its batch is on disk, or through `on_failure`
-when the journal has failed. There is at most one batch in flight.
+when the journal has failed. There is at most one batch, or one rotation, in flight.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Final
 from weltklassebot.core.commands import AnyCommand, CheckOrder, OrderKey
 from weltklassebot.core.records import Record
 from weltklassebot.journal.codec import seal
+from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.writer import (
     APPEND,
     REPLY_SIZE,
+    ROTATE,
     Reply,
     WriterProcess,
     frame,
@@ -28,6 +30,7 @@ from weltklassebot.journal.writer import (
     parse_reply,
 )
 from weltklassebot.runtime.answers import Answer
+from weltklassebot.runtime.rotation import Rotation
 
 __all__ = ["Entry", "GroupCommit"]
 
@@ -72,10 +75,13 @@ class GroupCommit:
         writer: WriterProcess,
         *,
         chain: str,
+        rotation: Rotation,
         on_durable: Callable[[list[Entry], float], None],
         on_failure: Callable[[list[Entry], str], None],
+        on_rotated: Callable[[], None],
     ) -> None:
         self.chain = chain
+        self.rotation: Final = rotation
         self.durable_seq = 0
         self.waiting = 0
         """Decided and not yet durable."""
@@ -83,6 +89,8 @@ class GroupCommit:
         self._loop: Final = asyncio.get_running_loop()
         self._on_durable: Final = on_durable
         self._on_failure: Final = on_failure
+        self._on_rotated: Final = on_rotated
+        self._rotating = False
         self._gathering: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
         self._scheduled = False
@@ -104,13 +112,25 @@ class GroupCommit:
         """Queue behind everything else. The caller bounds how much."""
         self._gathering.append(entry)
         self.waiting += 1
-        if not self._scheduled and not self._in_flight:
+        self._schedule()
+
+    def rotate(self) -> None:
+        """Close the live file before the next batch. One without a record stays as it is."""
+        self.rotation.want()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._in_flight and not self._rotating:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self._in_flight or self.failed is not None:
+        if self._in_flight or self._rotating or self.failed is not None:
+            return
+        if self.rotation.due:
+            self._rotating = True
+            self._hand_over(frame(ROTATE, segment_name(self.rotation.first_seq).encode()))
             return
         while self._gathering:
             count = min(len(self._gathering), MAX_BATCH_RECORDS)
@@ -128,7 +148,11 @@ class GroupCommit:
         data, self.chain = seal(bodies, first, self.chain)
         state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
         self._in_flight = batch
-        self._unsent = memoryview(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
+        self.rotation.appended(len(bodies), len(data))
+        self._hand_over(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
+
+    def _hand_over(self, request: bytes) -> None:
+        self._unsent = memoryview(request)
         self._writable()
 
     def _writable(self) -> None:
@@ -168,6 +192,12 @@ class GroupCommit:
     def _replied(self, reply: Reply) -> None:
         if not reply.ok:
             self._fail(f"{reply.operation}: {os.strerror(reply.errno)}")
+            return
+        if self._rotating:
+            self._rotating = False
+            self.rotation.done()
+            self._flush()
+            self._on_rotated()
             return
         batch, self._in_flight = self._in_flight, []
         self.durable_seq = batch[-1].seq

@@ -25,6 +25,7 @@ from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.sequencer import Sequencer
+from weltklassebot.runtime.upkeep import Upkeep
 
 __all__ = ["Histogram", "Metrics"]
 
@@ -73,6 +74,7 @@ class Metrics:
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
+        self.upkeep: Upkeep | None = None
         self.free_bytes = float("nan")
         """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
         self._registry: Final = CollectorRegistry(auto_describe=False)
@@ -136,6 +138,8 @@ class Metrics:
             yield CounterMetricFamily(name, text, value=float(value))
         if self.sequencer is not None:
             yield from self._of_state(self.sequencer)
+        if self.upkeep is not None:
+            yield from _of_upkeep(self.upkeep)
 
     def _of_state(self, sequencer: Sequencer) -> Iterator[Metric]:
         state = sequencer.state
@@ -170,6 +174,22 @@ class Metrics:
             ("journal_free_bytes", "Free space where the journal lies.", self.free_bytes),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
+
+
+def _of_upkeep(upkeep: Upkeep) -> Iterator[Metric]:
+    chores = (upkeep.snapshot, upkeep.scrub)
+    yield _counters(
+        "journal_chore_failures",
+        "Snapshots and scrubs that failed.",
+        "chore",
+        {one.name: one.failures for one in chores},
+    )
+    damaged = float("nan") if upkeep.damaged is None else upkeep.damaged
+    for name, text, value in (
+        ("journal_snapshot_seq", "Record that the newest snapshot stands behind.", upkeep.snapshot_seq),
+        ("journal_damaged_segments", "Damaged files that the last scrub found; NaN before the first.", damaged),
+    ):
+        yield GaugeMetricFamily(name, text, value=float(value))
 
 
 def _limit(value: object) -> float:

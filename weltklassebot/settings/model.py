@@ -16,9 +16,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
-from weltklassebot.settings.values import choice, directory, number, text, validated, whole
+from weltklassebot.settings.values import choice, directory, number, optional, text, validated, whole
 
-__all__ = ["ENV_PREFIX", "Auth", "Runtime", "Settings"]
+__all__ = ["ENV_PREFIX", "Auth", "Journal", "Runtime", "Settings"]
 
 ENV_PREFIX = "WELTKLASSE_"
 
@@ -57,6 +57,22 @@ class Runtime(BaseModel):
     log_format: Annotated[Literal["json", "console"], validated(choice("json", "console"))] = "json"
 
 
+class Journal(BaseModel):
+    """When the journal's live file is closed, and what becomes of closed ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    segment_bytes: Annotated[int, validated(whole(1, 1024**3))] = 64 * 1024**2
+    segment_records: Annotated[int, validated(whole(1, 100_000_000))] = 50_000
+    """Whichever comes first. What no snapshot stands for yet is folded at a start."""
+    keep_days: Annotated[float | None, validated(optional(number(0.0, 36_500.0), "all"))] = None
+    """Closed files whose records are all older are deleted; None: none."""
+    max_bytes: Annotated[int | None, validated(optional(whole(1, 10**17), "unlimited"))] = None
+    """Of closed files together; over it the oldest are deleted, whatever their age. None: unlimited."""
+    scrub_hours: Annotated[float, validated(number(0.0, 8_760.0))] = 24.0
+    """Between two looks at the whole journal; 0 for none."""
+
+
 class Auth(BaseModel):
     """Whose peer credentials count for what on the unix sockets."""
 
@@ -80,6 +96,7 @@ class Settings(BaseSettings):
     risk: Risk = Risk()
     symbols: SymbolSettings = {}
     runtime: Runtime = Runtime()
+    journal: Journal = Journal()
     auth: Auth = Auth()
 
     @property

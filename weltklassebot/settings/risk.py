@@ -29,6 +29,8 @@ NONE_WORDS: Final = {
     "tick": "any",
     "lot": "any",
     "delta": "none",
+    "keep_days": "all",
+    "max_bytes": "unlimited",
 }
 """How `None` is written for each setting that may be it."""
 

@@ -1,0 +1,61 @@
+"""The anchor: what remains of deleted history, and the one way in which files of the store are replaced.
+
+`anchor.json` holds the number and the hash of the last record that was deleted; it is on disk before the deletion. A
+chain that starts from it proves that what is left is the continuation of what was there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from weltklassebot.journal.errors import StoreDamaged
+
+__all__ = ["ANCHOR", "Anchor", "read_anchor", "replace_durably", "sync_directory"]
+
+ANCHOR: Final = "anchor.json"
+
+
+class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the history that is left begins."""
+
+    last_seq: int
+    """Of the last record that was deleted."""
+    ts: float
+    hash: str
+    format: int = 1
+
+
+def read_anchor(directory: Path) -> Anchor | None:
+    """None while nothing was deleted. Raises `StoreDamaged` for one that cannot be understood."""
+    path = directory / ANCHOR
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Anchor)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StoreDamaged(path, 1, f"the anchor of deleted history cannot be understood ({error})") from None
+
+
+def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file so that whoever looks sees the old or the new one, whole, after a power cut too."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make what was created, renamed or deleted in the directory last."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

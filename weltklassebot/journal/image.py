@@ -1,0 +1,226 @@
+"""The core's state as JSON, and back: the engine that goes on from it cannot be told from the one that was written.
+
+Nothing is derived anew: sums and orders of maps are written as they stand. Maps whose keys are tuples are lists of
+lists of pairs, so that a long one is never in memory twice; what a book reserves is a list of keys, because the orders
+and doubtful fills themselves stand in their own maps. Numbers are printed plainly and keep their zeros.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from decimal import Decimal
+from itertools import islice
+from sys import intern
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.exposure import Book, Market, Reserved, Side
+from weltklassebot.core.numbers import ONE
+from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.state import (
+    AccountEquity,
+    Cancel,
+    Denied,
+    DoubtfulFill,
+    Ended,
+    FillKey,
+    KillSwitch,
+    OpenOrder,
+    Risk,
+    State,
+)
+from weltklassebot.journal.codec import encode_plainly
+
+__all__ = ["Image", "encode_state", "state_of"]
+
+_CHUNK: Final = 1_000
+
+
+class _Side(Struct, array_like=True, forbid_unknown_fields=True):
+    items: list[tuple[str, ...]]
+    quantity: Decimal
+    at_mark: Decimal
+    at_own: Decimal
+    pivot: Decimal
+    floor: Decimal
+    ceiling: Decimal | None
+
+
+class _Book(Struct, forbid_unknown_fields=True):
+    quantity: Decimal
+    buys: _Side
+    sells: _Side
+    up: Decimal
+    down: Decimal
+    exposure: Decimal
+    unpriced: bool
+
+
+class _Market(Struct, forbid_unknown_fields=True):
+    price: Decimal
+    mark: Decimal | None
+    as_of: float
+    delta: Decimal | None
+    unit: Decimal | None
+    books: dict[str, _Book]
+
+
+class Image(Struct, forbid_unknown_fields=True):
+    """`State`, field by field, in forms that JSON has. A field that is missing in either is an error."""
+
+    configured: Parameters
+    overrides: dict[str, Decimal | None]
+    parameters: Parameters
+    last_seq: int
+    now: float
+    started: float
+    risk: Risk
+    kill_switch: KillSwitch
+    kill_seq: int
+    halt_seq: int
+    halt_all_seq: int
+    cooldown_seq: int
+    halted_accounts: dict[str, float]
+    cancels: dict[str, Cancel]
+    trading_day: str
+    next_roll: float
+    day_started: float
+    memory_since: float
+    trades_today: int
+    cooldown_taken: bool
+    day_equity: Decimal | None
+    next_due: float
+    accounts: dict[str, AccountEquity]
+    equity: Decimal | None
+    peak: Decimal | None
+    doubted_accounts: int
+    markets: dict[str, _Market]
+    positions: list[Raw]
+    gross: Decimal
+    unpriced: int
+    orders: list[Raw]
+    ended: list[Raw]
+    ended_before: list[Raw]
+    denied: list[Raw]
+    fills: list[Raw]
+    fills_before: list[Raw]
+    doubtful: list[Raw]
+    doubted_at: dict[str, list[float]]
+    remembered: list[Raw]
+    remembered_before: list[Raw]
+    clock_doubted: bool
+    clock_offset: float
+    self_anchored: bool
+
+
+_PAIRS: Final[dict[str, Any]] = {
+    "positions": tuple[tuple[str, str, str], Decimal],
+    "orders": tuple[OrderKey, OpenOrder],
+    "ended": tuple[OrderKey, Ended],
+    "ended_before": tuple[OrderKey, Ended],
+    "denied": tuple[OrderKey, Denied],
+    "fills": tuple[FillKey, int],
+    "fills_before": tuple[FillKey, int],
+    "doubtful": tuple[FillKey, DoubtfulFill],
+    "remembered": tuple[tuple[str, str], int],
+    "remembered_before": tuple[tuple[str, str], int],
+}
+"""The maps with tuples for keys, and what a pair is."""
+
+
+def encode_state(state: State) -> Iterator[bytes]:
+    """The JSON object, in parts of bounded size."""
+    separator = b"{"
+    for field in fields(State):
+        yield b'%b"%b":' % (separator, field.name.encode())
+        value = getattr(state, field.name)
+        if field.name in _PAIRS:
+            yield from _encode_pairs(value.items())
+        elif field.name == "markets":
+            yield from _encode_markets(value)
+        else:
+            yield encode_plainly(value)
+        separator = b","
+    yield b"}"
+
+
+def _encode_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
+    source = iter(pairs)
+    separator = b"["
+    while chunk := list(islice(source, _CHUNK)):
+        yield separator + encode_plainly(chunk)
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
+
+
+def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
+    separator = b"{"
+    for symbol, market in markets.items():
+        books = {account: _book(book) for account, book in market.books.items()}
+        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        yield separator + encode_plainly({symbol: image})[1:-1]
+        separator = b","
+    yield b"}" if separator == b"," else b"{}"
+
+
+def _book(book: Book) -> _Book:
+    return _Book(
+        book.quantity, _side(book.buys), _side(book.sells), book.up, book.down, book.exposure, book.unpriced
+    )  # fmt: skip
+
+
+def _side(side: Side) -> _Side:
+    return _Side(list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling)
+
+
+def state_of(image: Image) -> State:
+    """The state that was written. Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there."""
+    maps: dict[str, dict[Any, Any]] = {name: {} for name in _PAIRS}
+    maps["denied"] = OrderedDict()
+    for name, pair in _PAIRS.items():
+        decode = msgspec.json.Decoder(list[pair]).decode  # type: ignore[valid-type]
+        for chunk in getattr(image, name):
+            maps[name].update(_sparing(decode(chunk)))
+    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
+    markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
+    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    return State(**{**scalars, **maps, "markets": markets})
+
+
+def _sparing(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """The same pairs, with the text that is said over and over, all but the id at the end of a key, held once."""
+    key, value = pairs[0]
+    if type(value) is Ended:
+        for _, ended in pairs:
+            ended.symbol = intern(ended.symbol)
+    if len(key) == 3:
+        return [((intern(a), intern(b), last), value) for (a, b, last), value in pairs]
+    if len(key) == 4:
+        return [((intern(a), intern(b), intern(c), last), value) for (a, b, c, last), value in pairs]
+    return pairs
+
+
+def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) -> Market:
+    # The way through without a multiplication is taken by identity.
+    unit = ONE if image.unit == ONE and str(image.unit) == "1" else image.unit
+    books = {
+        account: Book(
+            quantity=book.quantity, buys=_restored_side(book.buys, reserved),
+            sells=_restored_side(book.sells, reserved), up=book.up, down=book.down, exposure=book.exposure,
+            unpriced=book.unpriced,
+        )
+        for account, book in image.books.items()
+    }  # fmt: skip
+    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+
+
+def _restored_side(image: _Side, reserved: dict[tuple[str, ...], Reserved]) -> Side:
+    return Side(
+        items={key: reserved[key] for key in image.items}, quantity=image.quantity, at_mark=image.at_mark,
+        at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling,
+    )  # fmt: skip

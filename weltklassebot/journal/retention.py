@@ -1,0 +1,126 @@
+"""What becomes of old segments: compressed, and deleted if somebody wants that.
+
+Each step leaves a store that recovers, whenever it is cut off: what replaces something is on disk before it goes. Only
+the child that writes snapshots comes here, one at a time; the daemon never does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+from collections import deque
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor, replace_durably, sync_directory
+from weltklassebot.journal.reading import checked_lines, oldest
+from weltklassebot.journal.segments import Segment, closed_segments, open_segment
+from weltklassebot.journal.snapshot_file import KEPT, snapshots
+
+__all__ = ["KEPT_PLAIN", "compress", "prune", "tidy"]
+
+KEPT_PLAIN: Final = 8
+_CHUNK: Final = 1024 * 1024
+_LEVEL: Final = 6
+
+_leftover = re.compile(r"(snapshot-\d+\.json|risk_audit-\d{20}\.jsonl\.gz|anchor\.json)\.tmp").fullmatch
+_segment = re.compile(r"risk_audit-(\d{20})\.jsonl(\.gz)?").fullmatch
+_ts = re.compile(rb'\{"seq":\d{1,19},"ts":([0-9.e+-]{1,32}),').match
+
+
+def tidy(directory: Path) -> None:
+    """Finish what an earlier run was cut off in: half-written files, both forms of a segment, deletions."""
+    anchor = read_anchor(directory)
+    behind = 0 if anchor is None else anchor.last_seq
+    names = set(os.listdir(directory))
+    for name in sorted(names):
+        match = _segment(name)
+        deleted = match and int(match[1]) <= behind
+        if _leftover(name) or deleted or (match and f"{name}.gz" in names):
+            (directory / name).unlink()
+    sync_directory(directory)
+
+
+def compress(directory: Path) -> int:
+    """Compress all but the newest closed segments; how many there were to compress."""
+    plain = [segment for segment in closed_segments(directory)[:-KEPT_PLAIN] if not segment.packed]
+    for segment in plain:
+        _compress(segment.path)
+    return len(plain)
+
+
+def _compress(path: Path) -> None:
+    packed = path.with_name(f"{path.name}.gz")
+    temporary = path.with_name(f"{path.name}.gz.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file, path.open("rb") as plain:
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packing:
+            shutil.copyfileobj(plain, packing, _CHUNK)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, packed)
+    sync_directory(path.parent)
+    path.unlink()
+    sync_directory(path.parent)
+
+
+def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) -> int:
+    """Delete the oldest segments that nobody wants to keep; how many. A journal that is damaged there is left alone.
+
+    A segment goes only if every kept snapshot stands behind a later one. Age counts from the newest closed record, not
+    from the wall clock: a clock that is wrong must not delete anything.
+    """
+    kept = snapshots(directory)
+    segments = closed_segments(directory)
+    if len(kept) < KEPT or (keep_days is None and max_bytes is None):
+        return 0
+    needed = kept[0][0]
+    total = sum(_size(segment) for segment in segments)
+    newest = _first_ts(segments[-1]) if segments else 0.0
+    gone: list[Segment] = []
+    # A segment ends where the next one begins.
+    for segment, following in pairwise(segments):
+        too_old = keep_days is not None and _first_ts(following) < newest - keep_days * 86_400
+        too_much = max_bytes is not None and total > max_bytes
+        if following.first_seq > needed or not (too_old or too_much):
+            break
+        total -= _size(segment)
+        gone.append(segment)
+    if gone:
+        _delete(directory, gone)
+    return len(gone)
+
+
+def _delete(directory: Path, gone: list[Segment]) -> None:
+    chain = oldest(directory)
+    for segment in gone:
+        chain.begin_file()
+        with open_segment(segment) as file:
+            last = deque(checked_lines(file, chain, closed=True), maxlen=1)
+    anchor = Anchor(chain.last_seq, _ts_of(last[0]), chain.hash.decode())
+    replace_durably(directory / ANCHOR, [msgspec.json.encode(anchor) + b"\n"])
+    for segment in gone:
+        segment.path.unlink()
+    sync_directory(directory)
+
+
+def _size(segment: Segment) -> int:
+    with suppress(FileNotFoundError):
+        return segment.path.stat().st_size
+    return 0
+
+
+def _first_ts(segment: Segment) -> float:
+    with open_segment(segment) as file:
+        return _ts_of(file.read(256))
+
+
+def _ts_of(line: bytes) -> float:
+    found = _ts(line)
+    return float(found[1]) if found else 0.0

@@ -1,0 +1,117 @@
+"""The child that keeps the store in shape: it folds closed segments into the next snapshot, compresses and prunes.
+
+    python -m weltklassebot.journal.snapshot '{"directory": "...", "keep_days": null, "max_bytes": null}'
+
+prints what it did as JSON on one line. It runs at idle priority beside a serving daemon, writes nothing that the daemon
+writes, and reads closed files only. One runs at a time; a second one waits for the first. With `parent` it ends when
+the process of that id does. Whenever it is cut off, the store recovers, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from weltklassebot.core.engine import Engine
+from weltklassebot.journal.chain import BadLine
+from weltklassebot.journal.errors import JournalError, StoreDamaged
+from weltklassebot.journal.idle import become_idle, end_with_parent
+from weltklassebot.journal.reading import disk
+from weltklassebot.journal.recovery import begin, fold_closed, no_collection
+from weltklassebot.journal.retention import compress, prune, tidy
+from weltklassebot.journal.segments import closed_segments
+from weltklassebot.journal.snapshot_file import delete_older, snapshots, write_snapshot
+
+__all__ = ["Done", "Task", "keep_in_shape"]
+
+LOCK: Final = "snapshot.lock"
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do, and where."""
+
+    directory: str
+    keep_days: float | None = None
+    """Closed segments older than this may go; None: none."""
+    max_bytes: int | None = None
+    """Of closed segments together; the oldest go beyond it. None: any number."""
+    parent: int | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done."""
+
+    snapshot: int
+    """The record that the newest snapshot stands behind; 0: there is none."""
+    folded: int
+    compressed: int
+    pruned: int
+
+
+def keep_in_shape(task: Task) -> Done:
+    """Do it. Raises `StoreDamaged` for what is wrong behind the newest snapshot, and `StoreFailed`."""
+    directory = Path(task.directory)
+    with disk(directory, "keeping the store in shape"), _one_at_a_time(directory):
+        tidy(directory)
+        seq, folded = _fold(directory)
+        delete_older(directory)
+        compressed = compress(directory)
+        try:
+            pruned = prune(directory, keep_days=task.keep_days, max_bytes=task.max_bytes)
+        except BadLine as error:
+            raise StoreDamaged(directory, 1, f"history that was to be deleted is damaged: {error}") from None
+    return Done(snapshot=seq, folded=folded, compressed=compressed, pruned=pruned)
+
+
+def _fold(directory: Path) -> tuple[int, int]:
+    """Write the next snapshot if a segment was closed since the last one."""
+    stored = snapshots(directory)
+    newest = stored[-1][0] if stored else 0
+    segments = closed_segments(directory)
+    if not segments or segments[-1].first_seq <= newest:
+        return newest, 0
+    engine = Engine()
+    with no_collection():
+        chain, _ = begin(directory, engine.restore)
+        began = chain.last_seq
+        fold_closed(directory, chain, engine.apply)
+        write_snapshot(directory, engine.state, chain.hash.decode())
+    return chain.last_seq, chain.last_seq - began
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def main(arguments: list[str]) -> int:
+    become_idle()
+    try:
+        task = msgspec.json.decode(arguments[0], type=Task)
+        if task.parent is not None:
+            end_with_parent(task.parent)
+        done = keep_in_shape(task)
+    except (IndexError, msgspec.DecodeError) as error:
+        print(f"the task cannot be understood: {error}", file=sys.stderr)
+        return 2
+    except JournalError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
