@@ -57,6 +57,8 @@ EXIT_FAULT: Final = 1
 EXIT_DISK: Final = 74
 EXIT_TRY_AGAIN: Final = 75
 EXIT_CONFIGURATION: Final = 78
+SEGMENT_AT_START_RECORDS: Final = 1000
+"""A start closes the live file of the run before, unless it is so short that one file is easier to read."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
 
@@ -216,7 +218,8 @@ class _Daemon:
         )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
-        self._sequencer.commit.rotate()
+        if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):
+            self._sequencer.commit.rotate()
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
