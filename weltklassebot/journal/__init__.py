@@ -55,11 +55,11 @@ Invariants
 
 Segments, snapshots and their keeping
 -------------------------------------
-The live file is closed at a start that finds a thousand records in it, at the day's roll, and when it holds
-`[journal] segment_records` or `segment_bytes`. Then the daemon starts `python -m weltklassebot.journal.snapshot` at idle priority, one at a time: it
-folds the newest snapshot and the segments behind it into the next snapshot, compresses, and deletes what retention
-does not keep (off by default). It writes nothing that the daemon writes; a child that fails or is killed is tried again
-after the next rotation, and until then a start takes longer and nothing else.
+The live file is closed at a start that finds a thousand records in it, at the day's roll, and when it holds `[journal]
+segment_records` or `segment_bytes`. Then the daemon starts `python -m weltklassebot.journal.snapshot` at idle priority,
+one at a time: it folds the newest snapshot and the segments behind it into the next snapshot, compresses, and deletes
+what retention does not keep (off by default). It writes nothing that the daemon writes; a child that fails or is killed
+is tried again after the next rotation, and until then a start takes longer and nothing else.
 
 A start is the newest snapshot and what came behind it; what it folds is bounded by one live file and the segments that
 were closed while the child was at work. A snapshot counts only if its own hash fits and its record ends a segment with
