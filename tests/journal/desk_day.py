@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.core.desk_days import BASE, Days
-from weltklassebot.core.commands import AnyCommand, Tick
+from weltklassebot.core.commands import AnyCommand, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.journal.chain import GENESIS
@@ -33,12 +33,11 @@ def desk_day(data: bytes) -> list[Record]:
     handle(days.start(0, now), now)
     for step in days.steps:
         now = round(now + days.pause(step) + 1e-6, 6)
-        while (due := engine.deadline()) is not None and now >= due and step[0] != 0:
+        command = days.command(step, engine.state, now)
+        if not isinstance(command, Start | Tick) and (due := engine.deadline()) is not None and now >= due:
             handle(Tick(), now)
             now = round(now + 1e-6, 6)
-            if engine.deadline() == due:
-                break
-        handle(days.command(step, engine.state, now), now)
+        handle(command, now)
     return records
 
 

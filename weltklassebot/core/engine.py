@@ -196,7 +196,7 @@ class Engine:
         """The approval that takes the day's last slot starts the cooldown, once a day."""
         state = self.state
         most = state.parameters.max_trades_per_day
-        if most is None or state.trades_today + 1 != most:
+        if most is None or state.trades_today + 1 < most:
             return None
         minutes = state.parameters.cooldown_minutes
         if minutes <= 0 or state.cooldown_taken or state.risk.state != "RUNNING":
