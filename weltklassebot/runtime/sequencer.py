@@ -55,6 +55,7 @@ from weltklassebot.runtime.principals import DAEMON, Principal
 __all__ = ["Latch", "Sequencer"]
 
 Reply = Callable[[Answer], None]
+_ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
 
 
 class Latch(Protocol):
@@ -279,7 +280,7 @@ class Sequencer:
 
     def settle(self, record: Record) -> None:
         """Once this record is durable, the latch that it makes obsolete can go."""
-        if not isinstance(record.command, Resume | RecoverKillSwitch | CompleteRecovery):
+        if type(record.command) not in _ENDS_A_STOP:
             return
         state = self.state
         halted = state.risk.state == "HALTED"

@@ -15,6 +15,10 @@ from weltklassebot.core.state import State
 __all__ = ["Witness"]
 
 
+_ALARMING: Final = frozenset({FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored})
+"""Looked up first: nearly all events are none of these."""
+
+
 class Witness:
     """Writes a line for what needs eyes."""
 
@@ -38,7 +42,8 @@ class Witness:
         """Alarms among records that are durable."""
         for record in records:
             for event in record.events:
-                self._alarm(record, event)
+                if type(event) in _ALARMING:
+                    self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
         match event, record.command:
