@@ -33,7 +33,7 @@ approval_ttl_seconds = 60
 segment_records = 100000000
 segment_bytes = 1073741824
 """
-# Nothing ends here, so open orders pile up as on no desk; a child that snapshots them again and again would be measured,
+# Nothing ends here, so open orders pile up as on no desk; a child that snapshots them over and over would be measured,
 # and not the way of an order. The figures are without it.
 Row = tuple[str, str, str, str]
 
