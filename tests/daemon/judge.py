@@ -17,19 +17,28 @@ from weltklassebot.core.views import summary
 __all__ = ["check_answers", "check_state", "check_stops", "stops_hold"]
 
 OVERTAKEN: Final = {"halted", "kill_switch", "cooldown"}
-UNRECORDED: Final = {"journal_failed", "overloaded", "stopping"}
-"""Denials that say of themselves that they may have left nothing behind."""
+STOPPING: Final = {"stopping"}
+DISK_FAILED: Final = {"stopping", "journal_failed", "overloaded"}
+"""Reasons to turn something away that may leave nothing behind."""
 
 
 def check_answers(book: Book, load: Load, *, disk_failed: bool = False) -> None:
-    """What was said to be done is in the journal, with the same words. A disk that failed may turn things away."""
+    """What was said to be done is in the journal, with the same words. A disk that failed turns things away."""
+    excuses = DISK_FAILED if disk_failed else STOPPING
     for told in load.told:
-        turned_away = told.answer.get("status", 200) == 503 or "error" in told.answer
-        if not (turned_away and disk_failed):
+        if not excuses.issuperset(_turned_away(told)):
             _check_answer(book, told)
     for told in load.ordered:
         if told.answer["status"] == 200 and told.answer.get("durable", True):
             assert book.records[told.answer["seq"]].ts == told.answer["ts"], told
+
+
+def _turned_away(told: Told) -> set[str]:
+    """Why nothing was done, if something was said against it."""
+    problem = told.answer.get("error", told.answer)
+    if problem.get("status", 200) != 200:
+        return {problem.get("type", "")}
+    return {denial["reason"] for denial in problem.get("denials", [])} or {"done"}
 
 
 def _check_answer(book: Book, told: Told) -> None:
@@ -42,8 +51,6 @@ def _check_answer(book: Book, told: Told) -> None:
             assert (record.action, record.ts) == (asked["op"], answer["ts"]), told
         return
     said = [denial["reason"] for denial in answer["denials"]]
-    if not answer["allowed"] and UNRECORDED.issuperset(said):
-        return
     record = book.records[answer["seq"]]
     assert isinstance(record.command, CheckOrder), told
     assert (record.ts, record.command.client_order_id) == (answer["ts"], asked["client_order_id"]), told

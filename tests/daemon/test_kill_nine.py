@@ -50,9 +50,7 @@ def test_fifty_times(make, journal):
         assert not [line for line in daemon.logs if line.get("level") == "error"], daemon.text
     daemon.start()
     check_state(daemon, book)
-    print(
-        f"{CYCLES} cycles, {book.last_seq} records, {heard} answers heard, {book.approvals} approvals, {book.stops} stops"
-    )
+    print(f"{CYCLES} cycles, {book.last_seq} records, {heard} answers, {book.approvals} approvals, {book.stops} stops")
     assert book.approvals > CYCLES
     if journal:
         # How far the child came, at idle priority and killed with its daemon, is left to the machine.
