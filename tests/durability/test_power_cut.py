@@ -6,7 +6,6 @@ runtime directory with it, as a real one does; the others are those of a disk al
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import random
 import shutil
@@ -14,7 +13,8 @@ import time
 
 import pytest
 
-from tests.daemon.book import Book, again, check_answer, check_orders, check_state, check_stops, stops_hold
+from tests.daemon.book import Book
+from tests.daemon.judge import check_answers, check_state, check_stops, stops_hold
 from tests.daemon.load import Load
 from weltklassebot.journal.anchor import read_anchor
 from weltklassebot.journal.retention import KEPT_PLAIN
@@ -84,16 +84,7 @@ class Cut:
         self.disk.remount()
         if not self.latched:
             shutil.rmtree(self.daemon.directory / "run")
-        self.load.told = [told for told in self.load.told if told.heard < moment]
-        self.load.ordered = [told if told.heard < moment else _late(told) for told in self.load.ordered]
-
-
-def _late(told):
-    """Heard when the disk was gone already: a stop is latched at best, and of the end of one nobody knows."""
-    answer = told.answer | {"durable": False}
-    if told.asked["op"] not in ("halt", "trigger"):
-        answer["status"] = 503
-    return dataclasses.replace(told, answer=answer)
+        self.load.forget_after(moment)
 
 
 def test_nothing_that_was_answered_is_lost(make, make_disk):
@@ -116,11 +107,9 @@ def test_nothing_that_was_answered_is_lost(make, make_disk):
         daemon.start()
         check_state(daemon, book)
         load = cut.load
-        for told in load.told:
-            check_answer(book, told)
-        check_orders(load, book)
+        check_answers(book, load, disk_failed=True)
         check_stops(load)
-        stops_hold(load, book, daemon, latched=cut.latched)
+        stops_hold(load, book, daemon, latch_lost=not cut.latched)
         shaped += any(line.get("event") == "snapshot" for line in logs)
         torn += any(line.get("event") == "torn_end_cut" for line in daemon.logs)
         heard += len(load.told) + len(load.ordered)
@@ -129,7 +118,6 @@ def test_nothing_that_was_answered_is_lost(make, make_disk):
         f"{CYCLES} cuts, {len(book.records)} records, {heard} answers heard, {approved} of them yes, {torn} torn ends"
     )
     print(f"in {shaped} runs the child came to its end, {read_anchor(daemon.store)} is left of what it deleted")
-    again(book)
     whole(daemon, book)
     assert approved > CYCLES
 
@@ -146,7 +134,7 @@ def whole(daemon, book):
     assert daemon.terminate() == 0
     book.read_on()
     found, anchor = verify(daemon.store), read_anchor(daemon.store)
-    assert (found.first_bad, found.last_seq) == (None, len(book.records))
+    assert (found.first_bad, found.last_seq) == (None, book.last_seq)
     kept = [seq for seq, _ in snapshots(daemon.store)]
     files = closed_segments(daemon.store)
     assert len(kept) == 2
