@@ -104,7 +104,15 @@ def stops_hold(load: Load, book: Book, daemon: Daemon, *, latch_lost: bool = Fal
         ("risk", "halt", ("resume",)),
         ("kill_switch", "trigger", ("recover", "complete-recovery")),
     ):
-        done = [told for told in load.ordered if told.answer["status"] == 200 and told.asked["op"] in (stop, *ends)]
+        # A 503 to the end of a stop says that nobody knows.
+        done = [
+            told
+            for told in load.ordered
+            if told.asked["op"] == stop
+            and told.answer["status"] == 200
+            or told.asked["op"] in ends
+            and told.answer["status"] in (200, 503)
+        ]
         if not done or done[-1].asked["op"] != stop or load.under_way in ends:
             continue
         if latch_lost and not done[-1].answer.get("durable", True):
