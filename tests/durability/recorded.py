@@ -77,7 +77,8 @@ def _shape(store: Path, child: str, max_bytes: int | None) -> None:
 def lives(directory: Path) -> None:
     for store in sorted(directory.iterdir()):
         note(f"next {store.name}")
-        recovered = recover(store, Engine().apply, lambda _: None)
+        engine = Engine()
+        recovered = recover(store, engine.apply, engine.restore)
         note(f"answered {recovered.last_seq} 0")
         keep_in_shape(Task(directory=str(store), max_bytes=1))
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,8 @@ from weltklassebot.journal.verify import verify
 
 pytestmark = pytest.mark.fault_injection
 
-NEXT_LIVES = 40
+NEXT_LIVES = 3
+"""So many of the moments behind each kind of operation."""
 
 
 @dataclass
@@ -166,3 +169,125 @@ def test_each_state_is_recovered_from(run: Run, judge: Judge) -> None:
             assert not (wrong := judge.look_at(files, answered)), f"SEED={run.seed}, behind {op[:2]}: {wrong}"
     print(f"{moments} moments, {looked_at} states, {len(judge.states)} of them different")
     assert len(judge.states) > 500
+
+
+def first_wrong(run: Run, judge: Judge, ops: list[Op]) -> str:
+    chance = random.Random(run.seed)
+    for disk, answered, op in run.moments(ops):
+        for files in disk.states(chance):
+            if wrong := judge.look_at(files, answered):
+                return f"behind {op.call} {op.name}: {wrong}"
+    return ""
+
+
+def behind(call: str, name: str) -> Callable[[Op, Op], bool]:
+    """Syncs of the directory right behind what needs them."""
+    wanted = re.compile(name).fullmatch
+    return lambda op, before: op.call == "sync directory" and before.call == call and bool(wanted(before.name))
+
+
+def of(name: str) -> Callable[[Op, Op], bool]:
+    """Syncs of a file."""
+    wanted = re.compile(name).fullmatch
+    return lambda op, _: op.call == "sync" and bool(wanted(op.name))
+
+
+MISTAKES = {
+    "batches are not synced": of(r"risk_audit\.jsonl"),
+    "a closed file is not synced under its name": behind("rename", r"risk_audit\.jsonl"),
+    "a new file is not synced into its directory": behind("create", r"risk_audit\.jsonl"),
+    "risk_state.json is renamed before it is synced": of(r"risk_state\.json\.tmp"),
+    "risk_state.json is not synced under its name": behind("rename", r"risk_state\.json\.tmp"),
+    "a snapshot is renamed before it is synced": of(r"snapshot-\d+\.json\.tmp"),
+    "a packed segment is renamed before it is synced": of(r"risk_audit-\d+\.jsonl\.gz\.tmp"),
+    "a packed segment is not synced under its name": behind("rename", r"risk_audit-\d+\.jsonl\.gz\.tmp"),
+    "the anchor is renamed before it is synced": of(r"anchor\.json\.tmp"),
+    "the anchor is not synced under its name": behind("rename", r"anchor\.json\.tmp"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_not_synced_is_found(run: Run, judge: Judge, mistake: str) -> None:
+    skipped = MISTAKES[mistake]
+    ops = [op for before, op in pairwise([run.ops[0], *run.ops]) if not skipped(op, before)]
+    assert len(ops) < len(run.ops), "the run has none of it"
+    found = first_wrong(run, judge, ops)
+    print(found)
+    assert found
+
+
+def test_a_deletion_before_its_snapshot_is_on_the_disk_is_found(place: Path, judge: Judge) -> None:
+    eager = record(place, judge.seed, "tests.durability.eager")
+    found = first_wrong(eager, judge, eager.ops)
+    print(found)
+    assert found
+
+
+@dataclass
+class NextLife:
+    """The process was killed, the machine was not: what was under way still is when the next one starts."""
+
+    disk: Disk
+    answered: tuple[int, int]
+    killed_behind: Op
+    ops: list[Op] = field(default_factory=list)
+
+    def first_wrong(self, judge: Judge, ops: list[Op], chance: random.Random) -> tuple[int, str]:
+        """How many states there were, and what was wrong with the last of them."""
+        disk, answered, looked_at = self.disk.copy(), self.answered, 0
+        for op in ops:
+            if op.call == "note":
+                answered = (max(answered[0], said(op)[0]), answered[1])
+                continue
+            disk.apply(op)
+            for files in disk.states(chance):
+                looked_at += 1
+                if wrong := judge.look_at(files, answered):
+                    before = f"{self.killed_behind.call} {self.killed_behind.name}"
+                    return looked_at, f"killed behind {before}, then behind {op.call} {op.name}: {wrong}"
+        return looked_at, ""
+
+
+@pytest.fixture(scope="module")
+def next_lives(place: Path, run: Run) -> list[NextLife]:
+    """What a start and a child do that find a store as a kill left it."""
+    chance = random.Random(run.seed)
+    kinds: dict[tuple[str, str], list[NextLife]] = {}
+    for disk, answered, op in run.moments():
+        if not disk.settled:
+            kind = (op.call, re.sub(r"\d+", "", op.name))
+            kinds.setdefault(kind, []).append(NextLife(disk.copy(), answered, op))
+    lives = [life for each in kinds.values() for life in chance.sample(each, min(NEXT_LIVES, len(each)))]
+    stores = place / "lives"
+    for number, life in enumerate(lives):
+        written(stores / f"{number:04}", life.disk.seen)
+    command = [sys.executable, "-m", "tests.durability.recorded", "lives", str(stores)]
+    current = None
+    for op in filter(of_the_store, traced(command, place / "record", stores)):
+        if op.call == "note" and op.name.startswith("next "):
+            current = lives[int(op.name.removeprefix("next "))]
+        else:
+            assert current is not None
+            current.ops.append(op)
+    shutil.rmtree(stores)
+    return lives
+
+
+def test_a_start_that_is_cut_off_behind_a_kill_is_recovered_from(next_lives: list[NextLife], judge: Judge) -> None:
+    chance, looked_at, known = random.Random(judge.seed), 0, len(judge.states)
+    for life in next_lives:
+        count, wrong = life.first_wrong(judge, life.ops, chance)
+        assert not wrong, f"SEED={judge.seed}: {wrong}"
+        looked_at += count
+    print(f"{len(next_lives)} kills, {looked_at} states, {len(judge.states) - known} of them new")
+
+
+def test_a_recovery_that_does_not_sync_is_found(next_lives: list[NextLife], judge: Judge) -> None:
+    """Else what it answers from is in memory alone."""
+    skipped = of(r"risk_audit\.jsonl")
+    for life in next_lives:
+        ops = [op for op in life.ops if not skipped(op, op)]
+        if found := life.first_wrong(judge, ops, random.Random(judge.seed))[1]:
+            print(found)
+            return
+    raise AssertionError
