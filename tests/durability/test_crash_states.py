@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ import pytest
 
 from tests.durability.conftest import cannot
 from tests.durability.crash_states import Disk, Files
-from tests.durability.recorded import records_of
+from tests.durability.recorded import CHILD_ALONE, records_of
 from tests.durability.tracing import Op, traced
 from tests.journal.journals import seeded
 from weltklassebot.core.engine import Engine
@@ -33,8 +33,8 @@ from weltklassebot.journal.verify import verify
 
 pytestmark = pytest.mark.fault_injection
 
-NEXT_LIVES = 3
-"""So many of the moments behind each kind of operation."""
+NEXT_LIVES = int(os.environ.get("LIVES", "1"))
+"""Behind each kind of operation that is not on the disk yet, the process is killed so many times."""
 
 
 @dataclass
@@ -127,6 +127,10 @@ def said(op: Op) -> tuple[int, int]:
 
 def of_the_store(op: Op) -> bool:
     return op.name not in ("lock", "snapshot.lock")
+
+
+def of_the_child(op: Op) -> bool:
+    return op.call != "create" and any(name in op.name for name in ("snapshot", ".gz", "anchor"))
 
 
 def record(place: Path, seed: int, *child: str) -> Run:
@@ -258,14 +262,17 @@ def next_lives(place: Path, run: Run) -> list[NextLife]:
             kind = (op.call, re.sub(r"\d+", "", op.name))
             kinds.setdefault(kind, []).append(NextLife(disk.copy(), answered, op))
     lives = [life for each in kinds.values() for life in chance.sample(each, min(NEXT_LIVES, len(each)))]
+    starts = len(lives)
+    lives += [replace(life, ops=[]) for life in lives if of_the_child(life.killed_behind)]
     stores = place / "lives"
     for number, life in enumerate(lives):
-        written(stores / f"{number:04}", life.disk.seen)
+        alone = CHILD_ALONE if number >= starts else ""
+        written(stores / f"{number:04}{alone}", life.disk.seen)
     command = [sys.executable, "-m", "tests.durability.recorded", "lives", str(stores)]
     current = None
     for op in filter(of_the_store, traced(command, place / "record", stores)):
         if op.call == "note" and op.name.startswith("next "):
-            current = lives[int(op.name.removeprefix("next "))]
+            current = lives[int(op.name.removeprefix("next ").removesuffix(CHILD_ALONE))]
         else:
             assert current is not None
             current.ops.append(op)
@@ -279,7 +286,7 @@ def test_a_start_that_is_cut_off_behind_a_kill_is_recovered_from(next_lives: lis
         count, wrong = life.first_wrong(judge, life.ops, chance)
         assert not wrong, f"SEED={judge.seed}: {wrong}"
         looked_at += count
-    print(f"{len(next_lives)} kills, {looked_at} states, {len(judge.states) - known} of them new")
+    print(f"{len(next_lives)} lives behind a kill, {looked_at} states, {len(judge.states) - known} of them new")
 
 
 def test_a_recovery_that_does_not_sync_is_found(next_lives: list[NextLife], judge: Judge) -> None:
