@@ -1,4 +1,4 @@
-"""Each system call of the child that keeps the store in shape fails, once: the store recovers, and the next one succeeds.
+"""Each system call of the child that keeps the store in shape fails, once: the store recovers, the next one succeeds.
 
 The child runs in a process that was forked from the test, so that its imports are not waited for; what the daemon does
 about one that fails is shown with the daemon itself.
@@ -7,7 +7,9 @@ about one that fails is shown with the daemon itself.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 import msgspec
@@ -29,11 +31,11 @@ pytestmark = pytest.mark.fault_injection
 
 
 class Store:
-    """Eleven segments, two snapshots; due are a third one, compression, and the deletion of about half."""
+    """Thirteen segments, two snapshots; due are a third one, compression, and the deletion of about half."""
 
     def __init__(self, place: Path) -> None:
         self.made = place / "made"
-        records = desk_day(seeded().randbytes(1 + 300 * STEP))[:65]
+        records = desk_day(seeded().randbytes(1 + 300 * STEP))[:70]
         segmented(self.made, records, 5)
         later = [segment_name(first) for first in (61, 56)]
         for name in later:
@@ -54,12 +56,14 @@ class Store:
     def copy(self, place: Path) -> Path:
         return Path(shutil.copytree(self.made, place))
 
-    def child(self, directory: Path, *strace: str) -> int:
+    def child(self, directory: Path, *strace: str, limit: int | None = None) -> int:
+        """Its exit code. `limit`: no file may grow longer."""
+
         def work() -> int:
             snapshot.become_idle = lambda: None  # type: ignore[attr-defined]
-            null = os.open("/dev/null", os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
+            sys.stdout = sys.stderr = open(os.devnull, "w")
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             return snapshot.main([msgspec.json.encode(self.task(directory)).decode()])
 
         return in_child(work, *strace)
@@ -106,14 +110,7 @@ def test_a_disk_that_takes_a_part_of_a_snapshot(tmp_path: Path, store: Store) ->
     for spare in (0, 1, size // 2, size - 1):
         directory = store.copy(tmp_path / str(spare))
         before = [seq for seq, _ in snapshots(directory)]
-
-        def work(directory: Path = directory, spare: int = spare) -> int:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_FSIZE, (spare, spare))
-            return snapshot.main([msgspec.json.encode(store.task(directory)).decode()])
-
-        assert in_child(work, "-o", "/dev/null", "-e", "trace=none") == 74
+        assert store.child(directory, "-o", "/dev/null", "-e", "trace=none", limit=spare) == 74
         assert [seq for seq, _ in snapshots(directory)] == before, "half a snapshot has no name"
         store.check(directory)
         keep_in_shape(store.task(directory))
