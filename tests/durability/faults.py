@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.durability.conftest import cannot
 
-__all__ = ["CALLS", "Call", "calls_on", "fault", "in_child", "tracer"]
+__all__ = ["CALLS", "Call", "attached", "calls_on", "fault", "in_child", "tracer"]
 
 CALLS: Final = "openat,write,fsync,fdatasync,rename,renameat,unlink,ftruncate"
 _SECONDS: Final = 60
@@ -51,6 +52,26 @@ def calls_on(log: Path, store: Path) -> list[Call]:
             if str(store) in line:
                 found.append(Call(match[1], counted[match[1]], line.replace(str(store), "")))
     return found
+
+
+@contextmanager
+def attached(pid: int, expression: str, calls: str, *, only: Path | None = None) -> Iterator[None]:
+    """Calls of a running process, and of those that it starts, fail for so long; `only` on this path."""
+    path = ["-P", str(only)] if only is not None else []
+    command = ["strace", "-f", "-p", str(pid), "-o", "/dev/null", *path, "-e", f"trace={calls}"]
+    tracer("--version")
+    strace = subprocess.Popen([*command, "-e", f"inject={expression}"], stderr=subprocess.PIPE, text=True)
+    try:
+        assert strace.stderr is not None
+        said = strace.stderr.readline()
+        if "attached" not in said:
+            cannot(f"faults cannot be injected: {said}")
+        yield
+    finally:
+        if strace.poll() is None:
+            strace.terminate()
+        strace.wait(_SECONDS)
+        strace.stderr.close()
 
 
 def in_child(work: Callable[[], int], *options: str) -> int:

@@ -61,7 +61,7 @@ class Store:
 
         def work() -> int:
             snapshot.become_idle = lambda: None  # type: ignore[attr-defined]
-            sys.stdout = sys.stderr = open(os.devnull, "w")
+            sys.stdout = sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             return snapshot.main([msgspec.json.encode(self.task(directory)).decode()])
