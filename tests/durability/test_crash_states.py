@@ -227,6 +227,19 @@ def test_a_deletion_before_its_snapshot_is_on_the_disk_is_found(place: Path, jud
     assert found
 
 
+def test_a_store_that_is_new_is_on_the_disk_with_all_that_leads_there(tmp_path: Path) -> None:
+    store = tmp_path / "var" / "lib" / "desk" / "risk"
+    program = (
+        "import sys, pathlib; from weltklassebot.journal.store import StoreLock; StoreLock(pathlib.Path(sys.argv[1]))"
+    )
+    ops = traced([sys.executable, "-c", program, str(store)], tmp_path / "record", tmp_path)
+    made = [op.directory for op in ops if op.call == "mkdir"]
+    last = max(place for place, op in enumerate(ops) if op.call == "mkdir")
+    synced = {op.directory for op in ops[last:] if op.call == "sync directory"}
+    assert len(made) == 4
+    assert set(made) <= synced
+
+
 @dataclass
 class NextLife:
     """The process was killed, the machine was not: what was under way still is when the next one starts."""

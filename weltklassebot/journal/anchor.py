@@ -17,7 +17,7 @@ import msgspec
 
 from weltklassebot.journal.errors import StoreDamaged
 
-__all__ = ["ANCHOR", "Anchor", "read_anchor", "replace_durably", "sync_directory"]
+__all__ = ["ANCHOR", "Anchor", "make_directory", "read_anchor", "replace_durably", "sync_directory"]
 
 ANCHOR: Final = "anchor.json"
 
@@ -64,6 +64,14 @@ def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
     os.rename(temporary, path)
     sync_directory(path.parent)
+
+
+def make_directory(directory: Path, mode: int) -> None:
+    """Make it, and what is missing above it; on disk when this returns."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_directory(each.parent)
 
 
 def sync_directory(directory: Path) -> None:
