@@ -44,7 +44,10 @@ def make_disk(place: Path) -> Iterator[Callable[..., LoopDisk]]:
     def build(**options: Any) -> LoopDisk:
         if (why := why_not()) is not None:
             cannot(f"no disk can be made: {why}")
-        made.append(LoopDisk(place, **options).__enter__())
+        try:
+            made.append(LoopDisk(place, **options).__enter__())
+        except RuntimeError as error:  # a container's root may not mount
+            cannot(f"no disk can be made: {error}")
         return made[-1]
 
     yield build

@@ -73,7 +73,7 @@ def test_each_state_is_recovered_from(run: Run, judge: Judge) -> None:
         moments += 1
         for files in disk.states(chance):
             looked_at += 1
-            assert not (wrong := judge.look_at(files, answered)), f"SEED={run.seed}, behind {op[:2]}: {wrong}"
+            assert not (wrong := judge.look_at(files, answered)), f"behind {op.call} {op.name}: {wrong}"
     print(f"{moments} moments, {looked_at} states, {len(judge.states)} of them different")
     assert len(judge.states) > 500
 
@@ -200,7 +200,7 @@ def test_a_start_that_is_cut_off_behind_a_kill_is_recovered_from(next_lives: lis
     chance, looked_at, known = random.Random(judge.seed), 0, len(judge.states)
     for life in next_lives:
         count, wrong = life.first_wrong(judge, life.ops, chance)
-        assert not wrong, f"SEED={judge.seed}: {wrong}"
+        assert not wrong, wrong
         looked_at += count
     print(f"{len(next_lives)} lives behind a kill, {looked_at} states, {len(judge.states) - known} of them new")
 
