@@ -1,4 +1,4 @@
-"""One bit of a store flips: it is found where it matters, and no state is ever silently another one."""
+"""One bit of a store flips, or its end is missing: it is found, and no state is ever silently another one."""
 
 from __future__ import annotations
 
@@ -114,6 +114,19 @@ def test_in_the_live_file_every_byte(store: Store) -> None:
             ends["cut"] += 1
     print(dict(ends))
     assert ends["cut"] == 1
+
+
+def test_the_last_batch_may_end_at_any_byte(store: Store) -> None:
+    """Behind a snapshot and closed segments as in a journal of one file: whole lines stay, the rest is set aside."""
+    data = (store.made / JOURNAL).read_bytes()
+    for end in range(data.index(b'{"seq":74,'), len(data) + 1):
+        directory = store.flipped(JOURNAL, 0, 0)
+        (directory / STATE).unlink()
+        (directory / JOURNAL).write_bytes(data[:end])
+        found = start(store, directory)
+        assert isinstance(found, Recovered)
+        assert found.last_seq == RECORDS - 5 + data[:end].count(b"\n")
+        assert (found.torn is None) == (data[:end].endswith(b"\n"))
 
 
 def test_in_the_anchor_every_byte(store: Store) -> None:
