@@ -7,8 +7,8 @@ A page's commands stand in fenced blocks under its headings:
                   `…` in it stands for anything, also for whole lines. Where nothing is shown it must end well.
 
 `127.0.0.1:9000` is the daemon's port. `systemctl start|stop|restart weltklassebot`, alone on a line, acts on the test's
-daemon; `journalctl` prints its log, and `sudo` runs what follows. A test makes the situation that the page is for, follows a section, and looks at what came
-of it.
+daemon; `journalctl` prints its log, and `sudo` runs what follows. A test makes the situation that the page is for,
+follows a section, and looks at what came of it.
 """
 
 from __future__ import annotations
