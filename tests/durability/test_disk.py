@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,19 @@ def test_nothing_is_left_behind_even_when_somebody_holds_on(place, make_disk, mo
     held.close()
     assert str(place) not in Path("/proc/mounts").read_text()
     assert os.listdir(place) == []
+
+
+def test_a_mount_namespace_that_keeps_the_old_file_system_does_not_matter(make_disk) -> None:
+    disk = make_disk()
+    write(disk.path / "synced", sync=True)
+    with subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", "echo made; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"made\n"
+        for number in range(2):
+            disk.cut()
+            disk.remount()
+            write(disk.path / f"after-{number}", sync=True)
+        assert set(names(disk)) == {"synced", "after-0", "after-1"}
+        other.communicate()
