@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from weltklassebot.api.decoding import problem, unix_seconds
@@ -55,7 +56,7 @@ _WANTED: Final = {_whole: "must be a whole number", unix_seconds: "must be Unix 
 def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
     """All routes that change nothing."""
     reads = _Reads(sequencer, metrics, store)
-    return [
+    routes = [
         Route("GET", "/healthz", None, reads.healthz),
         Route("GET", "/readyz", None, reads.readyz),
         Route("GET", "/metrics", None, reads.metrics),
@@ -67,6 +68,9 @@ def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Rou
         Route("GET", "/v1/limits", "viewer", reads.limits),
         Route("GET", "/v1/audit", "viewer", reads.audit),
     ]
+    if metrics.state_known:
+        return routes
+    return [route if route.role is None else replace(route, handler=reads.unknown) for route in routes]
 
 
 class _Reads:
@@ -77,11 +81,16 @@ class _Reads:
         self._looking: asyncio.Future[Any] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
 
+    async def unknown(self, _: Call) -> Any:
+        """In the place of every read of a journal that could not be read."""
+        detail = f"the journal could not be read: {self._sequencer.failed}"
+        return Problem(type="journal_failed", title="Not known", status=503, detail=detail)
+
     async def healthz(self, _: Call) -> Any:
         return {"status": "ok"}
 
     async def readyz(self, _: Call) -> Any:
-        why = self._sequencer.failed or ("stopping" if self._sequencer.closing else None)
+        why = self._sequencer.not_ready
         if why is not None:
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
         return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}

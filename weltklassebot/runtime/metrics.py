@@ -75,6 +75,8 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.upkeep: Upkeep | None = None
+        self.state_known = True
+        """False while the journal cannot be read: then nobody knows the state of anything."""
         self.free_bytes = float("nan")
         """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
         self._registry: Final = CollectorRegistry(auto_describe=False)
@@ -137,7 +139,9 @@ class Metrics:
         ):
             yield CounterMetricFamily(name, text, value=float(value))
         if self.sequencer is not None:
-            yield from self._of_state(self.sequencer)
+            yield from self._of_journal(self.sequencer)
+            if self.state_known:
+                yield from self._of_state(self.sequencer)
         if self.upkeep is not None:
             yield from _of_upkeep(self.upkeep)
 
@@ -167,9 +171,17 @@ class Metrics:
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
             ("risk_remembered", "Ended orders and fills that are remembered.", _remembered(sequencer)),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
-            ("journal_durable_seq", "Last sequence number on disk.", sequencer.commit.durable_seq),
+        ):
+            yield GaugeMetricFamily(name, text, value=float(value))
+
+    def _of_journal(self, sequencer: Sequencer) -> Iterator[Metric]:
+        commit = sequencer.commit
+        for name, text, value in (
+            ("journal_durable_seq", "Last sequence number on disk.", commit.durable_seq),
             ("journal_last_seq", "Last sequence number given.", sequencer.seq),
-            ("journal_queue_records", "Decided and not yet durable.", len(sequencer.commit)),
+            ("journal_queue_records", "Decided and not yet durable.", commit.waiting),
+            ("journal_in_flight_seconds", "For how long the disk has owed an answer.", commit.in_flight_seconds),
+            ("journal_stalled", "1 while the disk hangs and new orders are denied.", commit.stalled is not None),
             ("journal_failed", "1 when the journal cannot be written.", sequencer.failed is not None),
             ("journal_free_bytes", "Free space where the journal lies.", self.free_bytes),
         ):
