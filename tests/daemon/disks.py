@@ -1,8 +1,8 @@
 """Disks that are really full, read-only or silent. They need root; without it a test is skipped by name, in CI it fails.
 
-    with small_disk(directory) as disk:     a tmpfs of three MiB, mounted at `disk`
-        with full(disk):                    not a byte more goes in
-    with frozen(disk):                      an ext4 whose writes hang until the block ends (`fsfreeze`)
+with small_disk(directory) as disk:     a tmpfs of three MiB, mounted at `disk`
+    with full(disk):                    not a byte more goes in
+with frozen(disk):                      an ext4 whose writes hang until the block ends (`fsfreeze`)
 """
 
 from __future__ import annotations
