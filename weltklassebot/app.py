@@ -38,6 +38,7 @@ from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
+from weltklassebot.runtime.descriptors import connections_that_fit
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.no_commit import NoCommit
@@ -207,7 +208,7 @@ class _Daemon:
         sequencer.commit = self._commit(publisher, upkeep)
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        places = Connections(runtime.max_connections)
+        places = Connections(connections_that_fit(runtime.max_connections, self._log))
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)

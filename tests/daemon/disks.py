@@ -1,4 +1,4 @@
-"""Disks that are really full, read-only or silent. They need root; without it a test is skipped by name, in CI it fails.
+"""Disks that are really full, read-only or silent. They need root; without it a test is skipped, in CI it fails.
 
 with small_disk(directory) as disk:     a tmpfs of three MiB, mounted at `disk`
     with full(disk):                    not a byte more goes in

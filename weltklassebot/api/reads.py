@@ -31,6 +31,8 @@ __all__ = ["read_routes"]
 
 MAX_ROWS: Final = 10_000
 MAX_AUDIT_QUERIES: Final = 2
+MAX_AUDIT_WAITING: Final = 16
+"""Queries that run or wait for their turn; the next one is told to come again."""
 AUDIT_SECONDS: Final = 60.0
 DISK_SECONDS: Final = 1.0
 
@@ -80,6 +82,7 @@ class _Reads:
         self._store = store
         self._looking: asyncio.Future[Any] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
+        self.asking = 0
 
     async def unknown(self, _: Call) -> Any:
         """In the place of every read of a journal that could not be read."""
@@ -156,6 +159,15 @@ class _Reads:
         query = _query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
+        if self.asking >= MAX_AUDIT_WAITING:
+            return Problem(type="overloaded", title="Try again later", status=503, detail="too many queries wait")
+        self.asking += 1
+        try:
+            return await self._run_query(query)
+        finally:
+            self.asking -= 1
+
+    async def _run_query(self, query: dict[str, Any]) -> Any:
         async with self._queries:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
