@@ -20,6 +20,7 @@ from typing import Any, Final
 import uvloop
 
 from weltklassebot import __version__, logs
+from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.listeners import Listeners
@@ -36,6 +37,7 @@ from weltklassebot.core.numbers import EXACT
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered
+from weltklassebot.runtime.bounds import of_core, of_sequencer
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
 from weltklassebot.runtime.descriptors import connections_that_fit
@@ -208,7 +210,7 @@ class _Daemon:
         sequencer.commit = self._commit(publisher, upkeep)
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        places = Connections(connections_that_fit(runtime.max_connections, self._log))
+        places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
@@ -218,7 +220,12 @@ class _Daemon:
         publisher.consumers.append(witness.offer)
         publisher.after_batch.append(self._stream.flush)
         admin_peers = Peers({settings.auth.admin_group: "operator"})
-        doors = Doors(Tokens(settings.tokens_file), admin_peers, metrics, runtime.request_timeout_seconds)
+        tokens = Tokens(settings.tokens_file)
+        doors = Doors(tokens, admin_peers, metrics, runtime.request_timeout_seconds)
+        metrics.bounds += of_sequencer(sequencer, runtime.max_pending)
+        metrics.bounds += of_doors(places, doors, self._stream, pushes, tokens)
+        if self._store.read:
+            metrics.bounds += of_core(sequencer)
         routes = [
             *command_routes(sequencer, metrics),
             *read_routes(sequencer, metrics, settings.risk_store_dir),

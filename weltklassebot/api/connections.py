@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from weltklassebot.runtime.metrics import Metrics
+
 __all__ = ["ADMIN_RESERVE", "Connections", "Door"]
 
 Door = Literal["tcp", "orders", "admin"]
@@ -19,23 +21,23 @@ ADMIN_RESERVE: Final = 64
 class Connections:
     """Counts with bounds."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, metrics: Metrics) -> None:
         self.limit: Final = limit
         self.count = 0
-        self.refused = 0
+        self._metrics: Final = metrics
         self._most: Final[dict[Door, int]] = {"tcp": limit, "orders": limit, "admin": limit + ADMIN_RESERVE}
-        self._tcp_limit: Final = limit - limit // 4
-        self._tcp = 0
+        self.tcp_limit: Final = limit - limit // 4
+        self.tcp = 0
 
     def enter(self, door: Door) -> bool:
         """Take a place, if there is one. Whoever got one calls `leave` at the end."""
-        if self.count >= self._most[door] or (door == "tcp" and self._tcp >= self._tcp_limit):
-            self.refused += 1
+        if self.count >= self._most[door] or (door == "tcp" and self.tcp >= self.tcp_limit):
+            self._metrics.refused_connections += 1
             return False
         self.count += 1
-        self._tcp += door == "tcp"
+        self.tcp += door == "tcp"
         return True
 
     def leave(self, door: Door) -> None:
         self.count -= 1
-        self._tcp -= door == "tcp"
+        self.tcp -= door == "tcp"

@@ -24,6 +24,7 @@ from weltklassebot.api.decoding import problem, unix_seconds
 from weltklassebot.api.doors import Call, Route
 from weltklassebot.core import views
 from weltklassebot.runtime.answers import Problem
+from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
 
@@ -58,6 +59,7 @@ _WANTED: Final = {_whole: "must be a whole number", unix_seconds: "must be Unix 
 def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
     """All routes that change nothing."""
     reads = _Reads(sequencer, metrics, store)
+    metrics.bounds.append(Bound("audit_queries", lambda: MAX_AUDIT_WAITING, lambda: reads.asking))
     routes = [
         Route("GET", "/healthz", None, reads.healthz),
         Route("GET", "/readyz", None, reads.readyz),

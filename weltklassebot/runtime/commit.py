@@ -109,6 +109,10 @@ class GroupCommit:
         """For how long the disk has owed an answer; 0 when it owes none."""
         return 0.0 if self._sent_at is None else time.monotonic() - self._sent_at
 
+    @property
+    def in_flight_records(self) -> int:
+        return len(self._in_flight)
+
     def entries(self) -> Iterator[Entry]:
         """Everything that has not left yet, the oldest first."""
         return concatenated(self._in_flight, self._gathering)

@@ -23,6 +23,7 @@ from weltklassebot.core.checks import drawdown
 from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
+from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
@@ -74,7 +75,10 @@ class Metrics:
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
+        self.refused_connections = 0
         self.upkeep: Upkeep | None = None
+        self.bounds: Final[list[Bound]] = []
+        """Of every part that has one; the composition root adds them."""
         self.state_known = True
         """False while the journal cannot be read: then nobody knows the state of anything."""
         self.free_bytes = float("nan")
@@ -136,12 +140,14 @@ class Metrics:
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
+            ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
         if self.sequencer is not None:
             yield from self._of_journal(self.sequencer)
             if self.state_known:
                 yield from self._of_state(self.sequencer)
+        yield from families(self.bounds)
         if self.upkeep is not None:
             yield from _of_upkeep(self.upkeep)
 

@@ -14,6 +14,7 @@ class NoCommit:
     """Takes nothing, holds nothing."""
 
     waiting = 0
+    in_flight_records = 0
     in_flight_seconds = 0.0
     stalled: str | None = None
 
