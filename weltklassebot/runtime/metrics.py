@@ -175,7 +175,7 @@ class Metrics:
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
-            ("risk_remembered", "Ended orders and fills that are remembered.", _remembered(sequencer)),
+            ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
@@ -212,11 +212,6 @@ def _of_upkeep(upkeep: Upkeep) -> Iterator[Metric]:
 
 def _limit(value: object) -> float:
     return float("inf") if value is None else float(value)  # type: ignore[arg-type]
-
-
-def _remembered(sequencer: Sequencer) -> int:
-    state = sequencer.state
-    return len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
 
 
 def _info(name: str, text: str, labels: dict[str, str]) -> Metric:
