@@ -222,10 +222,10 @@ class _Daemon:
         admin_peers = Peers({settings.auth.admin_group: "operator"})
         tokens = Tokens(settings.tokens_file)
         doors = Doors(tokens, admin_peers, metrics, runtime.request_timeout_seconds)
-        metrics.bounds += of_sequencer(sequencer, runtime.max_pending)
-        metrics.bounds += of_doors(places, doors, self._stream, pushes, tokens)
+        metrics.bounds.extend(of_sequencer(sequencer, runtime.max_pending))
+        metrics.bounds.extend(of_doors(places, doors, self._stream, pushes, tokens))
         if self._store.read:
-            metrics.bounds += of_core(sequencer)
+            metrics.bounds.extend(of_core(sequencer))
         routes = [
             *command_routes(sequencer, metrics),
             *read_routes(sequencer, metrics, settings.risk_store_dir),

@@ -119,8 +119,8 @@ def _check_memory(state: State, fill: ReportFill) -> None:
     fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
     owner = (fill.account, fill.strategy)
     held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    desk = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
     parameters = state.parameters
+    desk = state.remembered_count()
     for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
         if count >= room + max(1, room // 4) + len(state.orders):
             raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")

@@ -38,8 +38,8 @@ def of_sequencer(sequencer: Sequencer, max_pending: int) -> list[Bound]:
 def of_core(sequencer: Sequencer) -> list[Bound]:
     """What the core remembers. A state is replaced as a whole when a snapshot is restored, so it is asked for anew."""
 
-    def held(name: str, limit: Callable[[], int], *maps: str) -> Bound:
-        return Bound(name, limit, lambda: sum(len(getattr(sequencer.state, one)) for one in maps))
+    def held(name: str, limit: Callable[[], int], what: str) -> Bound:
+        return Bound(name, limit, lambda: len(getattr(sequencer.state, what)))
 
     def most(key: str) -> Callable[[], int]:
         return lambda: int(getattr(sequencer.state.parameters, key))
@@ -47,7 +47,7 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
     return [
         held("open_orders", most("max_open_orders"), "orders"),
         held("cancels", most("max_open_orders"), "cancels"),
-        held("remembered", most("max_remembered"), "ended", "ended_before", "fills", "fills_before"),
+        Bound("remembered", most("max_remembered"), lambda: sequencer.state.remembered_count()),  # noqa: PLW0108 - see above
         Bound("remembered_of_one_strategy", most("max_remembered_per_strategy"), lambda: _largest_share(sequencer)),
         held("remembered_denials", most("max_remembered_denials"), "denied"),
         held("doubtful_fills", most("max_doubtful"), "doubtful"),
