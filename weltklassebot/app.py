@@ -222,7 +222,7 @@ class _Daemon:
         admin_peers = Peers({settings.auth.admin_group: "operator"})
         tokens = Tokens(settings.tokens_file)
         doors = Doors(tokens, admin_peers, metrics, runtime.request_timeout_seconds)
-        metrics.bounds.extend(of_sequencer(sequencer, runtime.max_pending))
+        metrics.bounds.extend(of_sequencer(sequencer))
         metrics.bounds.extend(of_doors(places, doors, self._stream, pushes, tokens))
         if self._store.read:
             metrics.bounds.extend(of_core(sequencer))

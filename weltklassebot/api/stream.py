@@ -87,7 +87,9 @@ class OrderStream:
     @property
     def share(self) -> int:
         """How many commands a connection may have in flight now."""
-        return MAX_IN_FLIGHT if self.places.count <= 1 else SHARED_IN_FLIGHT
+        if self.places.count <= 1:
+            return MAX_IN_FLIGHT
+        return min(SHARED_IN_FLIGHT, max(1, self.sequencer.max_pending // 4))
 
     def __call__(self) -> StreamConnection:
         return StreamConnection(self)

@@ -26,10 +26,10 @@ class Bound(NamedTuple):
     size: Callable[[], int]
 
 
-def of_sequencer(sequencer: Sequencer, max_pending: int) -> list[Bound]:
+def of_sequencer(sequencer: Sequencer) -> list[Bound]:
     """What waits between a decision and its answer."""
     return [
-        Bound("pending", lambda: max_pending, lambda: sequencer.commit.waiting),
+        Bound("pending", lambda: sequencer.max_pending, lambda: sequencer.commit.waiting),
         Bound("batch", lambda: MAX_BATCH_RECORDS, lambda: sequencer.commit.in_flight_records),
         Bound("marks_waiting", lambda: sequencer.state.parameters.max_symbols, lambda: len(sequencer.marks)),
     ]

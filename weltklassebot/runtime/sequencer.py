@@ -92,7 +92,7 @@ class Sequencer:
         """Told at once, before anything is durable."""
         self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
         self._latch: Final = latch
-        self._max_pending: Final = max_pending
+        self.max_pending: Final = max_pending
         self._on_decided: Final = on_decided
         self._on_turned_away: Final = on_turned_away
 
@@ -140,7 +140,7 @@ class Sequencer:
     def _turned_away(self, command: AnyCommand) -> Answer | None:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
         commit = self.commit
-        if commit.failed is None and commit.waiting < self._max_pending and commit.stalled is None and not self.closing:
+        if commit.failed is None and commit.waiting < self.max_pending and commit.stalled is None and not self.closing:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
