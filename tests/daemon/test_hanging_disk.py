@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.disks import cannot, frozen
 from tests.durability.disk import LoopDisk, why_not
+from weltklassebot.runtime.chores import Chore
 
 pytestmark = [pytest.mark.slow, pytest.mark.full_disk]
 
@@ -167,6 +169,30 @@ def _start_beside(daemon):
         COMMAND, env=daemon._environment(), cwd="/", capture_output=True, text=True, timeout=30, check=False
     )
     return done.returncode, done.stdout
+
+
+async def test_a_child_that_hangs_is_left_behind(tmp_path):
+    """The daemon's end does not wait for it."""
+    if (why := why_not()) is not None:
+        cannot(why)
+
+    class Log:
+        def error(self, event, **details):
+            said.append(details["problem"])
+
+    said = []
+    with LoopDisk(tmp_path, mib=16) as disk:
+        chore = Chore("snapshot", "timeit", seconds=60, log=Log(), done=said.append)
+        with frozen(disk.path):
+            began = time.monotonic()
+            chore.start(f"open({str(disk.path / 'x')!r}, 'w').close()")
+            state = Path(f"/proc/{chore._process.pid}/stat")
+            while state.read_text().rpartition(")")[2].split()[0] != "D":
+                assert time.monotonic() - began < 20
+            chore.stop()
+            assert "is left behind" in said[0]
+        chore._process.wait()
+        chore._forget()
 
 
 def test_a_stop_of_the_service_does_not_wait_for_the_disk(build):
