@@ -186,13 +186,16 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
         with frozen(disk.path):
             began = time.monotonic()
             chore.start(f"open({str(disk.path / 'x')!r}, 'w').close()")
-            state = Path(f"/proc/{chore._process.pid}/stat")
-            while state.read_text().rpartition(")")[2].split()[0] != "D":
+            while not hangs(chore._process.pid):
                 assert time.monotonic() - began < 20
             chore.stop()
             assert "is left behind" in said[0]
         chore._process.wait()
         chore._forget()
+
+
+def hangs(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "D"
 
 
 def test_a_stop_of_the_service_does_not_wait_for_the_disk(build):
