@@ -7,10 +7,13 @@ history never stands in the way of an order.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +85,7 @@ class _Reads:
         self._sequencer = sequencer
         self._metrics = metrics
         self._store = store
-        self._looking: asyncio.Future[Any] | None = None
+        self._looking: asyncio.Future[float] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
         self.asking = 0
 
@@ -107,12 +110,12 @@ class _Reads:
     async def _look_at_disk(self) -> None:
         """Free space, asked for in a thread, once at a time; the answer before serves while the disk does not."""
         if self._looking is None:
-            self._looking = asyncio.ensure_future(asyncio.to_thread(shutil.disk_usage, self._store))
+            self._looking = _aside(self._store)
         looking = self._looking
         done, _ = await asyncio.wait({looking}, timeout=DISK_SECONDS)
         if done:
             self._looking = None
-            self._metrics.free_bytes = looking.result().free
+            self._metrics.free_bytes = looking.result()
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
@@ -191,6 +194,27 @@ class _Reads:
             detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
             return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
         return web.Response(body=out, headers={"Content-Type": "application/json"})
+
+
+def _aside(store: Path) -> asyncio.Future[float]:
+    """Free bytes, in a thread that nobody waits for at the end; NaN where there is no answer."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[float] = loop.create_future()
+
+    def tell(free: float) -> None:
+        if not found.done():
+            found.set_result(free)
+
+    def look() -> None:
+        try:
+            free = float(shutil.disk_usage(store).free)
+        except OSError:
+            free = math.nan
+        with suppress(RuntimeError):  # the daemon has ended meanwhile
+            loop.call_soon_threadsafe(tell, free)
+
+    threading.Thread(target=look, daemon=True).start()
+    return found
 
 
 def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
