@@ -76,7 +76,7 @@ MOST_PATIENCE: Final = 16
 """A disk that takes probes and no journal is probed up to so many times more seldom."""
 
 
-_EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS, EXIT_DISK)}
+_EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
 
 
 def serve(settings: Settings) -> int:

@@ -135,7 +135,7 @@ def test_stops_do_not_wait_for_a_disk_that_hangs(build, stop):
         daemon.log("journal_answers_again")
         # It goes on, and the stops are in the journal like any other.
         again = ask("POST", path, {"reason": "once more"})
-        assert again["seq"] == daemon.records()[-1].seq
+        assert again["seq"] in {record.seq for record in daemon.records()}
     daemon.kill()
     actions = [record.action for record in daemon.records()]
     assert actions.count("halt" if stop == "halt" else "kill_switch_trigger") == 3, actions
@@ -143,12 +143,11 @@ def test_stops_do_not_wait_for_a_disk_that_hangs(build, stop):
 
 def test_a_disk_that_does_not_come_back(build):
     daemon, disk = build(RISK__APPROVAL_TTL_SECONDS="60", JOURNAL__STALL_FAIL_SECONDS="1")
-    with daemon.stream() as bot, daemon.admin() as ask:
+    with daemon.stream() as bot:
         with frozen(disk):
             bot.send({"op": "check", **order("lost")})
             answer = bot.answer()
             assert (reasons(answer), answer["seq"]) == (["journal_failed"], None)
-            assert ask("GET", "/readyz").status == 503
             assert daemon._process.wait(20) == 74, "the process that hangs in the disk holds nobody up"
             assert daemon.log("journal_failed")["problem"].startswith("the disk has not answered for")
             assert json.loads(daemon.latch.read_bytes())["kind"] == "journal_failed"
