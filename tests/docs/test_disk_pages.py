@@ -41,7 +41,7 @@ def test_a_full_disk(make: Callable[..., Daemon]) -> None:
                     number += 1
             assert daemon.wait() == 74
             daemon.start(wait=False).log("denying")  # as systemd would
-            said = page.follow("Do now", shell)
+            said = page.follow("While it is full", shell)
             assert "No space left on device" in said
             assert "100%" in said
             assert "ballast" in "".join(path.name for path in disk.iterdir())

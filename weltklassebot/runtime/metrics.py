@@ -83,6 +83,7 @@ class Metrics:
         """False while the journal cannot be read: then nobody knows the state of anything."""
         self.free_bytes = float("nan")
         """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
+        self._started: Final = time.time()
         self._registry: Final = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -143,6 +144,9 @@ class Metrics:
             ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "When this process started, Unix seconds.", value=self._started
+        )
         if self.sequencer is not None:
             yield from self._of_journal(self.sequencer)
             if self.state_known:
@@ -176,6 +180,11 @@ class Metrics:
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
+            (
+                "risk_awaiting_admin",
+                "1 while a stop restored by a start waits for an admin.",
+                state.risk.awaiting_admin,
+            ),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
