@@ -182,7 +182,7 @@ class Metrics:
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             (
                 "risk_awaiting_admin",
-                "1 while a stop restored by a start waits for an admin.",
+                "1 while a restored stop waits for an admin.",
                 state.risk.awaiting_admin,
             ),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
