@@ -6,6 +6,7 @@ The disk is a real one, an ext4 whose writes are frozen.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -184,8 +185,9 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
         chore = Chore("snapshot", "timeit", seconds=60, log=Log(), done=said.append)
         with frozen(disk.path):
             began = time.monotonic()
-            chore.start(f"open({str(disk.path / 'x')!r}, 'w').close()")
-            while not hangs(chore._process.pid):
+            marker = tmp_path / "started"
+            chore.start(f"open({str(marker)!r}, 'w').close(); open({str(disk.path / 'x')!r}, 'w').close()")
+            while not os.path.exists(marker) or not hangs(chore._process.pid):
                 assert time.monotonic() - began < 20
             chore.stop()
             assert "is left behind" in said[0]
