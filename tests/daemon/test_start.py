@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import time
@@ -212,16 +211,3 @@ def test_an_idle_daemon_with_idle_clients_stops_at_once(daemon):
     for client in clients:
         client.close()
     assert took < 3, "idle connections hold nothing up"
-
-
-@pytest.mark.slow
-@pytest.mark.fault_injection
-@pytest.mark.skipif(shutil.which("strace") is None and os.environ.get("CI") != "true", reason="needs strace")
-def test_a_disk_that_fails_at_the_start(make):
-    daemon = make()
-    fault = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
-    daemon.start(wrapper=("strace", "-f", "--seccomp-bpf", "-o", "/dev/null", *fault), wait=False)
-    assert daemon.wait() == 74, daemon.text
-    assert "Input/output error" in "\n".join(daemon.text)
-    daemon.start()
-    assert daemon.state()["state"] == "HALTED", "its latch is obeyed"

@@ -11,6 +11,7 @@ The store is one directory (0700) of one owner, with one writer at a time:
     risk_audit.torn-<seq>-<n>       what a recovery cut off the end of the journal, for people to look at
     snapshot-<seq>.json             the state behind record seq, which ends a segment; the newest two are kept
     anchor.json                     number, time and hash of the last record that retention deleted, if it did
+    probe.tmp                       for a moment: a start that waits for room looks whether there is some
     snapshot.lock                   flock'ed by the child that keeps the store in shape
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
                                     from it

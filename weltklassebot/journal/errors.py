@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Final
 
 __all__ = [
-    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged", "StoreDamaged",
-    "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
+    "DISK_ERRORS", "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged",
+    "StoreDamaged", "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
 ]  # fmt: skip
 
 
@@ -18,6 +20,10 @@ class JournalError(Exception):
     """Base of all errors of the journal."""
 
     exit_code = 74
+
+
+DISK_ERRORS: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a disk says that is full or broken; the kernel makes a file system read-only when its disk fails."""
 
 
 class StoreFailed(JournalError):
@@ -31,6 +37,11 @@ class StoreFailed(JournalError):
         self.path = path
         self.operation = operation
         self.errno = number
+
+    @property
+    def why(self) -> str:
+        """In a few words, without the path."""
+        return f"{self.operation}: {os.strerror(self.errno)}"
 
 
 class StoreDamaged(JournalError):

@@ -103,7 +103,7 @@ def disk(path: Path, operation: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM):
             raise not_writable(path, error) from error
         raise StoreFailed(path, operation, error.errno or 0) from error
 

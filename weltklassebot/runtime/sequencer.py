@@ -50,6 +50,7 @@ from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, en
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import Entry, GroupCommit
 from weltklassebot.runtime.marks import Marks
+from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
 
 __all__ = ["Latch", "Sequencer"]
@@ -85,13 +86,13 @@ class Sequencer:
         self.clock: Final = clock
         self.seq = last_seq
         self.released_seq = last_seq
-        self.commit: GroupCommit
+        self.commit: GroupCommit | NoCommit
         self.closing = False
         self.on_stop: Final[list[Callable[[Record], None]]] = []
         """Told at once, before anything is durable."""
         self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
         self._latch: Final = latch
-        self._max_pending: Final = max_pending
+        self.max_pending: Final = max_pending
         self._on_decided: Final = on_decided
         self._on_turned_away: Final = on_turned_away
 
@@ -103,6 +104,11 @@ class Sequencer:
     def failed(self) -> str | None:
         """Why the journal cannot be written; None while it can."""
         return self.commit.failed
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no order can be approved whatever it says; None while it can."""
+        return self.commit.failed or self.commit.stalled or ("stopping" if self.closing else None)
 
     async def ask(self, command: AnyCommand, principal: Principal) -> Answer:
         """`submit`, awaited."""
@@ -134,7 +140,7 @@ class Sequencer:
     def _turned_away(self, command: AnyCommand) -> Answer | None:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
         commit = self.commit
-        if commit.failed is None and commit.waiting < self._max_pending and not self.closing:
+        if commit.failed is None and commit.waiting < self.max_pending and commit.stalled is None and not self.closing:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
@@ -150,6 +156,8 @@ class Sequencer:
             return "journal_failed", f"the journal cannot be written: {self.commit.failed}"
         if self.closing:
             return "stopping", "the daemon is stopping"
+        if self.commit.stalled is not None:
+            return "journal_failed", self.commit.stalled
         return "overloaded", "too much waits for the disk"
 
     def _flush_marks(self, order: CheckOrder, now: float) -> None:
@@ -230,8 +238,26 @@ class Sequencer:
     def _append(self, entry: Entry) -> None:
         if self.commit.failed is None:
             self.commit.append(entry)
+            if self.commit.stalled is not None:
+                self._answer_early(entry, self.commit.stalled)
         elif entry.reply is not None:
             entry.reply(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
+
+    def answer_waiting(self, why: str, older_than: float) -> None:
+        """The disk hangs. Stops are answered: they are in force. So is what was decided so many seconds ago.
+
+        An approval of that age has expired, so that the same order asked again is a no as well, whatever the disk does.
+        """
+        late = time.perf_counter() - older_than
+        for entry in self.commit.entries():
+            if entry.decided <= late or isinstance(entry.command, Halt | TriggerKillSwitch):
+                self._answer_early(entry, why)
+
+    def _answer_early(self, entry: Entry, why: str) -> None:
+        reply, entry.reply = entry.reply, None
+        if reply is not None:
+            entry.answer = outcomes.not_yet_durable(entry.command, entry.answer, why)
+            reply(entry.answer)
 
     def _act_on_stops(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
