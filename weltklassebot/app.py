@@ -29,8 +29,8 @@ from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.engine import Engine
-from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
+from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.errors import JournalError
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered, recover

@@ -15,9 +15,9 @@ import pytest
 from tests.daemon.clients import order
 from tests.journal.journals import start as start_record
 from weltklassebot.core.commands import Stop
+from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
-from weltklassebot.journal.store import FORMAT
 
 
 def refuses(daemon, code):

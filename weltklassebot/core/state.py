@@ -188,6 +188,8 @@ class State:
     clock_doubted: bool = False
     clock_offset: float = 0.0
     self_anchored: bool = False
+    format: int = 0
+    """Of the journal, since its last start."""
 
     def recall_ended(self, key: OrderKey) -> Ended | None:
         return self.ended.get(key) or self.ended_before.get(key)

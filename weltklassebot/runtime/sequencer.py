@@ -205,11 +205,12 @@ class Sequencer:
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
     ) -> None:
         events = outcome.events
+        reason: str
         if type(command) is CheckOrder:
             first = events[0]
             reason = first.denials[0].reason if type(first) is OrderDenied else ""
         else:
-            reason = getattr(command, "reason", "")
+            reason = command.restored if type(command) is Start else getattr(command, "reason", "")
         name = principal.name
         record = Record(
             self.seq,
