@@ -126,10 +126,10 @@ class Feed:
             try:
                 if readable:
                     rest = self._take(stream, rest, bar)
-                if writable:
-                    unsent = unsent[stream.send(unsent) :]
             except OSError as error:
                 raise self._broken(error.strerror or str(error)) from None
+            if writable:
+                unsent = unsent[_send(stream, unsent) :]
 
     def _take(self, stream: socket.socket, rest: bytes, bar: Any) -> bytes:
         chunk = stream.recv(_CHUNK)
@@ -195,3 +195,11 @@ class Feed:
             "seconds": round(seconds, 3),
             "per_second": round(self._answered / seconds) if seconds else None,
         }
+
+
+def _send(stream: socket.socket, data: bytes) -> int:
+    """How much of it is gone. A stream that takes no more may still hold answers; reading finds its end."""
+    try:
+        return stream.send(data)
+    except ConnectionError:
+        return len(data)
