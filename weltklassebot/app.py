@@ -40,6 +40,7 @@ from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
@@ -136,7 +137,8 @@ class _Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors(tcp)
-        self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, self._upkeep.every_second]).run())
+        every_second = [self._stream.cut_off_silent, self._upkeep.every_second, self._origin.note]
+        self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
         code = await self._ended
@@ -179,6 +181,8 @@ class _Daemon:
         )
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
+        origin = self._origin = Origin(settings.risk_store_dir, settings.runtime_dir, self._log)
+        origin.commit = sequencer.commit
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
         places = Connections(runtime.max_connections)
         self._stream = OrderStream(sequencer, metrics, peers, places)
@@ -205,8 +209,9 @@ class _Daemon:
         self._stream_server = StreamServer(self._stream)
 
     async def _journal_start(self) -> None:
-        """The first record: settings, wall clock, and a stop that was latched."""
+        """The first record: settings, wall clock, and what stops it: a latch, or a store that is not what was left."""
         latch = read_latch(self._settings.runtime_dir)
+        restored = self._origin.ask(self._recovered, self._engine.state.format)
         start = Start(
             version=__version__,
             format=FORMAT,
@@ -215,6 +220,7 @@ class _Daemon:
             latch=None if latch is None else latch.kind,
             latch_reason="" if latch is None else latch.reason,
             latch_ts=None if latch is None else latch.ts,
+            restored=restored,
         )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
@@ -226,6 +232,7 @@ class _Daemon:
         self._sequencer.tick()
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))
+        self._origin.settle(restored)
 
     def _bind(self) -> socket.socket:
         """Take the port before anything is journaled: a start that cannot serve leaves no record."""
@@ -305,6 +312,7 @@ class _Daemon:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)
         except TimeoutError:
             self._log.error("stop_took_too_long", seconds=seconds)
+        self._origin.note()
         self._upkeep.stop()
         self._log.info("stopped", seq=sequencer.seq, durable_seq=sequencer.commit.durable_seq, code=code)
         sys.stdout.flush()

@@ -52,13 +52,13 @@ class _Mark(msgspec.Struct, frozen=True):
     chain: str
 
 
-def doubts(directory: Path, *, format: int, last_seq: int, chain: str, runtime_dir: Path) -> str:
+def doubts(directory: Path, *, written_in: int, last_seq: int, chain: str, runtime_dir: Path) -> str:
     """Why this is not the store that was left; empty if nothing speaks against it.
 
-    `format`, `last_seq` and `chain` are the recovered journal's. To be asked before anything is written to it.
+    `written_in` (the format), `last_seq` and `chain` are the recovered journal's. To be asked before it is written to.
     """
     found = [*_repairs(directory)]
-    if (copied := _copied(directory, format, last_seq)) is not None:
+    if (copied := _copied(directory, written_in, last_seq)) is not None:
         found.append(copied)
     if (set_back := _set_back(directory, last_seq, chain, runtime_dir)) is not None:
         found.append(set_back)
@@ -97,7 +97,7 @@ class HighWater:
         self._seq = -1
 
     def note(self, seq: int, chain: str) -> None:
-        """`chain` is the hash of record `seq`, which is on disk. What cannot be written is not missed: it proves less."""
+        """`chain`: the hash of record `seq`, which is on disk, or "". It is no harm if this cannot be written."""
         if seq == self._seq:
             return
         temporary = self._path.with_name(f"{HIGH_WATER}.tmp")
@@ -123,12 +123,12 @@ def _repairs(directory: Path) -> list[str]:
         return [f"it was repaired, and {REPAIRED}, which says how, cannot be read"]
 
 
-def _copied(directory: Path, format: int, last_seq: int) -> str | None:
+def _copied(directory: Path, written_in: int, last_seq: int) -> str | None:
     path = directory / IDENTITY
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        if format < _FIRST_FORMAT or not last_seq:
+        if written_in < _FIRST_FORMAT or not last_seq:
             return None
         return f"{IDENTITY} is missing: this store was restored or copied without it"
     try:
@@ -151,6 +151,6 @@ def _set_back(directory: Path, last_seq: int, chain: str, runtime_dir: Path) -> 
         return None
     if mark.seq > last_seq:
         return f"the journal ends with record {last_seq}, and record {mark.seq} was on disk before: it was set back"
-    if mark.seq == last_seq and mark.chain != chain:
+    if mark.seq == last_seq and mark.chain and mark.chain != chain:
         return f"record {last_seq} is not the one that was on disk before: this is another journal"
     return None
