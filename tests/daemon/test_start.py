@@ -118,7 +118,7 @@ def test_a_damaged_journal_stops_the_start(daemon):
         daemon.journal.write_bytes(data)
         said = refuses(daemon, 74)
         assert f"{daemon.journal}, line {number}:" in said, what
-        assert "audit verify" in said
+        assert "audit repair" in said
         assert daemon.journal.read_bytes() == data, "nothing was changed"
     daemon.journal.write_bytes(good)
     daemon.start()

@@ -9,10 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from weltklassebot.core.checks import decide_check
 from weltklassebot.core.commands import CheckOrder, ReportEquity
 from weltklassebot.core.engine import Engine
-from weltklassebot.core.events import OrderApproved, OrderDenied, RiskStateChanged
+from weltklassebot.core.events import AnyEvent, OrderApproved, OrderDenied, RiskStateChanged
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.parameters import Parameters, with_limits
 from weltklassebot.core.records import Record
@@ -43,15 +42,13 @@ class WhatIf:
         elif type(record.command) is ReportEquity:
             self._equity(record)
 
-    def _under_other_limits(self, record: Record, order: CheckOrder | None) -> Any:
+    def _under_other_limits(self, record: Record) -> list[AnyEvent]:
         state = self._engine.state
         real = state.parameters
         if real is not self._real:
             self._real, self._other = real, with_limits(real, self._limits)
         state.parameters = self._other
         try:
-            if order is not None:
-                return decide_check(state, order, record.ts)
             return self._engine.decide(record.command, seq=record.seq, now=record.ts)
         finally:
             state.parameters = real
@@ -61,7 +58,8 @@ class WhatIf:
         if not isinstance(then, OrderApproved | OrderDenied):
             return
         self._decisions += 1
-        now = self._under_other_limits(record, order)
+        now = self._under_other_limits(record)[0]
+        assert isinstance(now, OrderApproved | OrderDenied)
         change = (_word(then), _word(now))
         if change[0] == change[1]:
             return
@@ -79,7 +77,7 @@ class WhatIf:
             })  # fmt: skip
 
     def _equity(self, record: Record) -> None:
-        if _halted(record.events) or not _halted(self._under_other_limits(record, None)):
+        if _halted(record.events) or not _halted(self._under_other_limits(record)):
             return
         self._halts += 1
         if self._first_halt is None:
