@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
-from weltklassebot.core.state import FillKey, OpenOrder, State
+from weltklassebot.core.remembered import FillKey
+from weltklassebot.core.state import OpenOrder, State
 
 __all__ = ["Conflict", "NotFound", "Refused", "Replayed", "content", "recall_fill", "recall_order"]
 
@@ -79,7 +80,7 @@ def recall_order(state: State, order: CheckOrder, now: float) -> Replayed | None
             seq=denied.seq, ts=denied.ts, state=denied.state, denials=denied.denials,
             max_reducing_quantity=denied.max_reducing_quantity,
         )  # fmt: skip
-    if (ended := state.ended.get(key) or state.ended_before.get(key)) is not None:
+    if (ended := state.recall_ended(key)) is not None:
         _same(ended.digest, order)
         return Replayed(seq=ended.seq, ts=ended.ts, state=state.risk.state, denials=(Denial(reason=ended.reason),))
     return None
