@@ -60,7 +60,8 @@ def doubts(directory: Path, *, written_in: int, last_seq: int, chain: str, runti
     found = [*_repairs(directory)]
     if (copied := _copied(directory, written_in, last_seq)) is not None:
         found.append(copied)
-    if (set_back := _set_back(directory, last_seq, chain, runtime_dir)) is not None:
+    # What a repair cut off is missing for a reason that was said.
+    if not found and (set_back := _set_back(directory, last_seq, chain, runtime_dir)) is not None:
         found.append(set_back)
     return "; ".join(found)[:_MOST]
 
