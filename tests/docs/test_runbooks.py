@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
+from tests.daemon.test_clock import LIBRARIES, Desk
 from tests.docs.pages import Page, Shell
 from weltklassebot.journal.segments import closed_segments
 
@@ -91,3 +93,18 @@ def test_a_backup_of_a_running_store_is_whole_and_its_restore_starts_halted(
     assert "store.id is missing" in daemon.log("store_restored")["problem"]
     assert daemon.state()["state"] == "RUNNING"
     assert daemon.check("l-1", quantity="0.001")["replayed"]
+
+
+@pytest.mark.skipif(not LIBRARIES and os.environ.get("CI") != "true", reason="needs libfaketime")
+def test_clock(make: Callable[..., Daemon]) -> None:
+    desk = Desk(make())
+    desk.start()
+    desk.move(-100)
+    assert desk.reasons("c-1") == ["clock"]
+    page, shell = Page("runbooks/clock.md"), Shell(desk.daemon)
+    see, say, look = (block.text for block in page.blocks("Do now", "sh"))
+
+    assert "risk_clock_doubted 1.0" in shell(see.replace(":9000", f":{desk.daemon.port}"))
+    shell(say)
+    assert "no" in shell(look)
+    assert desk.reasons("c-2") == []
