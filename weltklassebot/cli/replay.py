@@ -88,6 +88,7 @@ def replay(
             count += 1
             if count % PROGRESS_EVERY == 0:
                 advance(PROGRESS_EVERY)
+        advance(count % PROGRESS_EVERY)
     answer: dict[str, Any] = {"records": count}
     if decide:
         answer["differing"] = differing
