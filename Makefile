@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
-.PHONY: help run test check bench soak lock clean
+.PHONY: help run test check bench soak endurance lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
@@ -37,6 +37,12 @@ soak: ## load, kills, power cuts and broken disks at random for MINUTES=30 (ARGS
 	@ops/environment.sh dev
 	@ops/environment.sh debian
 	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+DECISIONS ?= 10000000
+
+endurance: ## memory and files over DECISIONS=10000000 with every memory at its bound
+	@ops/environment.sh dev
+	@exec $(BIN)/python -m tests.soak.endurance --decisions $(DECISIONS)
 
 # No host, path or index goes into the locks: the machine's own pip configuration says where packages come from.
 # Made with the oldest Python that is supported: what resolves there resolves on the newer ones.

@@ -84,29 +84,29 @@ class _Kept(ABC):
 class EndedOrders(_Kept):
     """Of one trading day. Its bound is the core's: no order is approved that could not be remembered."""
 
-    __slots__ = ("_packed", "count")
+    __slots__ = ("by_owner", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._packed: dict[tuple[str, str], dict[str, bytes]] = {}
+        self.by_owner: dict[tuple[str, str], dict[str, bytes]] = {}
 
     def get(self, key: OrderKey) -> Ended | None:
         account, strategy, name = key
-        names = self._packed.get((account, strategy))
+        names = self.by_owner.get((account, strategy))
         packed = None if names is None else names.get(name)
         return None if packed is None else Ended(*_ended(packed))
 
     def put(self, key: OrderKey, ended: Ended) -> None:
         account, strategy, name = key
         owner = (account, strategy)
-        names = self._packed.get(owner)
+        names = self.by_owner.get(owner)
         if names is None:
-            names = self._packed[owner] = {}
+            names = self.by_owner[owner] = {}
         self.count += name not in names
         names[name] = _pack(astuple(ended))
 
     def items(self) -> Iterator[tuple[OrderKey, Ended]]:
-        for (account, strategy), names in self._packed.items():
+        for (account, strategy), names in self.by_owner.items():
             for name, packed in names.items():
                 yield (account, strategy, name), Ended(*_ended(packed))
 
@@ -140,10 +140,10 @@ class Fills(_Kept):
 class DeniedOrders(_Kept):
     """The newest denials: a ring, cut to its bound by whoever puts one in."""
 
-    __slots__ = ("_names", "_order", "_packed")
+    __slots__ = ("_names", "_order", "by_owner")
 
     def __init__(self) -> None:
-        self._packed: dict[tuple[str, str], _Names] = {}
+        self.by_owner: dict[tuple[str, str], _Names] = {}
         self._order: deque[_Names] = deque()
         self._names: deque[str] = deque()
         """Side by side, the oldest first: a tuple for each would take more than the names themselves."""
@@ -152,11 +152,11 @@ class DeniedOrders(_Kept):
         return len(self._names)
 
     def __contains__(self, key: OrderKey) -> bool:
-        return key[2] in self._packed.get(key[:2], ())
+        return key[2] in self.by_owner.get(key[:2], ())
 
     def get(self, key: OrderKey) -> Denied | None:
         account, strategy, name = key
-        names = self._packed.get((account, strategy))
+        names = self.by_owner.get((account, strategy))
         packed = None if names is None else names.get(name)
         return None if packed is None else Denied(*_denied(packed))
 
@@ -164,9 +164,9 @@ class DeniedOrders(_Kept):
         """Under a key that is not in it."""
         account, strategy, name = key
         owner = (account, strategy)
-        names = self._packed.get(owner)
+        names = self.by_owner.get(owner)
         if names is None:
-            names = self._packed[owner] = _Names(owner)
+            names = self.by_owner[owner] = _Names(owner)
         names[name] = _pack(astuple(denied))
         self._order.append(names)
         self._names.append(name)
@@ -175,7 +175,7 @@ class DeniedOrders(_Kept):
         names = self._order.popleft()
         del names[self._names.popleft()]
         if not names:
-            del self._packed[names.owner]
+            del self.by_owner[names.owner]
 
     def items(self) -> Iterator[tuple[OrderKey, Denied]]:
         """The oldest first."""
