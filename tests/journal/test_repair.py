@@ -138,6 +138,7 @@ HISTORY: dict[str, tuple[Callable[[Path], object], int]] = {
     "the last line of a packed segment": (lambda store: change(store / PACKED, 15), 30),
     "a line of a plain segment": (lambda store: change(store / OLD, 4), 105),
     "a segment missing in the middle": (lambda store: (store / OLD).unlink(), 120),
+    "the segment that the snapshot ends": (lambda store: (store / segment_name(181)).unlink(), 195),
     "the first segment missing": (lambda store: (store / (segment_name(1) + ".gz")).unlink(), 30),
 }
 

@@ -11,8 +11,8 @@ The store is one directory (0700) of one owner, with one writer at a time:
     risk_audit-<first seq>.jsonl.gz the same, compressed: all but the newest eight
     risk_audit.torn-<seq>-<n>       what a recovery cut off the end of the journal, for people to look at
     snapshot-<seq>.json             the state behind record seq, which ends a segment; the newest two are kept
-    anchor.json                     number, time and hash of the last record that retention deleted, or that a repair took
-                                    out of old history (its time is 0 then)
+    anchor.json                     number, time and hash of the last record that retention deleted, or that a repair
+                                    took out of old history (its time is 0 then)
     snapshot.lock                   flock'ed by the child that keeps the store in shape
     store.id                        inode and generation of itself: a copy has others; replaced at every start
     damaged-<time>/                 what a repair touched: every file whole, and report.json
