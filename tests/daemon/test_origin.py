@@ -98,6 +98,15 @@ def test_a_store_that_is_set_back_under_a_running_machine_is_halted(daemon: Daem
     resumed(daemon)
 
 
+def test_a_store_that_was_emptied_is_halted(daemon: Daemon) -> None:
+    daemon.check("e-1")
+    daemon.terminate()
+    last = daemon.records()[-1].seq
+    shutil.rmtree(daemon.store)
+    daemon.start()
+    halted(daemon, f"ends with record 0, and record {last} was on disk before")
+
+
 def test_another_journal_of_the_same_length_is_halted(daemon: Daemon) -> None:
     daemon.check("s-1")
     daemon.terminate()

@@ -16,12 +16,13 @@ from tests.journal.journals import journal, seeded
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.records import Record
 from weltklassebot.core.views import risk_state_file
+from weltklassebot.journal import JsonlStateStore
 from weltklassebot.journal import repair as repairing
 from weltklassebot.journal.anchor import ANCHOR
 from weltklassebot.journal.codec import encode_plainly
 from weltklassebot.journal.damage import NothingToKeep, look
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.provenance import REPAIRED, claim, doubts
+from weltklassebot.journal.provenance import REPAIRED, claim, doubts, forget_repairs
 from weltklassebot.journal.reading import iterate
 from weltklassebot.journal.recovery import recover
 from weltklassebot.journal.repair import Repair, apply, describe
@@ -30,6 +31,7 @@ from weltklassebot.journal.snapshot import Task, keep_in_shape
 from weltklassebot.journal.snapshot_file import snapshots
 from weltklassebot.journal.store import STATE
 from weltklassebot.journal.verify import verify
+from weltklassebot.risk_admin import resume
 
 PACKED, OLD, NEAR, LAST = segment_name(16) + ".gz", segment_name(91), segment_name(151), segment_name(211)
 
@@ -236,10 +238,19 @@ def test_the_next_start_is_told_until_it_is_journaled(store: Path) -> None:
     change(store / LAST, 2)
     repaired(store)
     assert said().count("repaired by sre@desk") == 2, "nothing of the first one is forgotten"
-    claim(store)
+    forget_repairs(store)
     assert said() == ""
     (store / REPAIRED).write_bytes(b"?")
     assert "cannot be read" in said()
+
+
+def test_a_command_given_offline_does_not_end_the_halt_that_is_due(tmp_path: Path) -> None:
+    journal(tmp_path / "risk", 1, 2)
+    store = tmp_path / "risk"
+    (store / JOURNAL).write_bytes((store / JOURNAL).read_bytes().replace(b'"seq":1,', b'"seq":2,'))
+    assert repaired(store).last_seq == 0
+    resume(JsonlStateStore(store), actor="sre", reason="all is well")
+    assert "records 1 to 3 are lost" in doubts(store, written_in=2, last_seq=2, chain="", runtime_dir=store)
 
 
 def _steps(monkeypatch: pytest.MonkeyPatch, fails_at: int) -> list[str]:

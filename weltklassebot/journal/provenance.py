@@ -24,7 +24,7 @@ import msgspec
 
 from weltklassebot.journal.anchor import replace_durably, sync_directory
 
-__all__ = ["HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "note_repair"]
+__all__ = ["HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "forget_repairs", "note_repair"]
 
 IDENTITY: Final = "store.id"
 REPAIRED: Final = "repaired.json"
@@ -67,7 +67,7 @@ def doubts(directory: Path, *, written_in: int, last_seq: int, chain: str, runti
 
 
 def claim(directory: Path) -> None:
-    """From now on this is the store; what was doubted before is settled. On disk when it returns. Raises `OSError`."""
+    """From now on this is the store that was left. On disk when it returns. Raises `OSError`."""
     path = directory / IDENTITY
     temporary = directory / f"{IDENTITY}.tmp"
     with suppress(FileNotFoundError):
@@ -78,6 +78,10 @@ def claim(directory: Path) -> None:
         os.fsync(file.fileno())
     os.rename(temporary, path)
     sync_directory(directory)
+
+
+def forget_repairs(directory: Path) -> None:
+    """A start with them is journaled. Raises `OSError`."""
     with suppress(FileNotFoundError):
         (directory / REPAIRED).unlink()
         sync_directory(directory)

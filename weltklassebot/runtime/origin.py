@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from weltklassebot.core.records import FORMAT
-from weltklassebot.journal.provenance import HighWater, claim, doubts
+from weltklassebot.journal.provenance import HighWater, claim, doubts, forget_repairs
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.runtime.commit import GroupCommit
 
@@ -41,6 +41,7 @@ class Origin:
         """The start is on disk, and the halt in it."""
         if restored:
             claim(self._store)
+            forget_repairs(self._store)
         self.note()
 
     def note(self) -> None:
