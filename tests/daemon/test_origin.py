@@ -125,6 +125,21 @@ def test_a_halt_that_comes_with_the_store_is_told_why_it_came(daemon: Daemon) ->
     halted(daemon, "store.id is missing")
 
 
+def test_a_store_that_cannot_be_claimed_again_goes_on_with_its_identity(daemon: Daemon) -> None:
+    daemon.terminate()
+    in_the_way = daemon.store / f"{IDENTITY}.tmp"
+    in_the_way.mkdir()
+    daemon.start()
+    assert daemon.state()["state"] == "RUNNING"
+    assert str(in_the_way) in daemon.log("store_not_claimed")["problem"]
+    daemon.terminate()
+    (daemon.store / IDENTITY).write_bytes(b"?")
+    for _ in range(2):
+        daemon.start()
+        halted(daemon, "cannot be read")
+        daemon.terminate()
+
+
 def test_a_store_of_format_1_is_read_and_said(make) -> None:
     """Written by the version before: no identity, and snapshots that do not say their format."""
     daemon: Daemon = make()

@@ -24,7 +24,9 @@ import msgspec
 
 from weltklassebot.journal.anchor import replace_durably, sync_directory
 
-__all__ = ["HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "forget_repairs", "note_repair"]
+__all__ = [
+    "HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "forget_repairs", "identified", "note_repair",
+]  # fmt: skip
 
 IDENTITY: Final = "store.id"
 REPAIRED: Final = "repaired.json"
@@ -78,6 +80,11 @@ def claim(directory: Path) -> None:
         os.fsync(file.fileno())
     os.rename(temporary, path)
     sync_directory(directory)
+
+
+def identified(directory: Path) -> bool:
+    """Whether somebody has claimed it."""
+    return (directory / IDENTITY).exists()
 
 
 def forget_repairs(directory: Path) -> None:

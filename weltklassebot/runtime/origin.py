@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from weltklassebot.core.records import FORMAT
-from weltklassebot.journal.provenance import HighWater, claim, doubts, forget_repairs
+from weltklassebot.journal.provenance import HighWater, claim, doubts, forget_repairs, identified
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.runtime.commit import GroupCommit
 
@@ -34,15 +34,25 @@ class Origin:
         if restored:
             self._log.error("store_restored", problem=restored, help="runbooks/restore-from-backup.md")
         else:
-            claim(self._store)
+            self._claim(needed=not identified(self._store))
         return restored
 
     def settle(self, restored: str) -> None:
         """The start is on disk, and the halt in it."""
-        if restored:
-            claim(self._store)
+        if restored and self._claim(needed=False):
             forget_repairs(self._store)
         self.note()
+
+    def _claim(self, *, needed: bool) -> bool:
+        """On a full disk the identity of before goes on to hold, and a restored store halts the next start again."""
+        try:
+            claim(self._store)
+        except OSError as error:
+            if needed:
+                raise
+            self._log.error("store_not_claimed", problem=str(error))
+            return False
+        return True
 
     def note(self) -> None:
         """How far the journal is on disk."""
