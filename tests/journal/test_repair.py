@@ -183,6 +183,32 @@ def test_a_damaged_snapshot_is_put_aside_and_more_is_folded(store: Path, day: li
     assert repr(recovered(store).state) == repr(folded(day).state)
 
 
+@pytest.mark.parametrize("length", [240, 300], ids=["as long", "longer"])
+def test_a_snapshot_of_another_journal_is_put_aside(
+    store: Path, tmp_path: Path, day: list[Record], length: int
+) -> None:
+    other = tmp_path / "other"
+    segmented(other, desk_day(seeded().randbytes(1 + 900 * STEP))[:length], 15)
+    keep_in_shape(Task(directory=str(other)))
+    foreign = snapshots(other)[-1][1]
+    foreign.rename(store / foreign.name)
+    with pytest.raises(JournalError):
+        recovered(store)
+    done = repaired(store)
+    assert (done.lost, done.aside, done.last_seq) == (None, [foreign.name], 240)
+    assert repr(recovered(store).state) == repr(folded(day).state)
+
+
+def test_a_snapshot_alone_is_better_than_nothing(store: Path, day: list[Record]) -> None:
+    for segment in closed_segments(store):
+        segment.path.unlink()
+    (store / JOURNAL).unlink()
+    done = repaired(store)
+    assert (done.last_seq, done.lost_through) == (195, 240)
+    assert repr(recovered(store).state) == repr(folded(day[:195]).state)
+    assert verify(store).first_bad is None
+
+
 def test_a_damaged_snapshot_and_damaged_history_cut_there(store: Path, day: list[Record]) -> None:
     for _, path in snapshots(store):
         path.write_bytes(b"\n")

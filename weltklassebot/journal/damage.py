@@ -8,29 +8,21 @@ before a whole snapshot costs history alone: the state is in the snapshot, and a
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor
 from weltklassebot.journal.chain import BadLine, Chain
 from weltklassebot.journal.errors import SnapshotDamaged, StoreDamaged
-from weltklassebot.journal.reading import checked_lines, disk, is_torn_end
+from weltklassebot.journal.history import GENESIS_BASE, Bad, Base, end_base, unproven_history
+from weltklassebot.journal.reading import checked_lines, disk
 from weltklassebot.journal.segments import JOURNAL, Opened, Segment, all_closed, open_segment
-from weltklassebot.journal.snapshot_file import Snapshot, end_of, read_snapshot, snapshots
+from weltklassebot.journal.snapshot_file import Snapshot, read_snapshot, snapshots
 from weltklassebot.journal.stated import lost, stated_seq
 from weltklassebot.journal.store import STATE
 
-__all__ = ["Bad", "Cut", "NothingToKeep", "Plan", "look"]
-
-
-class Bad(NamedTuple):
-    """Where something is wrong."""
-
-    file: Path
-    line: int
-    problem: str
+__all__ = ["Cut", "NothingToKeep", "Plan", "look"]
 
 
 class Cut(NamedTuple):
@@ -72,26 +64,15 @@ class NothingToKeep(StoreDamaged):
     advice = "There is no repair: restore the store from a backup (runbooks/restore-from-backup.md)."
 
 
-class _Base(NamedTuple):
-    """Where a fold can begin."""
-
-    seq: int
-    hash: str
-    snapshot: Path | None = None
-
-
 class _Reach(NamedTuple):
     """How far the fold comes from a base."""
 
-    base: _Base
+    base: Base
     last_seq: int
     hash: str
     bad: Bad | None
     cut: Cut | None
     lost_files: list[Path]
-
-
-_GENESIS: Final = _Base(0, "0" * 64)
 
 
 def look(directory: Path) -> Plan:
@@ -104,21 +85,21 @@ def _plan(directory: Path) -> Plan:
     plan = Plan([], stated=stated_seq(directory))
     anchor = _anchor(directory, plan)
     whole = _whole_snapshots(directory, plan)
-    bases = [_Base(one.seq, one.chain, one.path) for one in reversed(whole)]
     files = [segment for segment in all_closed(directory) if anchor is None or segment.first_seq > anchor.last_seq]
-    if anchor is None:
-        bases.append(_GENESIS)
-    if not bases:
-        what = plan.bad[0].problem if plan.bad else "history was deleted, and there is no snapshot to go on from"
-        raise NothingToKeep(plan.bad[0].file if plan.bad else directory / ANCHOR, 1, what)
-    # The newest base wins a tie: the shortest fold, and what lies before it is history.
-    best = max((_reach(directory, base, files) for base in bases), key=lambda reach: reach.last_seq)
-    if best.last_seq == 0 and files and files[0].first_seq > 1:
-        raise NothingToKeep(files[0].path, 1, "what came before is gone, and there is no snapshot to go on from")
+    bases = [Base(one.seq, one.chain, one.path) for one in reversed(whole)]
+    reaches = [_reach(directory, base, files) for base in bases]
+    own = [reach for reach in reaches if _of_this_journal(reach, files, anchor)]
+    best = _best(directory, plan, anchor, files, own, reaches)
     plan.last_seq = best.last_seq
-    _history(directory, plan, best.base, anchor, [one for one in files if one.first_seq <= best.base.seq])
+    before = [one for one in files if one.first_seq <= best.base.seq]
+    start = GENESIS_BASE if anchor is None else Base(anchor.last_seq, anchor.hash)
+    broken = unproven_history(directory, before, start, best.base)
+    if broken is not None:
+        plan.bad.append(broken.bad)
+        plan.history_files, plan.anchor = broken.files, Anchor(broken.proven_from.seq, 0.0, broken.proven_from.hash)
     proof = plan.anchor or anchor
-    _leave_unproven(plan, best, whole, 0 if proof is None else proof.last_seq)
+    proven = {reach.base.snapshot for reach in own if proof is None or reach.base.seq >= proof.last_seq}
+    _leave_unproven(plan, proven | {best.base.snapshot}, bases)
     if best.bad is not None:
         plan.bad.append(best.bad)
         plan.cut, plan.lost_files = best.cut, best.lost_files
@@ -128,6 +109,38 @@ def _plan(directory: Path) -> Plan:
         if best.bad is None:
             plan.bad.append(Bad(directory / JOURNAL, 1, gap))
     return plan
+
+
+def _best(
+    directory: Path,
+    plan: Plan,
+    anchor: Anchor | None,
+    files: list[Segment],
+    own: list[_Reach],
+    reaches: list[_Reach],
+) -> _Reach:
+    """The longest; the newest snapshot wins a tie: the shortest fold. One that nothing ties to the files comes last."""
+    if anchor is None:
+        own = [*own, _reach(directory, GENESIS_BASE, files)]
+    best = max(own, key=lambda reach: reach.last_seq, default=None)
+    if best is None or (best.last_seq == 0 and (files or reaches)):
+        best = max(
+            reaches, key=lambda reach: reach.last_seq, default=None if files and files[0].first_seq > 1 else best
+        )
+    if best is None:
+        bad = plan.bad[0] if plan.bad else Bad(directory / ANCHOR, 1, "what came before is gone")
+        raise NothingToKeep(bad.file, bad.line, f"{bad.problem}; there is no snapshot to go on from")
+    return best
+
+
+def _of_this_journal(reach: _Reach, files: list[Segment], anchor: Anchor | None) -> bool:
+    """Whether records follow on it, or the record that it stands behind is there with its hash."""
+    base = reach.base
+    if reach.last_seq > base.seq or (anchor is not None and (anchor.last_seq, anchor.hash) == (base.seq, base.hash)):
+        return True
+    before = [segment for segment in files if segment.first_seq <= base.seq]
+    end = end_base(before[-1]) if before else None
+    return end is not None and (end.seq, end.hash) == (base.seq, base.hash)
 
 
 def _anchor(directory: Path, plan: Plan) -> Anchor | None:
@@ -150,7 +163,7 @@ def _whole_snapshots(directory: Path, plan: Plan) -> list[Snapshot]:
     return found
 
 
-def _reach(directory: Path, base: _Base, files: list[Segment]) -> _Reach:
+def _reach(directory: Path, base: Base, files: list[Segment]) -> _Reach:
     """Check everything behind a base, up to the first line that cannot follow."""
     chain = Chain()
     chain.begin_behind(base.seq, base.hash)
@@ -181,72 +194,10 @@ def _first_problem(opened: Opened, chain: Chain) -> str | None:
     return "the file ends inside this line"
 
 
-def _history(directory: Path, plan: Plan, base: _Base, anchor: Anchor | None, files: list[Segment]) -> None:
-    """Prove what lies before the base backwards, file by file; where that ends, an anchor has to stand."""
-    first = _GENESIS if anchor is None else _Base(anchor.last_seq, anchor.hash)
-    need = base
-    while files:
-        segment = files[-1]
-        before = _end(files[-2]) if len(files) > 1 else first
-        problem = "it cannot be told what came before it" if before is None else _leads_to(segment, before, need)
-        if problem is not None or before is None:
-            break
-        need = before
-        files = files[:-1]
-    if (need.seq, need.hash) == (first.seq, first.hash):
-        return
-    plan.bad.append(_where_history_breaks(directory, files, need, problem=_word(files, need)))
-    plan.history_files = [segment.path for segment in files]
-    plan.anchor = Anchor(need.seq, 0.0, need.hash)
-
-
-def _word(files: list[Segment], need: _Base) -> str:
-    if not files:
-        return f"the records before {need.seq + 1} are not there"
-    return f"it does not lead to record {need.seq} as the next file knows it"
-
-
-def _where_history_breaks(directory: Path, files: list[Segment], need: _Base, *, problem: str) -> Bad:
-    if not files:
-        return Bad(directory / ANCHOR, 1, problem)
-    segment = files[-1]
-    before = _end(files[-2]) if len(files) > 1 else _GENESIS
-    if before is None:
-        return Bad(segment.path, 1, problem)
-    chain = Chain()
-    chain.begin_behind(before.seq, before.hash)
-    with suppress(BadLine), open_segment(segment) as file:
-        deque(checked_lines(file, chain, closed=True), maxlen=0)
-    return Bad(segment.path, chain.lines + 1, problem)
-
-
-def _end(segment: Segment) -> _Base | None:
-    try:
-        found = end_of(segment)
-    except BadLine:
-        return None
-    return None if found is None else _Base(*found)
-
-
-def _leads_to(segment: Segment, before: _Base, need: _Base) -> str | None:
-    chain = Chain()
-    chain.begin_behind(before.seq, before.hash)
-    try:
-        with open_segment(segment) as file:
-            deque(checked_lines(file, chain, closed=True), maxlen=0)
-    except BadLine as error:
-        return str(error)
-    if (chain.last_seq, chain.hash.decode()) != (need.seq, need.hash):
-        return f"it ends in record {chain.last_seq}"
-    return None
-
-
-def _leave_unproven(plan: Plan, best: _Reach, whole: list[Snapshot], proof_from: int) -> None:
-    """Snapshots that stand for lost records or for another journal, or behind history that has left."""
-    for one in whole:
-        if one.path == best.base.snapshot:
-            continue
-        if one.seq > best.base.seq or one.seq < proof_from:
-            plan.other_files.append(one.path)
-            if one.seq > best.base.seq and one.seq <= best.last_seq:
-                plan.bad.append(Bad(one.path, 1, "it stands for another journal than this one"))
+def _leave_unproven(plan: Plan, proven: set[Path | None], bases: list[Base]) -> None:
+    """Snapshots of another journal, or behind history that has left."""
+    for base in bases:
+        if base.snapshot is not None and base.snapshot not in proven:
+            plan.other_files.append(base.snapshot)
+            if plan.anchor is None:
+                plan.bad.append(Bad(base.snapshot, 1, "the journal has no such record"))
