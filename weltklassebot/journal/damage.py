@@ -16,7 +16,7 @@ from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor
 from weltklassebot.journal.chain import BadLine, Chain
 from weltklassebot.journal.errors import SnapshotDamaged, StoreDamaged
 from weltklassebot.journal.history import GENESIS_BASE, Bad, Base, end_base, unproven_history
-from weltklassebot.journal.reading import checked_lines, disk
+from weltklassebot.journal.reading import checked_lines, disk, is_torn_end
 from weltklassebot.journal.segments import JOURNAL, Opened, Segment, all_closed, open_segment
 from weltklassebot.journal.snapshot_file import Snapshot, read_snapshot, snapshots
 from weltklassebot.journal.stated import lost, stated_seq
