@@ -242,6 +242,38 @@ def test_a_lost_anchor_costs_the_segment_that_it_stood_for(store: Path, day: lis
         look(store)
 
 
+@pytest.mark.parametrize("number", range(25))
+def test_whatever_was_damaged_what_stays_is_true(store: Path, day: list[Record], number: int) -> None:
+    """Bits, sectors, ends and whole files, at random: the state that is left is that of some moment of that day."""
+    chance = seeded()
+    for _ in range(chance.randint(1, 3)):
+        path = chance.choice([path for path in sorted(store.iterdir()) if path.name.startswith(("risk", "snap"))])
+        data = path.read_bytes()
+        at = chance.randrange(len(data)) if data else 0
+        kind = chance.choice(("bit", "bit", "zeros", "end", "gone"))
+        print(kind, path.name, at)
+        if kind == "gone":
+            path.unlink()
+        elif kind == "end":
+            path.write_bytes(data[:at])
+        elif kind == "zeros":
+            path.write_bytes(data[:at] + bytes(len(data[at : at + 512])) + data[at + 512 :])
+        elif data:
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :])
+    try:
+        plan = look(store)
+    except NothingToKeep:
+        return
+    if plan.bad:
+        repaired(store)
+    engine = Engine()
+    found = recover(store, engine.apply, engine.restore)
+    assert found.last_seq == plan.last_seq
+    assert repr(engine.state) == repr(folded(day[: plan.last_seq]).state)
+    assert verify(store).first_bad is None
+    assert not look(store).bad
+
+
 def test_whole_stores_and_torn_ends_are_left_alone(store: Path, tmp_path: Path) -> None:
     assert not look(store).bad
     live = store / JOURNAL
