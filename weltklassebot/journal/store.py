@@ -26,12 +26,10 @@ from weltklassebot.journal.errors import (
 from weltklassebot.journal.segments import JOURNAL
 
 __all__ = [
-    "FORMAT", "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
+    "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
     "StoreNotWritable", "StoreTooNew", "make_directory", "not_writable", "prepare", "sync_directory",
 ]  # fmt: skip
 
-FORMAT: Final = 1
-"""The format that this version writes, and the newest that it reads."""
 STATE: Final = "risk_state.json"
 LOCK: Final = "lock"
 

@@ -179,6 +179,11 @@ class Metrics:
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
+            (
+                "risk_clock_difference_seconds",
+                "Wall clock less the daemon's own, beyond what was accepted.",
+                sequencer.clock.difference() - state.clock_offset,
+            ),
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             (
                 "risk_awaiting_admin",
