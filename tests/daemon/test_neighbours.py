@@ -7,6 +7,7 @@ import json
 import resource
 import select
 import socket
+import time
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
@@ -115,3 +116,14 @@ def test_a_bot_in_a_loop_fills_nobody_elses_queue(make):
             answer = bot.check(f"b-{number}")
             assert answer["allowed"], reasons(answer)
     assert counter(daemon, 'risk_denials_total{reason="overloaded"}') == 0
+
+
+def test_nonsense_in_a_row_is_answered_and_made_to_wait(make):
+    daemon = make().start()
+    with daemon.stream() as bot, daemon.stream() as other:
+        began = time.monotonic()
+        bot.send(*[b"{nonsense"] * 640)
+        assert other.check("meanwhile")["allowed"]
+        assert all("error" in bot.answer() for _ in range(640))
+        assert time.monotonic() - began > 9 * 0.05, "sixty-four, and then a pause"
+        assert bot.check("sense")["allowed"]

@@ -33,6 +33,9 @@ MAX_IN_FLIGHT: Final = 4096
 SHARED_IN_FLIGHT: Final = 128
 """and on each of several: what one has in flight is what the others wait behind."""
 LINES_A_TURN: Final = 32
+BAD_IN_A_ROW: Final = 64
+BAD_PAUSE_SECONDS: Final = 0.05
+"""After so many lines in a row that are not understood, a connection waits: no bot means that."""
 WRITE_HIGH_BYTES: Final = 256 * 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
 MAX_UNREAD_SECONDS: Final = 10.0
@@ -134,6 +137,8 @@ class StreamConnection(asyncio.Protocol):
         self._lines: deque[bytes] = deque()
         self._slots: deque[Slot] = deque()
         self._turn: asyncio.Handle | None = None
+        self._bad = 0
+        """Lines in a row that were not understood."""
         self._reading = True
         self._closed = False
         self._ended = False
@@ -199,7 +204,7 @@ class StreamConnection(asyncio.Protocol):
         if self._closed:
             return
         count, decoding, most = 0, 0.0, self._stream.share
-        while self._lines and count < LINES_A_TURN and len(self._slots) < most:
+        while self._lines and count < LINES_A_TURN and len(self._slots) < most and self._bad < BAD_IN_A_ROW:
             line = self._lines.popleft()
             count += 1
             decoding += self._take(line)
@@ -207,7 +212,10 @@ class StreamConnection(asyncio.Protocol):
             self._stream.metrics.stages["decode"].observe(decoding / count, count)
         if self._slots and self._slots[0].data is not None:
             self.flush()
-        if self._lines and len(self._slots) < most:
+        if self._bad >= BAD_IN_A_ROW:
+            self._bad = 0
+            self._turn = asyncio.get_running_loop().call_later(BAD_PAUSE_SECONDS, self._work)
+        elif self._lines and len(self._slots) < most:
             self._turn = asyncio.get_running_loop().call_soon(self._work)
         self._regulate()
 
@@ -231,8 +239,10 @@ class StreamConnection(asyncio.Protocol):
                 check(command)
         except BadInput as bad:
             self._stream.metrics.bad_input += 1
+            self._bad += 1
             self._slot()(bad.problem)
             return time.perf_counter() - began
+        self._bad = 0
         decoded = time.perf_counter()
         self._submit(command)
         return decoded - began
