@@ -210,12 +210,12 @@ class StreamConnection(asyncio.Protocol):
             decoding += self._take(line)
         if count:
             self._stream.metrics.stages["decode"].observe(decoding / count, count)
-        if self._slots and self._slots[0].data is not None:
-            self.flush()
         if self._bad >= BAD_IN_A_ROW:
             self._bad = 0
             self._turn = asyncio.get_running_loop().call_later(BAD_PAUSE_SECONDS, self._work)
-        elif self._lines and len(self._slots) < most:
+        if self._slots and self._slots[0].data is not None:
+            self.flush()
+        if self._lines and self._turn is None and len(self._slots) < most:
             self._turn = asyncio.get_running_loop().call_soon(self._work)
         self._regulate()
 
