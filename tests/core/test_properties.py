@@ -27,6 +27,7 @@ from weltklassebot.core.commands import (
     AnyCommand,
     CheckOrder,
     CompleteRecovery,
+    ConfigureLimits,
     Cooldown,
     Halt,
     Mark,
@@ -165,7 +166,7 @@ class Run:
                     "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
                 )
                 self.halt_on_breach(released)
-            case SetLimits() | UnsetLimits():
+            case SetLimits() | UnsetLimits() | ConfigureLimits():
                 oracle.limits(command)
                 self.halt_on_breach(released)
             case Halt():

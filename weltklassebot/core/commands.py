@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery", "Cooldown",
-    "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock", "RecoverKillSwitch",
+    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
+    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock", "RecoverKillSwitch",
     "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume", "SetLimits", "Side", "Start",
     "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
@@ -261,6 +261,14 @@ class Start(Command, frozen=True, tag="start"):
     latch_ts: Timestamp | None = None
 
 
+class ConfigureLimits(Command, frozen=True, tag="configure_limits"):
+    """The settings were read again: what is configured from now on. What `set_limits` put over it stays in force."""
+
+    set: dict[str, Decimal | None]
+    reason: Reason
+    actor: str | None = None
+
+
 class Tick(Command, frozen=True, tag="tick"):
     """Time passed: whatever is due is done."""
 
@@ -280,5 +288,5 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ReanchorClock | Start | Tick | ReportClock | Stop
+    | UnsetLimits | ConfigureLimits | ReanchorClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip
