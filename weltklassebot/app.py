@@ -12,6 +12,7 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from decimal import setcontext
 from typing import Any, Final
 
@@ -20,11 +21,12 @@ import uvloop
 from weltklassebot import __version__, logs
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
+from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
 from weltklassebot.api.reads import read_routes
 from weltklassebot.api.routes import command_routes
-from weltklassebot.api.server import HttpServer, StreamServer, unix_listener
+from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Halt, Start, Stop
@@ -43,10 +45,13 @@ from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
+from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
-from weltklassebot.runtime.systemd import notify
+from weltklassebot.runtime.sockets import inherited_sockets
+from weltklassebot.runtime.systemd import notify, watchdog_seconds
 from weltklassebot.runtime.upkeep import Upkeep
+from weltklassebot.runtime.watchdog import Watchdog
 from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
 
@@ -59,6 +64,8 @@ EXIT_TRY_AGAIN: Final = 75
 EXIT_CONFIGURATION: Final = 78
 SEGMENT_AT_START_RECORDS: Final = 1000
 """A start closes the live file of the run before, unless it is so short that one file is easier to read."""
+FAREWELL_SECONDS: Final = 0.25
+"""How long a stop waits for connections that are there already: their requests may be on their way."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
 
@@ -71,13 +78,14 @@ _EXIT_OF: Final = {
 }
 
 
-def serve(settings: Settings) -> int:
-    """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
     log = logs.logger(part="daemon")
     # The engine installs its context wherever it is not in force; in this thread it always is.
     setcontext(EXACT)
     try:
+        held = inherited_sockets()
         for directory in (settings.state_dir, settings.runtime_dir):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         with StoreLock(settings.risk_store_dir) as lock:
@@ -85,7 +93,7 @@ def serve(settings: Settings) -> int:
             recovered = recover(settings.risk_store_dir, engine.apply, engine.restore)
             _tell_recovery(log, recovered)
             with WriterProcess.start(lock) as writer:
-                return uvloop.run(_Daemon(settings, engine, recovered, writer, log).run())
+                return uvloop.run(_Daemon(settings, engine, recovered, writer, log).run(held, read_again))
     except JournalError as error:
         log.error("cannot_serve", problem=str(error))
         return error.exit_code
@@ -123,9 +131,10 @@ class _Daemon:
         self._ended: asyncio.Future[int]
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
-    async def run(self) -> int:
+    async def run(self, held: dict[str, socket.socket], read_again: Callable[[], Settings]) -> int:
+        """`held`: sockets that systemd listens on for this process."""
         loop = asyncio.get_running_loop()
-        tcp = self._bind()
+        listeners = Listeners(self._settings, held)
         self._ended = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EXIT_OK)
@@ -135,9 +144,14 @@ class _Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        await self._open_doors(tcp)
+        await self._open_doors(listeners)
         self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, self._upkeep.every_second]).run())
         self._watch(self._redeliver())
+        if (seconds := watchdog_seconds()) is not None:
+            self._watch(Watchdog(self._sequencer, seconds).run())
+        reload = Reload(self._sequencer, self._settings, read_again, self._log)
+        self._watch(reload.run())
+        loop.add_signal_handler(signal.SIGHUP, reload.ask)
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
         code = await self._ended
         notify("STOPPING=1")
@@ -180,7 +194,7 @@ class _Daemon:
         sequencer.commit.durable_seq = self._recovered.last_seq
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        places = Connections(runtime.max_connections)
+        places = self._places = Connections(runtime.max_connections)
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
@@ -227,31 +241,15 @@ class _Daemon:
         if self._sequencer.failed is not None:
             raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))
 
-    def _bind(self) -> socket.socket:
-        """Take the port before anything is journaled: a start that cannot serve leaves no record."""
+    async def _open_doors(self, listeners: Listeners) -> None:
         settings = self._settings
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        tcp = socket.socket(family, socket.SOCK_STREAM)
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tcp.bind((settings.host, settings.metrics_port))
-        except OSError as error:
-            tcp.close()
-            raise OSError(error.errno, f"{settings.host} port {settings.metrics_port}: {error.strerror}") from error
-        return tcp
-
-    async def _open_doors(self, tcp: socket.socket) -> None:
-        settings = self._settings
-        tcp.listen(1024)
-        tcp.setblocking(False)
-        admin = unix_listener(settings.admin_socket, settings.auth.admin_group)
-        orders = unix_listener(settings.orders_socket, settings.auth.trade_group)
+        tcp, admin, orders = listeners.open()
         await self._http.start([tcp, admin])
         await self._stream_server.start(orders)
         state = self._engine.state
         self._log.info(
             "ready",
-            url=f"http://{settings.host}:{tcp.getsockname()[1]}",
+            url=f"http://{settings.host}:{listeners.port}",
             admin=str(settings.admin_socket),
             orders=str(settings.orders_socket),
             store=str(settings.risk_store_dir),
@@ -289,17 +287,24 @@ class _Daemon:
             self._ended.set_result(code)
 
     async def _stop(self, code: int) -> None:
-        """Within the shutdown timeout: what was asked is answered, then nothing is accepted any more."""
+        """Within the shutdown timeout: nobody new, what was asked is answered, nothing is taken any more.
+
+        Who connects from here on is the next process's, if systemd holds the sockets.
+        """
         for task in self._tasks:
             task.cancel()
         sequencer = self._sequencer
-        sequencer.marks.flush_all()
-        sequencer.closing = True
         seconds = self._settings.runtime.shutdown_timeout_seconds
+        self._http.stop_accepting()
+        self._stream_server.stop_accepting()
         try:
             async with asyncio.timeout(seconds):
+                if sequencer.failed is None:
+                    await self._places.empty(FAREWELL_SECONDS)
+                sequencer.marks.flush_all()
+                sequencer.closing = True
                 await sequencer.commit.drained()
-                await self._stream_server.stop()
+                self._stream_server.stop()
                 await self._http.stop()
                 if sequencer.failed is None:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Final
 
 __all__ = ["ADMIN_RESERVE", "Connections"]
@@ -16,6 +18,7 @@ class Connections:
     def __init__(self, limit: int) -> None:
         self.limit: Final = limit
         self.count = 0
+        self._emptied: asyncio.Event | None = None
 
     def enter(self, reserve: int = 0) -> bool:
         """Take a place, if there is one. Whoever got one calls `leave` at the end."""
@@ -26,3 +29,12 @@ class Connections:
 
     def leave(self) -> None:
         self.count -= 1
+        if not self.count and self._emptied is not None:
+            self._emptied.set()
+
+    async def empty(self, seconds: float) -> None:
+        """Return when nobody is there any more, and after `seconds` whoever is."""
+        self._emptied = asyncio.Event()
+        if self.count:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)

@@ -16,9 +16,9 @@ from weltklassebot.core.parameters import Parameters
 
 __all__ = [
     "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
-    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock", "RecoverKillSwitch",
-    "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume", "SetLimits", "Side", "Start",
-    "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
+    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume",
+    "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"

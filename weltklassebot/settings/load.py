@@ -20,7 +20,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from weltklassebot.settings.model import ENV_PREFIX, Settings
 from weltklassebot.settings.wording import OPEN_TABLES, keys, line, shown, suggestion
 
-__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "load", "origins"]
+__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "changed_keys", "load", "origins"]
 
 CLIENT_VARIABLES: Final = frozenset({"WELTKLASSE_CONFIG", "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
 """What commands read besides settings: the file, how to reach a daemon over TCP, and whether to show a traceback."""
@@ -62,6 +62,13 @@ def origins(
     """Every key with its value as it would be written, and where it came from. Raises `SettingsError`."""
     settings, sources = _load(config_path, environ, overrides)
     return [Origin(key, shown(key, value), sources.get(key, "default")) for key, value in _leaves(settings)]
+
+
+def changed_keys(before: Settings, after: Settings) -> list[str]:
+    """The dotted keys that one has otherwise than the other."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
+    return sorted((old.keys() | new.keys()) - same)
 
 
 def _load(
