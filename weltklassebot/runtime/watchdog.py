@@ -24,9 +24,10 @@ class Watchdog:
         self._seconds: Final = seconds
 
     async def run(self) -> None:
-        """Feed until cancelled, or until the journal has failed: then this process is about to end."""
-        while await self._proof():
-            feed_watchdog()
+        """Feed until cancelled. With a failed journal there is no proof, and the process is about to end."""
+        while True:
+            if await self._proof():
+                feed_watchdog()
             await asyncio.sleep(self._seconds)
 
     async def _proof(self) -> bool:
