@@ -15,16 +15,18 @@ PYTHON=${PYTHON:-/usr/bin/python3}
 HOME_DIR=/opt/weltklassebot
 UNITS=(weltklassebot.service weltklassebot.socket weltklassebot-admin.socket weltklassebot-orders.socket)
 KEPT_VERSIONS=3
+REASON= # for a restart
 export PYTHON
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 say() { echo "$*"; }
 
-# put FILE DESTINATION MODE  copies what differs; true if it did.
+# put FILE DESTINATION MODE  copies what differs.
 put() {
-  if cmp -s "$1" "$2" && [ "$(stat -c %a "$2")" = "$3" ]; then return 1; fi
+  if cmp -s "$1" "$2" && [ "$(stat -c %a "$2")" = "$3" ]; then return; fi
   install -D -m "$3" "$1" "$2"
   say "installed $2"
+  case $2 in */systemd/system/*) REASON="its units changed" ;; esac
 }
 
 require() {
@@ -59,11 +61,12 @@ install_version() {
     systemd/build-environment.sh "$HOME_DIR/versions/.new" "$directory"
     mv -T "$HOME_DIR/versions/.new" "$directory"
   fi
-  if [ "$(readlink "$HOME_DIR/current" 2>/dev/null)" = "versions/$id" ]; then return 1; fi
+  if [ "$(readlink "$HOME_DIR/current")" = "versions/$id" ]; then return; fi
   ln -sfn "versions/$id" "$HOME_DIR/.current.new"
   mv -T "$HOME_DIR/.current.new" "$HOME_DIR/current"
   touch "$directory" # the newest, whenever it was made
-  say "current version: $id"
+  REASON="version $id"
+  say "$HOME_DIR/current is version $id"
 }
 
 drop_old_versions() {
@@ -76,41 +79,36 @@ drop_old_versions() {
 }
 
 install_files() {
-  local changed=1 unit
-  for unit in "${UNITS[@]}"; do put "systemd/$unit" "/etc/systemd/system/$unit" 644 && changed=0; done
-  put systemd/weltklassebot.sh /usr/local/bin/weltklassebot 755 || true
-  put systemd/weltklassebot.sysusers /etc/sysusers.d/weltklassebot.conf 644 || true
-  put systemd/weltklassebot.tmpfiles /etc/tmpfiles.d/weltklassebot.conf 644 || true
+  local unit
+  for unit in "${UNITS[@]}"; do put "systemd/$unit" "/etc/systemd/system/$unit" 644; done
+  [ -z "$REASON" ] || systemctl daemon-reload
+  put systemd/weltklassebot.sh /usr/local/bin/weltklassebot 755
+  put systemd/weltklassebot.sysusers /etc/sysusers.d/weltklassebot.conf 644
+  put systemd/weltklassebot.tmpfiles /etc/tmpfiles.d/weltklassebot.conf 644
   systemd-sysusers /etc/sysusers.d/weltklassebot.conf
   systemd-tmpfiles --create /etc/tmpfiles.d/weltklassebot.conf
   [ -e /etc/weltklassebot/config.toml ] || put ops/config.example.toml /etc/weltklassebot/config.toml 644
   [ -e /etc/weltklassebot/environment ] || put systemd/environment /etc/weltklassebot/environment 644
-  return $changed
 }
 
 start() {
-  local reason=$1
   systemctl is-enabled -q "${UNITS[@]}" 2>/dev/null || { systemctl enable -q "${UNITS[@]}"; say "enabled"; }
   # A socket that listens already goes on listening: nobody is refused.
   systemctl start "${UNITS[@]:1}"
   if ! systemctl is-active -q weltklassebot.service; then
     systemctl start weltklassebot.service
     say "started"
-  elif [ -n "$reason" ]; then
+  elif [ -n "$REASON" ]; then
     systemctl restart weltklassebot.service
-    say "restarted: $reason"
+    say "restarted: $REASON"
   fi
 }
 
 require
-reason=
 id=$(version_id)
-if install_files; then
-  systemctl daemon-reload
-  reason="its units changed"
-fi
-if install_version "$id"; then reason="version $id"; fi
+install_files
+install_version "$id"
 drop_old_versions
 /usr/local/bin/weltklassebot config check >/dev/null || fail "the settings are wrong: mend them, then run it again"
-start "$reason"
+start
 say "weltklassebot $id serves: weltklassebot status"
