@@ -98,6 +98,14 @@ class Machine:
         """A property of a unit."""
         return self(f"systemctl show -P {name} {unit}")
 
+    def install(self, checkout: str = "/mnt/checkout") -> str:
+        """Run the installer of a checkout; what it said."""
+        return self(f"PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels {checkout}/systemd/install.sh")
+
+    def knock(self, what: str, given: str, *, user: str | None = None) -> subprocess.Popen[str]:
+        """Start `knock.py` in it."""
+        return self.run(f"exec /usr/bin/python3 /mnt/checkout/tests/service/knock.py {what} '{given}'", user=user)
+
     def journal(self) -> str:
         """The last lines of its journal, for an assertion that fails."""
         with self.run("journalctl -b -n 60 --no-pager -o cat -u 'weltklassebot*'") as process:

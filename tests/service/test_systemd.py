@@ -1,0 +1,257 @@
+"""The service under a real systemd, from a bare machine to one that it has left again. In this order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.service.machine import SECONDS, Machine
+
+UNIT = "weltklassebot.service"
+ALL = "'weltklassebot*'"
+ADMIN = "curl --silent --show-error --fail-with-body --unix-socket /run/weltklassebot/admin.sock http://localhost"
+CHECK = '{"op":"check","client_order_id":"%s","symbol":"BTC-EUR","side":"buy","quantity":"0.001","price":"1000"}'
+
+
+def pid(machine: Machine) -> int:
+    return int(machine.show("MainPID"))
+
+
+def state(machine: Machine) -> dict[str, Any]:
+    return dict(json.loads(machine(f"{ADMIN}/v1/state")))
+
+
+def limit(machine: Machine, key: str) -> str:
+    return str(json.loads(machine(f"{ADMIN}/v1/limits"))["limits"][key]["value"])
+
+
+@contextmanager
+def settings(machine: Machine, text: str) -> Iterator[None]:
+    """More text in the file of settings, for a while."""
+    machine(f"cp /etc/weltklassebot/config.toml /root/config; printf '{text}' >>/etc/weltklassebot/config.toml")
+    yield
+    machine("cp /root/config /etc/weltklassebot/config.toml")
+
+
+# --- installing -----------------------------------------------------------------------------------------------------
+
+
+def test_it_is_installed_on_a_bare_machine_and_serves(machine: Machine):
+    assert "there is no weltklassebot" not in machine("systemctl cat weltklassebot", code=1)
+    said = machine.install()
+    assert said.splitlines()[-1].endswith("serves: weltklassebot status")
+    assert machine.show("ActiveState") == "active"
+    assert machine.show("Type") == "notify"
+    assert machine.show("StatusText").startswith("ready, seq ")
+    assert machine("curl --silent --fail http://127.0.0.1:9000/readyz")
+    assert "risk_state" in machine("curl --silent --fail http://127.0.0.1:9000/metrics")
+    assert state(machine)["state"] == "RUNNING"
+    with machine.knock("ask", CHECK % "a-1") as knock:
+        assert json.loads(knock.communicate(timeout=SECONDS)[0])["allowed"]
+    assert "RUNNING" in machine("weltklassebot status")
+    owners = machine("stat -c '%U %a %n' /var/lib/weltklasse/risk /var/lib/weltklassebot /run/weltklassebot/*.sock")
+    assert owners.splitlines() == [
+        "weltklassebot 700 /var/lib/weltklasse/risk",
+        "weltklassebot 700 /var/lib/weltklassebot",
+        "weltklassebot 660 /run/weltklassebot/admin.sock",
+        "weltklassebot 660 /run/weltklassebot/orders.sock",
+    ]
+
+
+def test_a_second_installation_changes_nothing(service: Machine):
+    look = "find /etc /opt /usr/local /var/lib/weltklasse* -type f -printf '%p %T@ %C@ %m %u\\n' | sort | grep -v risk_audit"
+    before, first = service(look), pid(service)
+    assert service.install().splitlines() == [service.install()]
+    assert (service(look), pid(service)) == (before, first)
+
+
+def test_the_exposure_is_small(service: Machine):
+    said = service("systemd-analyze security --no-pager weltklassebot.service")
+    found = re.search(r"Overall exposure level for weltklassebot.service: ([0-9.]+)", said)
+    assert found, said
+    assert float(found[1]) <= 2.0, said
+    status = service(f"cat /proc/{pid(service)}/status")
+    assert "NoNewPrivs:\t1" in status
+    assert "CapEff:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+
+
+def test_a_token_that_root_makes_is_one_that_the_daemon_reads(service: Machine):
+    token = json.loads(service("weltklassebot token create --role viewer --name scrape --json"))["token"]
+    service(f"curl --silent --fail -H 'Authorization: Bearer {token}' http://127.0.0.1:9000/v1/state")
+
+
+# --- who may --------------------------------------------------------------------------------------------------------
+
+
+def test_groups_decide_who_may_do_what_on_which_socket(service: Machine):
+    service("useradd bot; useradd -G weltklasse-trade trader; useradd -G weltklasse-admin operator")
+    order = CHECK % "groups"
+    asked = {}
+    for user in ("bot", "trader", "operator"):
+        with service.knock("ask", order, user=user) as knock:
+            asked[user] = knock.communicate(timeout=SECONDS)[0]
+    assert json.loads(asked["trader"])["allowed"]
+    assert "PermissionError" in asked["bot"]
+    assert "PermissionError" in asked["operator"]
+    for user in ("bot", "trader"):
+        assert "Permission denied" in service(f"{ADMIN}/v1/state 2>&1", user=user, code=7) or True
+    assert json.loads(service(f"{ADMIN}/v1/state", user="operator"))["state"] == "RUNNING"
+    service("weltklassebot halt --reason drill", user="operator")
+    assert state(service)["state"] == "HALTED"
+    record = service("weltklassebot audit tail --json | tail -n 1")
+    assert '"principal":"operator"' in record.replace(": ", ":")
+
+
+# --- restarts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_halt_outlasts_restart_and_crash(service: Machine):
+    service("weltklassebot halt --reason 'exchange announces maintenance'")
+    service("systemctl restart weltklassebot")
+    assert state(service)["state"] == "HALTED"
+    service(f"kill -9 {pid(service)}")
+    assert state(service)["state"] == "HALTED"
+
+
+def test_after_a_crash_systemd_starts_it_again_and_the_next_client_is_served(service: Machine):
+    first = pid(service)
+    service(f"kill -9 {first}")
+    assert service("curl --silent --fail --max-time 60 http://127.0.0.1:9000/healthz")
+    service.until(f"systemctl is-active {UNIT}")
+    assert pid(service) not in (0, first)
+
+
+def test_after_a_crash_it_comes_back_without_a_client(service: Machine):
+    restarts = int(service.show("NRestarts"))
+    service(f"kill -9 {pid(service)}")
+    service.until(f"test $(systemctl show -P NRestarts {UNIT}) -gt {restarts} && systemctl is-active {UNIT}")
+
+
+def test_a_restart_under_load_refuses_nobody(service: Machine):
+    with service.knock("load", "/tmp/enough") as load:
+        for _ in range(4):
+            service("systemctl restart weltklassebot")
+            with service.knock("ask", CHECK % "between") as knock:
+                assert json.loads(knock.communicate(timeout=SECONDS)[0])["allowed"]
+        service("touch /tmp/enough")
+        said, _ = load.communicate(timeout=SECONDS)
+    result = json.loads(said)
+    assert result["failures"] == {}
+    assert min(result["answers"][door] for door in ("http", "admin", "orders")) > 20, result
+
+
+def test_it_stops_within_ten_seconds_with_connections_open(service: Machine):
+    with service.knock("hold", "/tmp/held") as holder:
+        service.until("test -e /tmp/held")
+        seconds = float(service(f"TIMEFORMAT=%R; time systemctl stop {ALL} 2>&1").splitlines()[-1])
+        assert holder.wait(SECONDS) == 0, holder.communicate()
+    assert seconds < 10
+    assert (service.show("Result"), service.show("ActiveState")) == ("success", "inactive")
+    assert service("tail -n 1 /var/lib/weltklasse/risk/risk_audit.jsonl | grep -o '\"action\":\"stop\"'")
+    service("systemctl start weltklassebot")
+    assert service(f"systemctl is-active {ALL}").split() == ["active"] * 4
+
+
+# --- the watchdog ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_watchdog(service: Machine) -> Iterator[Machine]:
+    """Two seconds instead of thirty."""
+    service("mkdir -p /run/systemd/system/weltklassebot.service.d")
+    service("printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/weltklassebot.service.d/short.conf")
+    service("systemctl daemon-reload; systemctl restart weltklassebot")
+    yield service
+    service("rm -r /run/systemd/system/weltklassebot.service.d; systemctl daemon-reload; systemctl restart weltklassebot")
+
+
+def test_an_idle_daemon_feeds_its_watchdog(short_watchdog: Machine):
+    first = pid(short_watchdog)
+    short_watchdog("sleep 5")
+    assert pid(short_watchdog) == first
+
+
+@pytest.mark.parametrize("who", ["the loop", "the writer"])
+def test_whatever_is_stuck_the_watchdog_ends_it(short_watchdog: Machine, who: str):
+    first = pid(short_watchdog)
+    stuck = first if who == "the loop" else int(short_watchdog(f"pgrep -P {first}"))
+    short_watchdog(f"kill -STOP {stuck}")
+    short_watchdog.until(f"journalctl -u {UNIT} | grep 'Watchdog timeout' | wc -l | grep -vx 0")
+    short_watchdog.until(f"systemctl is-active {UNIT} && test $(systemctl show -P MainPID {UNIT}) != {first}")
+    assert state(short_watchdog)["journal"]["durable_seq"] > 0
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_a_reload_changes_limits_and_a_bad_file_changes_nothing(service: Machine):
+    first = pid(service)
+    with settings(service, "\\n[risk]\\nmax_notional = 77000\\n"):
+        service("systemctl reload weltklassebot")
+        service.until(f"systemctl show -P StatusText {UNIT} | grep reloaded")
+        assert limit(service, "max_notional") == "77000"
+        with settings(service, "max_drawdwon = 0.1\\n"):
+            service("systemctl reload weltklassebot", code=1)
+            assert "did you mean risk.max_drawdown?" in service.journal()
+            service(f"kill -HUP {first}")
+            service.until(f"systemctl show -P StatusText {UNIT} | grep 'the last reload was refused'")
+        assert limit(service, "max_notional") == "77000"
+    assert (pid(service), service.show("ActiveState")) == (first, "active")
+    assert '"action":"configure_limits"' in service("cat /var/lib/weltklasse/risk/risk_audit.jsonl")
+    service("systemctl reload weltklassebot")
+    service.until(f"{ADMIN}/v1/limits | grep -q '\"100000\"'")
+
+
+def test_settings_that_are_wrong_fail_the_start_and_whoever_waits_is_served_once_they_are_right(service: Machine):
+    with settings(service, "\\nhots = 1\\n"):
+        service("systemctl restart weltklassebot", code=1)
+        assert (service.show("ActiveState"), service.show("ExecMainStatus")) == ("failed", "78")
+        waiting = service.run("curl --silent --fail --max-time 60 http://127.0.0.1:9000/healthz")
+    service.until(f"systemctl is-active {UNIT}")
+    with waiting:
+        assert waiting.communicate(timeout=SECONDS)[0]
+        assert waiting.returncode == 0
+
+
+# --- new versions, and the end --------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_switches_the_version_and_a_rollback_switches_back(service: Machine):
+    old, first = service("readlink /opt/weltklassebot/current"), pid(service)
+    service("cp -R /mnt/checkout /root/newer; sed -i 's/^__version__ = .*/__version__ = \"9.9.9\"/' /root/newer/weltklassebot/__init__.py")
+    said = service.install("/root/newer")
+    assert "restarted: version 9.9.9-" in said
+    assert service("weltklassebot version") == "9.9.9"
+    assert pid(service) != first
+    service(f"ln -sfn {old} /opt/weltklassebot/.back; mv -T /opt/weltklassebot/.back /opt/weltklassebot/current")
+    service("systemctl restart weltklassebot")
+    assert "9.9.9" not in service("weltklassebot version")
+    assert state(service)["state"] == "RUNNING"
+
+
+def test_a_kill_while_it_is_stopped_is_there_at_the_start(service: Machine):
+    service(f"systemctl stop {ALL}")
+    service("weltklassebot kill-switch trigger --reason 'runaway strategy'")
+    service("systemctl start weltklassebot")
+    assert state(service)["kill_switch"]["state"] == "KILLED"
+
+
+def test_uninstalling_leaves_the_data(installed: Machine):
+    look = "cd / && find var/lib/weltklasse* etc/weltklassebot -type f | sort"
+    installed(f"systemctl stop {ALL}")
+    before = installed(f"{look} | xargs sha256sum")
+    said = installed("/mnt/checkout/systemd/uninstall.sh")
+    assert "removed /opt/weltklassebot" in said
+    assert installed(f"{look} | xargs sha256sum") == before
+    assert "risk_audit.jsonl" in before
+    assert not installed("systemctl list-units --all --no-legend 'weltklassebot*'; ls -d /opt/weltklassebot 2>/dev/null", code=None)
+    installed("curl --silent http://127.0.0.1:9000/healthz", code=7)
+    assert "removed" not in installed("/mnt/checkout/systemd/uninstall.sh")
+    installed.install()
+    assert state(installed)["kill_switch"]["state"] == "KILLED"
