@@ -44,4 +44,4 @@ mkdir old
 pivot_root . old
 umount -l old
 exec env -i container=namespace PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system --unit=multi-user.target --log-target=console --show-status=no
+  /lib/systemd/systemd --system --unit=multi-user.target --log-target=journal --show-status=no

@@ -1,8 +1,8 @@
 """What knocks at the doors from inside the machine. Run as a script there: the standard library alone.
 
-    knock.py ask LINE           one line to orders.sock, one answer
-    knock.py hold FILE          open connections to every door, and keep them; FILE is made once they stand
-    knock.py load FILE          one request after the other, each on a connection of its own, until FILE is there
+knock.py ask LINE           one line to orders.sock, one answer
+knock.py hold FILE          open connections to every door, and keep them; FILE is made once they stand
+knock.py load FILE          one request after the other, each on a connection of its own, until FILE is there
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Load:
         self.failures: Counter[str] = Counter()
 
     def run(self) -> None:
-        threads = [threading.Thread(target=self.one, args=(door, n)) for door in ("http", "admin", "orders") for n in range(3)]
+        kinds = [(door, number) for door in ("http", "admin", "orders") for number in range(3)]
+        threads = [threading.Thread(target=self.one, args=kind) for kind in kinds]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -32,21 +32,18 @@ class Machine:
         self.console = (self.root.parent / f"{self.root.name}.log").open("wb+")
         self._unshare = subprocess.Popen(
             [
+                "/bin/sh", "-c", f'echo $$ >{self.cgroup}/cgroup.procs && exec "$@"', "sh",
                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc", "--cgroup", "--net",
                 HERE / "boot.sh", self.root, CHECKOUT, wheels,
             ],
             stdin=subprocess.DEVNULL,
             stdout=self.console,
             stderr=subprocess.STDOUT,
-            preexec_fn=self._enter_cgroup,
             start_new_session=True,
         )  # fmt: skip
         self.pid = self._first_process()
         self("ip link set lo up")
         self.until("systemctl is-system-running | grep -E 'running|degraded'")
-
-    def _enter_cgroup(self) -> None:
-        (self.cgroup / "cgroup.procs").write_text("0")
 
     def _first_process(self) -> int:
         children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
@@ -107,13 +104,14 @@ class Machine:
         return self.run(f"exec /usr/bin/python3 /mnt/checkout/tests/service/knock.py {what} '{given}'", user=user)
 
     def journal(self) -> str:
-        """The last lines of its journal, for an assertion that fails."""
+        """The last lines of the service's journal."""
         with self.run("journalctl -b -n 60 --no-pager -o cat -u 'weltklassebot*'") as process:
             return process.communicate(timeout=SECONDS)[0]
 
     def said(self) -> str:
+        """What its systemd said."""
         self.console.seek(0)
-        return self.console.read().decode(errors="replace")[-4000:]
+        return self.console.read().decode(errors="replace")
 
     def end(self) -> None:
         """The kernel ends whatever else runs in it, and lets go of its mounts."""
