@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 VENV=.venv
-DEBIAN_PACKAGES_FOR_TESTS=(strace curl util-linux procps)
+DEBIAN_PACKAGES_FOR_TESTS=(strace curl util-linux procps iproute2 python3-venv systemd)
 DEBIAN_PACKAGES_FOR_BENCH=(wrk)
 
 fail() { echo "$*" >&2; exit 1; }
