@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench deb lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
@@ -30,6 +30,9 @@ bench: ## measure (ARGS=SECONDS for each load)
 	@ops/environment.sh dev
 	@ops/environment.sh bench
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+deb: ## a Debian package in dist/, which does what systemd/install.sh does
+	@ops/deb/build.sh
 
 # No host, path or index goes into the locks: the machine's own pip configuration says where packages come from.
 # Made with the oldest Python that is supported: what resolves there resolves on the newer ones.

@@ -14,7 +14,7 @@ import pytest
 
 from tests.service.machine import CHECKOUT, Machine
 
-NEEDED = ("unshare", "nsenter", "setpriv", "systemctl", "systemd-analyze", "curl", "ip")
+NEEDED = ("unshare", "nsenter", "setpriv", "systemctl", "systemd-analyze", "curl", "ip", "dpkg-deb", "make")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SECONDS", "Machine"]
+__all__ = ["PIP", "SECONDS", "Machine"]
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
+PIP = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels"
+"""Where packages come from in a machine without a network."""
 SECONDS = 90.0
 """After which something that a machine does has failed."""
 
@@ -97,7 +99,7 @@ class Machine:
 
     def install(self, checkout: str = "/mnt/checkout") -> str:
         """Run the installer of a checkout; what it said."""
-        return self(f"PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels {checkout}/systemd/install.sh")
+        return self(f"{PIP} {checkout}/systemd/install.sh")
 
     def knock(self, what: str, given: str, *, user: str | None = None) -> subprocess.Popen[str]:
         """Start `knock.py` in it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.machine import SECONDS, Machine
+from tests.service.machine import PIP, SECONDS, Machine
 
 UNIT = "weltklassebot.service"
 ALL = "'weltklassebot*'"
@@ -271,3 +271,21 @@ def test_uninstalling_leaves_the_data(installed: Machine):
     installed("ls -d /opt/weltklassebot /usr/local/bin/weltklassebot", code=2)
     installed("curl --silent http://127.0.0.1:9000/healthz", code=7)
     assert "removed" not in installed("/mnt/checkout/systemd/uninstall.sh")
+
+
+def test_the_debian_package_does_the_same_and_its_removal_too(installed: Machine):
+    installed("test -d /root/deb || mkdir /root/deb; cd /mnt/checkout; cp -R weltklassebot systemd ops /root/deb")
+    installed("cd /mnt/checkout; cp Makefile README.md *.toml *.lock /root/deb")
+    installed(f"{PIP} make --no-print-directory -C /root/deb deb && dpkg -i /root/deb/dist/*.deb")
+    assert installed(f"systemctl is-active {ALL}").split() == ["active"] * 4
+    assert state(installed)["kill_switch"]["state"] == "KILLED"
+    assert installed("command -v weltklassebot") == "/usr/bin/weltklassebot"
+    first = pid(installed)
+    installed("echo '# mine' >>/etc/weltklassebot/config.toml; dpkg -i /root/deb/dist/*.deb")
+    assert pid(installed) not in (0, first)
+    assert installed("tail -n 1 /etc/weltklassebot/config.toml") == "# mine"
+    installed("dpkg -r weltklassebot")
+    assert not installed("systemctl list-units --all --no-legend 'weltklassebot*' | grep -v not-found", code=None)
+    installed("curl --silent http://127.0.0.1:9000/healthz", code=7)
+    installed("ls /opt/weltklassebot", code=2)
+    assert "risk_audit.jsonl" in installed("ls /var/lib/weltklasse/risk")
