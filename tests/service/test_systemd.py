@@ -115,26 +115,22 @@ def test_groups_decide_who_may_do_what_on_which_socket(service: Machine):
 # --- restarts -------------------------------------------------------------------------------------------------------
 
 
-def test_a_halt_outlasts_restart_and_crash(service: Machine):
+def test_a_halt_outlasts_a_restart(service: Machine):
     service("weltklassebot halt --reason 'exchange announces maintenance'")
     service("systemctl restart weltklassebot")
     assert state(service)["state"] == "HALTED"
-    service(f"kill -9 {pid(service)}")
-    assert state(service)["state"] == "HALTED"
 
 
-def test_after_a_crash_systemd_starts_it_again_and_the_next_client_is_served(service: Machine):
-    first = pid(service)
+def test_after_a_crash_it_comes_back_halted_and_serves_who_waits(service: Machine):
+    service("weltklassebot halt --reason 'exchange announces maintenance'")
+    first, restarts = pid(service), int(service.show("NRestarts"))
     service(f"kill -9 {first}")
-    assert service("curl --silent --fail --max-time 60 http://127.0.0.1:9000/healthz")
-    service.until(f"systemctl is-active {UNIT}")
+    with service.run("curl --silent --fail --max-time 60 http://127.0.0.1:9000/healthz") as waiting:
+        service.until(f"test $(systemctl show -P NRestarts {UNIT}) -gt {restarts} && systemctl is-active {UNIT}")
+        assert waiting.communicate(timeout=SECONDS)[0]
+        assert waiting.returncode == 0
     assert pid(service) not in (0, first)
-
-
-def test_after_a_crash_it_comes_back_without_a_client(service: Machine):
-    restarts = int(service.show("NRestarts"))
-    service(f"kill -9 {pid(service)}")
-    service.until(f"test $(systemctl show -P NRestarts {UNIT}) -gt {restarts} && systemctl is-active {UNIT}")
+    assert state(service)["state"] == "HALTED"
 
 
 def test_a_restart_under_load_refuses_nobody(service: Machine):
@@ -167,9 +163,11 @@ def test_it_stops_within_ten_seconds_with_connections_open(service: Machine):
 
 @pytest.fixture
 def short_watchdog(service: Machine) -> Iterator[Machine]:
-    """Four seconds instead of thirty."""
+    """Four seconds instead of thirty, and no time is lost."""
     service("mkdir -p /run/systemd/system/weltklassebot.service.d")
-    service("printf '[Service]\\nWatchdogSec=4\\n' >/run/systemd/system/weltklassebot.service.d/short.conf")
+    service(
+        "printf '[Service]\\nWatchdogSec=4\\nRestartSec=100ms\\n' >/run/systemd/system/weltklassebot.service.d/short.conf"
+    )
     service("systemctl daemon-reload; systemctl restart weltklassebot")
     yield service
     service("rm -r /run/systemd/system/weltklassebot.service.d; systemctl daemon-reload")
