@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
-.PHONY: help run test check bench deb lock clean
+.PHONY: help run test check bench soak endurance deb lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
@@ -30,6 +30,19 @@ bench: ## measure (ARGS=SECONDS for each load)
 	@ops/environment.sh dev
 	@ops/environment.sh bench
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+MINUTES ?= 30
+
+soak: ## load, kills, power cuts and broken disks at random for MINUTES=30 (ARGS="--seed N" to draw the same again)
+	@ops/environment.sh dev
+	@ops/environment.sh debian
+	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+DECISIONS ?= 10000000
+
+endurance: ## memory and files over DECISIONS=10000000 with every memory at its bound
+	@ops/environment.sh dev
+	@exec $(BIN)/python -m tests.soak.endurance --decisions $(DECISIONS)
 
 deb: ## a Debian package in dist/, which does what systemd/install.sh does
 	@ops/deb/build.sh

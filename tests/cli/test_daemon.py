@@ -101,7 +101,8 @@ def test_a_feed_and_its_proof(desk, url, tmp_path):
 @pytest.mark.slow
 def test_a_feed_that_is_interrupted_says_how_far_it_came(desk, url):
     feed = subprocess.Popen(
-        [sys.executable, "-m", "weltklassebot", "orders", "feed", "-", "--window", "1"],
+        # A shell's background job ignores the signal, and so would whatever it starts.
+        ["env", "--default-signal=INT", sys.executable, "-m", "weltklassebot", "orders", "feed", "-", "--window", "1"],
         env=desk.environ,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,

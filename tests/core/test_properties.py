@@ -25,12 +25,14 @@ from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
     AnyCommand,
+    CancelAll,
     CheckOrder,
     CompleteRecovery,
     ConfigureLimits,
     Cooldown,
     Halt,
     Mark,
+    OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
     ReportClock,
@@ -89,6 +91,8 @@ class Run:
         state = self.engine.state
         if type(command) is CheckOrder:
             expected = self.oracle.first_answer(command, self.now)
+            if expected == "yes" and self.asked_back(command.key):
+                expected = "no"
             against = self.oracle.reasons(command, self.now)
         try:
             outcome = self.engine.handle(command, seq=self.seq + 1, now=self.now, released_through_seq=released)
@@ -181,6 +185,8 @@ class Run:
                 oracle.killed(seq)
                 oracle.withdraw(released, spares_reducing=False)
                 self.everything_is_asked_back()
+            case CancelAll():
+                self.everything_is_asked_back(command.symbol)
             case RecoverKillSwitch():
                 assert oracle.kill == "KILLED"
                 oracle.kill = "RECOVERING"
@@ -217,9 +223,15 @@ class Run:
         self.oracle.withdraw(released, self.oracle.halt_passes_reducing(cause))
         self.nothing_opening_rests(None)
 
-    def everything_is_asked_back(self) -> None:
+    def asked_back(self, key: OrderKey) -> bool:
+        """Whether its cancellation was requested and is not confirmed."""
+        known = self.engine.state.orders.get(key)
+        return known is not None and known.cancel_id is not None
+
+    def everything_is_asked_back(self, symbol: str | None = None) -> None:
         for known in self.oracle.facts.open():
-            assert known.over or self.engine.state.orders[known.order.key].cancel_id is not None
+            if symbol in (None, known.order.symbol):
+                assert known.over or self.asked_back(known.order.key)
 
     def nothing_opening_rests(self, account: str | None) -> None:
         """What no cancellation was asked for closes no more than there is."""
@@ -229,8 +241,7 @@ class Run:
         left: dict[tuple[str, str, str], Fraction] = {}
         for known in self.oracle.facts.open():
             order = known.order
-            asked = self.engine.state.orders[order.key].cancel_id is not None
-            if not asked and not known.over and account in (None, order.account):
+            if not self.asked_back(order.key) and not known.over and account in (None, order.account):
                 place = (order.account, order.symbol, order.side)
                 left[place] = left.get(place, ZERO) + known.remaining
         assert not left or policy != "all"

@@ -11,6 +11,7 @@ import weltklassebot.core
 
 ALLOWED = {
     "__future__",
+    "abc",
     "collections",
     "collections.abc",
     "dataclasses",

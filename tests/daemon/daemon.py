@@ -100,8 +100,9 @@ class Daemon:
     @property
     def writer_pid(self) -> int:
         """The child that writes the journal."""
-        (child,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return int(child)
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        (writer,) = (pid for pid in children if b"writer_child" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        return int(writer)
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)

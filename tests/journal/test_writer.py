@@ -178,7 +178,7 @@ def test_the_first_failure_is_the_last_attempt(
     tried = trace.read_text().count("\n")
     writer.socket.sendall(frame_both(one, b"{}") * 3)
     rest = [parse_reply(data) for data in replies(writer.socket, 3)]
-    strace.send_signal(signal.SIGINT)
+    strace.terminate()
     strace.wait()
     strace.stderr.close()
     assert (first.operation, first.errno) == (operation, number)

@@ -68,7 +68,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             _check_grid(instrument, order, denials)
-    remembered = len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
+    remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
 

@@ -39,6 +39,7 @@ from weltklassebot.core.events import (
     Started,
 )
 from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.remembered import EndedOrders, Fills
 from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
 
 __all__ = ["EVOLVERS", "evolve"]
@@ -82,8 +83,8 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.trades_today = 0
     state.cooldown_taken = False
     state.day_equity = state.equity
-    state.ended_before, state.ended = state.ended, {}
-    state.fills_before, state.fills = state.fills, {}
+    state.ended_before, state.ended = state.ended, EndedOrders()
+    state.fills_before, state.fills = state.fills, Fills()
     state.remembered_before, state.remembered = state.remembered, {}
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}

@@ -30,7 +30,8 @@ from weltklassebot.core.events import (
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content
 from weltklassebot.core.numbers import ZERO
-from weltklassebot.core.state import Cancel, Denied, DoubtfulFill, Ended, OpenOrder, State
+from weltklassebot.core.remembered import Denied, Ended
+from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -58,12 +59,12 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
 
 def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: float) -> None:
     ring = state.denied
-    ring[order.key] = Denied(
-        digest=content(order), seq=seq, ts=now, state=state.risk.state, denials=event.denials,
-        max_reducing_quantity=event.max_reducing_quantity,
-    )  # fmt: skip
+    ring.put(
+        order.key,
+        Denied(content(order), seq, now, state.risk.state, event.denials, event.max_reducing_quantity),
+    )
     while len(ring) > state.parameters.max_remembered_denials:
-        ring.popitem(last=False)
+        ring.forget_oldest()
 
 
 def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrder, seq: int, now: float) -> None:
@@ -116,10 +117,11 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     del state.orders[order.key]
     if known.cancel_id is not None:
         state.cancels.pop(known.cancel_id, None)
-    state.ended[order.key] = Ended(
+    ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
     )  # fmt: skip
+    state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
     close_book(state, order.symbol, order.account)
@@ -147,6 +149,7 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
     if slot_taken:
         ended.counted = True
         state.trades_today += 1
+    state.correct_ended(fill.order_key, ended)
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
@@ -198,7 +201,7 @@ def _settle(state: State, command: AcceptFill) -> ReportFill:
 
 
 def _remember_fill(state: State, fill: ReportFill) -> None:
-    state.fills[fill.key] = content(fill)
+    state.fills.put(fill.key, content(fill))
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
 

@@ -23,7 +23,8 @@ from weltklassebot.core.events import (
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
 from weltklassebot.core.numbers import ZERO, plain
-from weltklassebot.core.state import Ended, OpenOrder, State
+from weltklassebot.core.remembered import Ended
+from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]

@@ -9,12 +9,14 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from weltklassebot.core.commands import CheckOrder, ReportFill
+from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
-from weltklassebot.core.state import FillKey, OpenOrder, State
+from weltklassebot.core.remembered import FillKey
+from weltklassebot.core.state import OpenOrder, State
 
 __all__ = ["Conflict", "NotFound", "Refused", "Replayed", "content", "recall_fill", "recall_order"]
 
+_NOBODY: Final[dict[str, bytes]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -73,16 +75,28 @@ def recall_order(state: State, order: CheckOrder, now: float) -> Replayed | None
         if known.order != order:
             raise Conflict(f"client_order_id {order.client_order_id} was used for another order")
         return _recall_approval(state, known, now)
+    # Nearly every order is new, and pays for these three looks: no calls, and none where nothing is.
+    owner, name = (order.account, order.strategy), order.client_order_id
+    if (
+        name in state.denied.by_owner.get(owner, _NOBODY)
+        or name in state.ended.by_owner.get(owner, _NOBODY)
+        or name in state.ended_before.by_owner.get(owner, _NOBODY)
+    ):
+        return _recall_past(state, key, order)
+    return None
+
+
+def _recall_past(state: State, key: OrderKey, order: CheckOrder) -> Replayed:
     if (denied := state.denied.get(key)) is not None:
         _same(denied.digest, order)
         return Replayed(
             seq=denied.seq, ts=denied.ts, state=denied.state, denials=denied.denials,
             max_reducing_quantity=denied.max_reducing_quantity,
         )  # fmt: skip
-    if (ended := state.ended.get(key) or state.ended_before.get(key)) is not None:
-        _same(ended.digest, order)
-        return Replayed(seq=ended.seq, ts=ended.ts, state=state.risk.state, denials=(Denial(reason=ended.reason),))
-    return None
+    ended = state.recall_ended(key)
+    assert ended is not None
+    _same(ended.digest, order)
+    return Replayed(seq=ended.seq, ts=ended.ts, state=state.risk.state, denials=(Denial(reason=ended.reason),))
 
 
 def _same(digest: int, order: CheckOrder) -> None:

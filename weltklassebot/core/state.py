@@ -6,32 +6,27 @@ symbol, fill_id), positions (account, strategy, symbol).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import Denial, KillSwitchState, Reason, RiskState
+from weltklassebot.core.events import KillSwitchState, RiskState
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders, FillKey, Fills
 
 __all__ = [
     "AccountEquity",
     "Cancel",
-    "Denied",
     "DoubtfulFill",
-    "Ended",
-    "FillKey",
     "KillSwitch",
     "OpenOrder",
     "Risk",
     "State",
 ]
-
-FillKey = tuple[str, str, str, str]
 
 
 class OpenOrder(Struct, gc=False):
@@ -55,30 +50,6 @@ class OpenOrder(Struct, gc=False):
     cancel_id: str | None = None
     sent: bool = False
     """Somebody said so, once: `unknown` does not take it back."""
-
-
-class Ended(Struct, gc=False, kw_only=True):
-    """What is remembered of an order that ended: enough to know it again, and to book a late fill."""
-
-    digest: int
-    seq: int
-    ts: float
-    symbol: str
-    side: str
-    unfilled: Decimal
-    day: float
-    counted: bool
-    reason: Reason
-    """Why a replay of it is not a yes."""
-
-
-class Denied(Struct, gc=False, kw_only=True):
-    digest: int
-    seq: int
-    ts: float
-    state: RiskState
-    denials: tuple[Denial, ...]
-    max_reducing_quantity: Decimal | None
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -173,11 +144,11 @@ class State:
     unpriced: int = 0
     # orders and fills
     orders: dict[OrderKey, OpenOrder] = field(default_factory=dict)
-    ended: dict[OrderKey, Ended] = field(default_factory=dict)
-    ended_before: dict[OrderKey, Ended] = field(default_factory=dict)
-    denied: OrderedDict[OrderKey, Denied] = field(default_factory=OrderedDict)
-    fills: dict[FillKey, int] = field(default_factory=dict)
-    fills_before: dict[FillKey, int] = field(default_factory=dict)
+    ended: EndedOrders = field(default_factory=EndedOrders)
+    ended_before: EndedOrders = field(default_factory=EndedOrders)
+    denied: DeniedOrders = field(default_factory=DeniedOrders)
+    fills: Fills = field(default_factory=Fills)
+    fills_before: Fills = field(default_factory=Fills)
     doubtful: dict[FillKey, DoubtfulFill] = field(default_factory=dict)
     doubted_at: dict[str, list[float]] = field(default_factory=dict)
     remembered: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -189,8 +160,17 @@ class State:
     clock_offset: float = 0.0
     self_anchored: bool = False
 
+    def remembered_count(self) -> int:
+        """Ended orders and fills."""
+        return self.ended.count + self.ended_before.count + self.fills.count + self.fills_before.count
+
     def recall_ended(self, key: OrderKey) -> Ended | None:
         return self.ended.get(key) or self.ended_before.get(key)
+
+    def correct_ended(self, key: OrderKey, ended: Ended) -> None:
+        """Of whichever day it is remembered."""
+        day = self.ended if self.ended.get(key) is not None else self.ended_before
+        day.put(key, ended)
 
     def recall_fill(self, key: FillKey) -> int | None:
         found = self.fills.get(key)

@@ -64,9 +64,9 @@ class StoreLocked(JournalError):
 
     def __init__(self, lock: Path, pid: int | None, alive: bool) -> None:
         if pid is None:
-            who, advice = "another process", "Stop it first (the daemon: `systemctl stop 'weltklassebot*'`)"
+            who, advice = "another process", "Stop it first (the daemon: `systemctl stop weltklassebot`)"
         elif alive:
-            who, advice = f"process {pid}", "Stop it first (the daemon: `systemctl stop 'weltklassebot*'`)"
+            who, advice = f"process {pid}", "Stop it first (the daemon: `systemctl stop weltklassebot`)"
         else:
             who, advice = f"the writer of process {pid}, which has ended,", "It ends by itself: try again in a moment"
         super().__init__(f"{lock}: {who} holds the store. {advice}.")

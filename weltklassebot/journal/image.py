@@ -7,8 +7,7 @@ and doubtful fills themselves stand in their own maps. Numbers are printed plain
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from decimal import Decimal
 from itertools import islice
@@ -22,13 +21,11 @@ from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
 from weltklassebot.core.numbers import ONE
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.remembered import Denied, DeniedOrders, Ended, EndedOrders, FillKey, Fills
 from weltklassebot.core.state import (
     AccountEquity,
     Cancel,
-    Denied,
     DoubtfulFill,
-    Ended,
-    FillKey,
     KillSwitch,
     OpenOrder,
     Risk,
@@ -131,6 +128,14 @@ _PAIRS: Final[dict[str, Any]] = {
     "remembered_before": tuple[tuple[str, str], int],
 }
 """The maps with tuples for keys, and what a pair is."""
+_REMEMBERED: Final[dict[str, Any]] = {
+    "ended": EndedOrders,
+    "ended_before": EndedOrders,
+    "denied": DeniedOrders,
+    "fills": Fills,
+    "fills_before": Fills,
+}
+"""Those of them that hold bytes."""
 
 
 def encode_state(state: State) -> Iterator[bytes]:
@@ -180,12 +185,15 @@ def _side(side: Side) -> _Side:
 
 def state_of(image: Image) -> State:
     """The state that was written. Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there."""
-    maps: dict[str, dict[Any, Any]] = {name: {} for name in _PAIRS}
-    maps["denied"] = OrderedDict()
+    maps: dict[str, Any] = {name: _REMEMBERED.get(name, dict)() for name in _PAIRS}
     for name, pair in _PAIRS.items():
-        decode = msgspec.json.Decoder(list[pair]).decode  # type: ignore[valid-type]
+        decode: Callable[[Raw], Any] = msgspec.json.Decoder(list[pair]).decode  # type: ignore[valid-type]
         for chunk in getattr(image, name):
-            maps[name].update(_sparing(decode(chunk)))
+            if name in _REMEMBERED:
+                for key, value in decode(chunk):
+                    maps[name].put(key, value)
+            else:
+                maps[name].update(_sparing(decode(chunk)))
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
     markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}
@@ -194,10 +202,7 @@ def state_of(image: Image) -> State:
 
 def _sparing(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """The same pairs, with the text that is said over and over, all but the id at the end of a key, held once."""
-    key, value = pairs[0]
-    if type(value) is Ended:
-        for _, ended in pairs:
-            ended.symbol = intern(ended.symbol)
+    key, _ = pairs[0]
     if len(key) == 3:
         return [((intern(a), intern(b), last), value) for (a, b, last), value in pairs]
     if len(key) == 4:

@@ -165,7 +165,7 @@ class Metrics:
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
-            ("risk_remembered", "Ended orders and fills that are remembered.", _remembered(sequencer)),
+            ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
             ("journal_durable_seq", "Last sequence number on disk.", sequencer.commit.durable_seq),
             ("journal_last_seq", "Last sequence number given.", sequencer.seq),
@@ -194,11 +194,6 @@ def _of_upkeep(upkeep: Upkeep) -> Iterator[Metric]:
 
 def _limit(value: object) -> float:
     return float("inf") if value is None else float(value)  # type: ignore[arg-type]
-
-
-def _remembered(sequencer: Sequencer) -> int:
-    state = sequencer.state
-    return len(state.ended) + len(state.ended_before) + len(state.fills) + len(state.fills_before)
 
 
 def _info(name: str, text: str, labels: dict[str, str]) -> Metric:

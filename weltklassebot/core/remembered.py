@@ -1,0 +1,183 @@
+"""What has ended, remembered by the hundred thousand: as bytes, and under its owner, so that no name stands twice.
+
+A map from tuples of text to structs would take three times the memory. What is looked up is unpacked anew: to change
+it, put it back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.events import Denial, Reason, RiskState
+
+__all__ = ["Denied", "DeniedOrders", "Ended", "EndedOrders", "FillKey", "Fills"]
+
+FillKey = tuple[str, str, str, str]
+
+
+class Ended(Struct, gc=False):
+    """What is remembered of an order that ended: enough to know it again, and to book a late fill."""
+
+    digest: int
+    seq: int
+    ts: float
+    symbol: str
+    side: str
+    unfilled: Decimal
+    day: float
+    counted: bool
+    reason: Reason
+    """Why a replay of it is not a yes."""
+
+
+class Denied(Struct, gc=False):
+    digest: int
+    seq: int
+    ts: float
+    state: RiskState
+    denials: tuple[Denial, ...]
+    max_reducing_quantity: Decimal | None
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_ended: Final = msgspec.msgpack.Decoder(tuple[int, int, float, str, str, Decimal, float, bool, Reason]).decode
+_denied: Final = msgspec.msgpack.Decoder(tuple[int, int, float, RiskState, tuple[Denial, ...], Decimal | None]).decode
+
+
+class _Names(dict[str, bytes]):
+    """By name, of one owner."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: tuple[str, str]) -> None:
+        super().__init__()
+        self.owner = owner
+
+
+class _Kept(ABC):
+    """Equal to what holds the same in the same order."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Key and value."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and list(other.items()) == list(self.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self.items()))
+
+
+class EndedOrders(_Kept):
+    """Of one trading day. Its bound is the core's: no order is approved that could not be remembered."""
+
+    __slots__ = ("by_owner", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.by_owner: dict[tuple[str, str], dict[str, bytes]] = {}
+
+    def get(self, key: OrderKey) -> Ended | None:
+        account, strategy, name = key
+        names = self.by_owner.get((account, strategy))
+        packed = None if names is None else names.get(name)
+        return None if packed is None else Ended(*_ended(packed))
+
+    def put(self, key: OrderKey, ended: Ended) -> None:
+        account, strategy, name = key
+        owner = (account, strategy)
+        names = self.by_owner.get(owner)
+        if names is None:
+            names = self.by_owner[owner] = {}
+        self.count += name not in names
+        names[name] = _pack(astuple(ended))
+
+    def items(self) -> Iterator[tuple[OrderKey, Ended]]:
+        for (account, strategy), names in self.by_owner.items():
+            for name, packed in names.items():
+                yield (account, strategy, name), Ended(*_ended(packed))
+
+
+class Fills(_Kept):
+    """The digest of every fill of one trading day. Bounded like `EndedOrders`."""
+
+    __slots__ = ("_digests", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._digests: dict[tuple[str, str, str], dict[str, int]] = {}
+
+    def get(self, key: FillKey) -> int | None:
+        names = self._digests.get(key[:3])
+        return None if names is None else names.get(key[3])
+
+    def put(self, key: FillKey, digest: int) -> None:
+        names = self._digests.get(key[:3])
+        if names is None:
+            names = self._digests[key[:3]] = {}
+        self.count += key[3] not in names
+        names[key[3]] = digest
+
+    def items(self) -> Iterator[tuple[FillKey, int]]:
+        for (venue, account, symbol), names in self._digests.items():
+            for name, digest in names.items():
+                yield (venue, account, symbol, name), digest
+
+
+class DeniedOrders(_Kept):
+    """The newest denials: a ring, cut to its bound by whoever puts one in."""
+
+    __slots__ = ("_names", "_order", "by_owner")
+
+    def __init__(self) -> None:
+        self.by_owner: dict[tuple[str, str], _Names] = {}
+        self._order: deque[_Names] = deque()
+        self._names: deque[str] = deque()
+        """Side by side, the oldest first: a tuple for each would take more than the names themselves."""
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, key: OrderKey) -> bool:
+        return key[2] in self.by_owner.get(key[:2], ())
+
+    def get(self, key: OrderKey) -> Denied | None:
+        account, strategy, name = key
+        names = self.by_owner.get((account, strategy))
+        packed = None if names is None else names.get(name)
+        return None if packed is None else Denied(*_denied(packed))
+
+    def put(self, key: OrderKey, denied: Denied) -> None:
+        """Under a key that is not in it."""
+        account, strategy, name = key
+        owner = (account, strategy)
+        names = self.by_owner.get(owner)
+        if names is None:
+            names = self.by_owner[owner] = _Names(owner)
+        names[name] = _pack(astuple(denied))
+        self._order.append(names)
+        self._names.append(name)
+
+    def forget_oldest(self) -> None:
+        names = self._order.popleft()
+        del names[self._names.popleft()]
+        if not names:
+            del self.by_owner[names.owner]
+
+    def items(self) -> Iterator[tuple[OrderKey, Denied]]:
+        """The oldest first."""
+        for names, name in zip(self._order, self._names, strict=True):
+            yield (*names.owner, name), Denied(*_denied(names[name]))
