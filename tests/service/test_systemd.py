@@ -1,116 +1,14 @@
-"""The service under a real systemd, from a bare machine to one that it has left again. In this order."""
+"""The service under a real systemd: restarts, crashes, the watchdog, settings."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from tests.service.machine import PIP, SECONDS, Machine
-
-UNIT = "weltklassebot.service"
-ALL = "'weltklassebot*'"
-ADMIN = "curl --silent --show-error --fail-with-body --unix-socket /run/weltklassebot/admin.sock http://localhost"
-CHECK = '{"op":"check","client_order_id":"%s","symbol":"BTC-EUR","side":"buy","quantity":"0.001","price":"1000"}'
-
-
-def pid(machine: Machine) -> int:
-    return int(machine.show("MainPID"))
-
-
-def state(machine: Machine) -> dict[str, Any]:
-    return dict(json.loads(machine(f"{ADMIN}/v1/state")))
-
-
-def limit(machine: Machine, key: str) -> str:
-    return str(json.loads(machine(f"{ADMIN}/v1/limits"))["limits"][key]["value"])
-
-
-@contextmanager
-def settings(machine: Machine, text: str) -> Iterator[None]:
-    """More text in the file of settings, for a while."""
-    before = machine("mktemp")
-    machine(f"cp /etc/weltklassebot/config.toml {before}; printf '{text}' >>/etc/weltklassebot/config.toml")
-    try:
-        yield
-    finally:
-        machine(f"cp {before} /etc/weltklassebot/config.toml")
-
-
-# --- installing -----------------------------------------------------------------------------------------------------
-
-
-def test_it_is_installed_on_a_bare_machine_and_serves(machine: Machine):
-    assert "there is no weltklassebot" not in machine("systemctl cat weltklassebot", code=1)
-    said = machine.install()
-    assert said.splitlines()[-1].endswith("serves: weltklassebot status")
-    assert machine.show("ActiveState") == "active"
-    assert machine.show("Type") == "notify"
-    assert machine.show("StatusText").startswith("ready, seq ")
-    assert machine("curl --silent --fail http://127.0.0.1:9000/readyz")
-    assert "risk_state" in machine("curl --silent --fail http://127.0.0.1:9000/metrics")
-    assert state(machine)["state"] == "RUNNING"
-    with machine.knock("ask", CHECK % "a-1") as knock:
-        assert json.loads(knock.communicate(timeout=SECONDS)[0])["allowed"]
-    assert "RUNNING" in machine("weltklassebot status")
-    owners = machine("stat -c '%U %a %n' /var/lib/weltklasse/risk /var/lib/weltklassebot /run/weltklassebot/*.sock")
-    assert owners.splitlines() == [
-        "weltklassebot 700 /var/lib/weltklasse/risk",
-        "weltklassebot 700 /var/lib/weltklassebot",
-        "weltklassebot 660 /run/weltklassebot/admin.sock",
-        "weltklassebot 660 /run/weltklassebot/orders.sock",
-    ]
-
-
-def test_a_second_installation_changes_nothing(service: Machine):
-    places = "/etc /opt /usr/local /var/lib/weltklasse*"
-    look = f"find {places} -type f ! -name 'risk_*' -printf '%p %T@ %C@ %m %u\\n' | sort"
-    before, first = service(look), pid(service)
-    assert service.install().splitlines() == [service.install()]
-    assert (service(look), pid(service)) == (before, first)
-
-
-def test_the_exposure_is_small(service: Machine):
-    said = service("systemd-analyze security --no-pager weltklassebot.service")
-    found = re.search(r"Overall exposure level for weltklassebot.service: ([0-9.]+)", said)
-    assert found, said
-    assert float(found[1]) <= 2.0, said
-    status = service(f"cat /proc/{pid(service)}/status")
-    assert "NoNewPrivs:\t1" in status
-    assert "CapEff:\t0000000000000000" in status
-    assert "Seccomp:\t2" in status
-
-
-def test_a_token_that_root_makes_is_one_that_the_daemon_reads(service: Machine):
-    token = json.loads(service("weltklassebot token create --role viewer --name scrape --json"))["token"]
-    service(f"curl --silent --fail -H 'Authorization: Bearer {token}' http://127.0.0.1:9000/v1/state")
-
-
-# --- who may --------------------------------------------------------------------------------------------------------
-
-
-def test_groups_decide_who_may_do_what_on_which_socket(service: Machine):
-    service("useradd ann; useradd -G weltklasse-trade bob; useradd -G weltklasse-admin cid")
-    order = CHECK % "groups"
-    asked = {}
-    for user in ("ann", "bob", "cid"):
-        with service.knock("ask", order, user=user) as knock:
-            asked[user] = knock.communicate(timeout=SECONDS)[0]
-    assert json.loads(asked["bob"])["allowed"]
-    assert "PermissionError" in asked["ann"]
-    assert "PermissionError" in asked["cid"]
-    for user in ("ann", "bob"):
-        service(f"{ADMIN}/v1/state", user=user, code=7)
-    assert json.loads(service(f"{ADMIN}/v1/state", user="cid"))["state"] == "RUNNING"
-    service("weltklassebot halt --reason drill", user="cid")
-    assert state(service)["state"] == "HALTED"
-    record = service("weltklassebot audit tail --json | tail -n 1")
-    assert '"principal":"cid"' in record.replace(": ", ":")
-
+from tests.service.looks import ADMIN, ALL, CHECK, UNIT, limit, pid, settings, state
+from tests.service.machine import SECONDS, Machine
 
 # --- restarts -------------------------------------------------------------------------------------------------------
 
@@ -149,10 +47,13 @@ def test_a_restart_under_load_refuses_nobody(service: Machine):
 def test_it_stops_within_ten_seconds_with_connections_open(service: Machine):
     with service.knock("hold", "/tmp/held") as holder:
         service.until("test -e /tmp/held")
-        seconds = float(service(f"TIMEFORMAT=%R; time systemctl stop weltklassebot 2>&1").splitlines()[-1])
+        seconds = float(service("TIMEFORMAT=%R; time systemctl stop weltklassebot 2>&1").splitlines()[-1])
         assert holder.wait(SECONDS) == 0, holder.communicate()
     assert seconds < 10
     assert (service.show("Result"), service.show("ActiveState")) == ("success", "inactive")
+    for unit in ("weltklassebot.socket", "weltklassebot-admin.socket", "weltklassebot-orders.socket"):
+        service.until(f"test $(systemctl show -P ActiveState {unit}) = inactive")
+    service("curl --silent http://127.0.0.1:9000/healthz", code=7)
     assert service('tail -n 1 /var/lib/weltklasse/risk/risk_audit.jsonl | grep -o \'"action":"stop"\'')
     service("systemctl start weltklassebot")
     assert service(f"systemctl is-active {ALL}").split() == ["active"] * 4
@@ -229,59 +130,3 @@ def test_settings_that_are_wrong_fail_the_start_and_whoever_waits_is_served_once
     with waiting:
         assert waiting.communicate(timeout=SECONDS)[0]
         assert waiting.returncode == 0
-
-
-# --- new versions, and the end --------------------------------------------------------------------------------------
-
-
-def test_an_upgrade_switches_the_version_and_a_rollback_switches_back(service: Machine):
-    old, first = service("readlink /opt/weltklassebot/current"), pid(service)
-    service("mkdir /root/newer; cd /mnt/checkout; cp -R weltklassebot systemd ops README.md *.toml *.lock /root/newer")
-    service("""sed -i 's/^__version__ = .*/__version__ = "9.9.9"/' /root/newer/weltklassebot/__init__.py""")
-    said = service.install("/root/newer")
-    assert "restarted: version 9.9.9-" in said
-    assert service("weltklassebot version") == "weltklassebot 9.9.9"
-    assert pid(service) != first
-    service(f"ln -sfn {old} /opt/weltklassebot/.back; mv -T /opt/weltklassebot/.back /opt/weltklassebot/current")
-    service("systemctl restart weltklassebot")
-    assert "9.9.9" not in service("weltklassebot version")
-    assert state(service)["state"] == "RUNNING"
-
-
-def test_a_kill_while_it_is_stopped_is_there_at_the_start(service: Machine):
-    service("systemctl stop weltklassebot")
-    service("weltklassebot kill-switch trigger --reason 'runaway strategy'")
-    service("systemctl start weltklassebot")
-    assert state(service)["kill_switch"]["state"] == "KILLED"
-
-
-def test_uninstalling_leaves_the_data(installed: Machine):
-    look = "cd / && find var/lib/weltklasse* etc/weltklassebot -type f | sort"
-    installed("systemctl stop weltklassebot")
-    before = installed(f"{look} | xargs sha256sum")
-    said = installed("/mnt/checkout/systemd/uninstall.sh")
-    assert "removed /opt/weltklassebot" in said
-    assert installed(f"{look} | xargs sha256sum") == before
-    assert "risk_audit.jsonl" in before
-    assert not installed(f"systemctl list-units --all --no-legend {ALL}")
-    installed("ls -d /opt/weltklassebot /usr/local/bin/weltklassebot", code=2)
-    installed("curl --silent http://127.0.0.1:9000/healthz", code=7)
-    assert "removed" not in installed("/mnt/checkout/systemd/uninstall.sh")
-
-
-def test_the_debian_package_does_the_same_and_its_removal_too(installed: Machine):
-    installed("test -d /root/deb || mkdir /root/deb; cd /mnt/checkout; cp -R weltklassebot systemd ops /root/deb")
-    installed("cd /mnt/checkout; cp Makefile README.md *.toml *.lock /root/deb")
-    installed(f"{PIP} make --no-print-directory -C /root/deb deb && dpkg -i /root/deb/dist/*.deb")
-    assert installed(f"systemctl is-active {ALL}").split() == ["active"] * 4
-    assert state(installed)["kill_switch"]["state"] == "KILLED"
-    assert installed("command -v weltklassebot") == "/usr/bin/weltklassebot"
-    first = pid(installed)
-    installed("echo '# mine' >>/etc/weltklassebot/config.toml; dpkg -i /root/deb/dist/*.deb")
-    assert pid(installed) not in (0, first)
-    assert installed("tail -n 1 /etc/weltklassebot/config.toml") == "# mine"
-    installed("dpkg -r weltklassebot")
-    assert not installed("systemctl list-units --all --no-legend 'weltklassebot*' | grep -v not-found", code=None)
-    installed("curl --silent http://127.0.0.1:9000/healthz", code=7)
-    installed("ls /opt/weltklassebot", code=2)
-    assert "risk_audit.jsonl" in installed("ls /var/lib/weltklasse/risk")
