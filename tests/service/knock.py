@@ -3,6 +3,8 @@
 knock.py ask LINE           one line to orders.sock, one answer
 knock.py hold FILE          open connections to every door, and keep them; FILE is made once they stand
 knock.py load FILE          one request after the other, each on a connection of its own, until FILE is there
+
+Nothing here outlasts SECONDS.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 SECONDS = 60.0
+BEGAN = time.monotonic()
 RUN = Path("/run/weltklassebot")
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-ORDER = {"op": "check", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.001", "price": "1000", "account": "main"}
+ORDER = {"op": "check", "symbol": "BTC-EUR", "side": "buy", "quantity": "1000", "price": "1000"}
+"""Too large: a recorded no, which takes none of the day's trade slots."""
 
 
 def connect(door: str) -> socket.socket:
@@ -71,7 +76,7 @@ class Load:
 
     def one(self, door: str, number: int) -> None:
         count = 0
-        while not self.enough.exists():
+        while not self.enough.exists() and time.monotonic() < BEGAN + SECONDS:
             count += 1
             try:
                 self.request(door, f"{number}-{count}")

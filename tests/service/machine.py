@@ -1,7 +1,8 @@
 """A machine with a real systemd, in namespaces of its own, on an overlay of this one's files.
 
 It never touches the host: its root, its /run, its cgroups and its network are its own, and what it writes is in memory.
-`end` kills its first process, which takes all others, every mount and the network with it.
+`end` kills its first process, which takes all others, every mount and the network with it. So does the end of the
+tests, whatever it is.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Machine:
         self._unshare = subprocess.Popen(
             [
                 "/bin/sh", "-c", f'echo $$ >{self.cgroup}/cgroup.procs && exec "$@"', "sh",
+                "setpriv", "--pdeathsig", "KILL",
                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc", "--cgroup", "--net",
                 HERE / "boot.sh", self.root, CHECKOUT, wheels,
             ],

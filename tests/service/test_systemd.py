@@ -33,9 +33,9 @@ def test_after_a_crash_it_comes_back_halted_and_serves_who_waits(service: Machin
 
 def test_a_restart_under_load_refuses_nobody(service: Machine):
     with service.knock("load", "/tmp/enough") as load:
-        for _ in range(4):
+        for number in range(4):
             service("systemctl restart weltklassebot")
-            with service.knock("ask", CHECK % "between") as knock:
+            with service.knock("ask", CHECK % f"between-{number}") as knock:
                 assert json.loads(knock.communicate(timeout=SECONDS)[0])["allowed"]
         service("touch /tmp/enough")
         said, _ = load.communicate(timeout=SECONDS)
