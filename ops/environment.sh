@@ -16,6 +16,8 @@ PYTHON=${PYTHON:-python3}
 VENV=.venv
 DEBIAN_PACKAGES_FOR_TESTS=(strace curl util-linux procps iproute2 python3-venv systemd)
 DEBIAN_PACKAGES_FOR_BENCH=(wrk)
+# Unpacked into the environment and not installed: a package that is installed starts its service.
+DEBIAN_TOOLS_FOR_TESTS=(prometheus prometheus-alertmanager)
 
 fail() { echo "$*" >&2; exit 1; }
 
@@ -37,6 +39,31 @@ install_debian() {
   echo "installing Debian packages: ${missing[*]}" >&2
   ${as}env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null || true # old lists may do
   ${as}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" >/dev/null </dev/null
+}
+
+# unpack_debian PACKAGE...  puts what is in it below $VENV/debian. Needs no rights.
+unpack_debian() {
+  local name place
+  command -v apt-get >/dev/null || return 1
+  for name in "$@"; do
+    [ ! -e "$VENV/debian/.has-$name" ] || continue
+    echo "fetching Debian package: $name" >&2
+    place=$(mktemp -d)
+    (cd "$place" && apt-get download -qq "$name" >/dev/null 2>&1 </dev/null) ||
+      { may_update && (cd "$place" && apt-get download -qq "$name" >/dev/null 2>&1 </dev/null); } ||
+      { rm -rf "$place"; return 1; }
+    mkdir -p "$VENV/debian"
+    dpkg -x "$place"/*.deb "$VENV/debian"
+    touch "$VENV/debian/.has-$name"
+    rm -rf "$place"
+  done
+}
+
+# Fresh package lists, where that is allowed.
+may_update() {
+  local as
+  as=$(may_install) || return 1
+  ${as}apt-get update -qq </dev/null
 }
 
 require_python() {
@@ -97,6 +124,8 @@ case ${1:-} in
   debian)
     install_debian "${DEBIAN_PACKAGES_FOR_TESTS[@]}" ||
       echo "not installed: some of ${DEBIAN_PACKAGES_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
+    unpack_debian "${DEBIAN_TOOLS_FOR_TESTS[@]}" ||
+      echo "not fetched: some of ${DEBIAN_TOOLS_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
     ;;
   bench)
     install_debian "${DEBIAN_PACKAGES_FOR_BENCH[@]}" ||

@@ -77,6 +77,7 @@ class Metrics:
         self.upkeep: Upkeep | None = None
         self.free_bytes = float("nan")
         """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
+        self._started: Final = time.time()
         self._registry: Final = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -136,6 +137,9 @@ class Metrics:
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "When this process started, Unix seconds.", value=self._started
+        )
         if self.sequencer is not None:
             yield from self._of_state(self.sequencer)
         if self.upkeep is not None:
@@ -166,6 +170,11 @@ class Metrics:
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
+            (
+                "risk_awaiting_admin",
+                "1 while a restored stop waits for an admin.",
+                state.risk.awaiting_admin,
+            ),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
             ("journal_durable_seq", "Last sequence number on disk.", sequencer.commit.durable_seq),
             ("journal_last_seq", "Last sequence number given.", sequencer.seq),

@@ -1,0 +1,138 @@
+"""Each alert fires when it should, not before, and resolves; each leads to a page; all that it asks for exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.daemon.daemon import ROOT, Daemon
+from tests.ops.tools import run
+
+RULES = sorted((ROOT / "ops" / "alerts").glob("*.yml"))
+PAGES = ROOT / "runbooks" / "alerts"
+HERE = 'job="weltklassebot", instance="desk"'
+
+
+class Case(NamedTuple):
+    """One alert over simulated minutes: `series` by name, in promtool's notation, one value a minute."""
+
+    series: dict[str, str]
+    fires: int
+    """The first minute in which it fires."""
+    resolves: int
+    """A minute in which it has resolved."""
+
+
+def stage(slow: str, total: str) -> dict[str, str]:
+    """Records on their way to the disk: so many in all, so many of them slower than 25 ms."""
+    return {
+        'stage_latency_seconds_bucket{stage="journal", le="0.025"}': slow,
+        'stage_latency_seconds_bucket{stage="journal", le="+Inf"}': total,
+        'stage_latency_seconds_count{stage="journal"}': total,
+    }
+
+
+CASES = {
+    "RiskHalted": Case({'risk_state{state="HALT"}': "0 0 1x5 0x5"}, 2, 8),
+    "RiskCooldownTooLong": Case({'risk_state{state="COOL"}': "0 1x40 0x5"}, 31, 42),
+    "StopAwaitsAdmin": Case({"risk_awaiting_admin": "0 1x10 0x5"}, 6, 12),
+    "KillSwitchNotActive": Case({'kill_switch_state{state="ACTIVE"}': "1 1 0x5 1x5"}, 2, 8),
+    "UnconfirmedCancels": Case({"risk_unconfirmed_cancels": "0 3x5 0x5"}, 3, 7),
+    "DrawdownNearLimit": Case(
+        {"risk_drawdown_ratio": "0.17 0.19x15 0.1x5", "risk_drawdown_limit_ratio": "0.2x40"}, 11, 17
+    ),
+    "DuplicateFills": Case({"duplicate_fills_total": "0 0 1x30"}, 2, 20),
+    "DoubtfulFills": Case({"risk_doubtful_fills": "0 1x10 0x5"}, 6, 12),
+    "AccountHalted": Case({"risk_halted_accounts": "0 0 1x5 0x5"}, 2, 8),
+    "ClockInDoubt": Case({"risk_clock_doubted": "0 1x5 0x5"}, 2, 7),
+    "LimitsChanged": Case({"risk_limits_changed": "0 1x1500 0x5"}, 1441, 1502),
+    "DaemonDown": Case({"up": "1 0x5 1x5"}, 2, 7),
+    "DaemonRestarts": Case({"process_start_time_seconds": "100 100 200 300 400 400x60"}, 4, 40),
+    "HighStageLatency": Case(
+        {
+            'stage_latency_seconds_bucket{stage="decide", le="0.25"}': "0+100x5 500x10 500+100x20",
+            'stage_latency_seconds_bucket{stage="decide", le="0.5"}': "0+100x35",
+            'stage_latency_seconds_bucket{stage="decide", le="+Inf"}': "0+100x35",
+        },
+        11,
+        30,
+    ),
+    "LatencyBudgetBurnsFast": Case(stage("0+100x60 6000+50x10 6500+100x200", "0+100x300"), 63, 150),
+    "LatencyBudgetBurns": Case(stage("0+1000x360 360000+900x60 414000+1000x800", "0+1000x1300"), 388, 900),
+    "OrdersTurnedAway": Case({'risk_denials_total{reason="overloaded"}': "0 0+10x12 120x20"}, 7, 25),
+}
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def names() -> list[str]:
+    return [rule["alert"] for rule in alerts()]
+
+
+def with_labels(series: str) -> str:
+    name, _, labels = series.partition("{")
+    return f"{name}{{{HERE}, {labels}" if labels else f"{name}{{{HERE}}}"
+
+
+def test_the_rules_are_accepted() -> None:
+    assert "SUCCESS" in run("promtool", "check", "rules", *RULES)
+
+
+def test_every_alert_has_a_case() -> None:
+    assert sorted(names()) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_alert_fires_and_resolves(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    expression = f'ALERTS{{alertname="{name}", alertstate="firing"}} > 0'
+    firing = {minute: minute == case.fires for minute in (case.fires - 1, case.fires, case.resolves)}
+    test = {
+        "rule_files": [str(path) for path in RULES],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": with_labels(series), "values": values} for series, values in case.series.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": f"count({expression})",
+                        "eval_time": f"{minute}m",
+                        "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
+                    }
+                    for minute, fires in firing.items()
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "test.yml"
+    path.write_text(json.dumps(test))
+    run("promtool", "test", "rules", path)
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=names())
+def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in ("info", "warn", "page")
+    link = rule["annotations"]["runbook_url"].removeprefix("{{ $externalLabels.runbooks }}/")
+    page = ROOT / "runbooks" / link
+    text = page.read_text()
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Trigger", "What it means", "Do now", "Follow up"]
+
+
+def test_what_the_rules_ask_for_exists(daemon: Daemon) -> None:
+    with daemon.tcp() as ask:
+        exposed = set(re.findall(r"^([a-z_]+)(?:\{| )", ask("GET", "/metrics").body.decode(), re.MULTILINE))
+    rules = [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+    asked = {name for rule in rules for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b(?=[\[{ )]|$)", rule["expr"])}
+    functions = {"histogram_quantile"}
+    assert asked - functions - exposed == set()

@@ -1,0 +1,35 @@
+"""The programs of Debian's packages, unpacked by `ops/environment.sh debian` and not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.daemon import ROOT
+
+__all__ = ["run", "tool"]
+
+UNPACKED = ROOT / ".venv" / "debian" / "usr" / "bin"
+
+
+def tool(name: str) -> str:
+    """Its path. A test that needs it and cannot have it fails where it must run, and says so elsewhere."""
+    found = shutil.which(name, path=f"{UNPACKED}:{os.environ['PATH']}")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not here: ops/environment.sh debian")
+        pytest.skip(f"{name} is not here")
+    return found
+
+
+def run(name: str, *arguments: str | Path) -> str:
+    """What it prints; it must end well."""
+    done = subprocess.run(
+        [tool(name), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
