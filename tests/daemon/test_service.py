@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -109,15 +110,19 @@ def test_who_knocks_between_two_runs_is_served_by_the_next(manager: Manager):
 
 def test_a_stop_answers_who_is_connected_and_says_it_is_the_last_answer(manager: Manager):
     daemon = manager.start()
-    with daemon.admin() as used, daemon.admin() as fresh, daemon.stream() as stream:
-        assert used("GET", "/healthz").headers.get("Connection") is None
-        fresh.connection.connect()
+    with daemon.admin() as http, daemon.stream() as stream:
+        assert http("GET", "/healthz").headers.get("Connection") is None
         assert stream.check("a-1")["allowed"]
+        body = json.dumps(order("a-1")).encode()
+        http.connection.putrequest("POST", "/v1/orders/check")
+        http.connection.putheader("Content-Length", str(len(body)))
+        http.connection.endheaders(body[:10])
         daemon.signal(signal.SIGTERM)
         manager.hears("STOPPING=1")
-        for http in (used, fresh):
-            answer = http("GET", "/healthz")
-            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        http.connection.send(body[10:])
+        answer = http.connection.getresponse()
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        assert json.loads(answer.read())["client_order_id"] == "a-1"
         assert stream.line() is None
     assert daemon.wait() == 0
 
