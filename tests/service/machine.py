@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 PIP = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels"
 """Where packages come from in a machine without a network."""
-SECONDS = 90.0
+SECONDS = 300.0
 """After which something that a machine does has failed."""
 
 
