@@ -36,7 +36,7 @@ from weltklassebot.core.numbers import EXACT
 from weltklassebot.journal.errors import JournalError
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered, recover
-from weltklassebot.journal.store import StoreLock
+from weltklassebot.journal.store import StoreLock, make_directory
 from weltklassebot.journal.writer import WriterProcess
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
@@ -87,7 +87,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     try:
         held = inherited_sockets()
         for directory in (settings.state_dir, settings.runtime_dir):
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_directory(directory, 0o755)
         with StoreLock(settings.risk_store_dir) as lock:
             engine = Engine()
             recovered = recover(settings.risk_store_dir, engine.apply, engine.restore)

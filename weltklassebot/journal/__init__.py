@@ -69,8 +69,9 @@ the hash that it names (`snapshot_file` has its form, `image` that of the state 
 What a recovery does with damage
 --------------------------------
 *Tear*: the damage lies wholly inside the last batch of the newest file, and the file does not end in a newline or an
-aligned 512-byte sector in the damaged part is all zero. From the first damaged line on, the end of the file is saved as
-`risk_audit.torn-<seq>-<n>` (seq: of the first damaged line) and cut off.
+aligned 512-byte sector in the damaged part is all zero, or the rest of the one in which that part begins. From the
+first damaged line on, the end of the file is saved as `risk_audit.torn-<seq>-<n>` (seq: of the first damaged line) and
+cut off.
 
 *Incomplete last batch*: `batch` says [10,15] and the file ends, undamaged, after 12; also what is left when a tear was
 cut inside a batch. Lines 10 to 12 stay and count: their answers never left, but they were decided, and holding a
