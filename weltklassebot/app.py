@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from decimal import setcontext
 from typing import Any, Final
 
 import uvloop
 
 from weltklassebot import __version__, logs
+from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.listeners import Listeners
@@ -30,18 +32,21 @@ from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Halt, Start, Stop
-from weltklassebot.core.engine import Engine
-from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
-from weltklassebot.journal.errors import JournalError
+from weltklassebot.core.records import FORMAT
+from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.latch import read_latch
-from weltklassebot.journal.recovery import Recovered, recover
-from weltklassebot.journal.store import StoreLock, make_directory
-from weltklassebot.journal.writer import WriterProcess
+from weltklassebot.journal.recovery import Recovered
+from weltklassebot.journal.store import make_directory
+from weltklassebot.runtime.bounds import of_core, of_sequencer
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
+from weltklassebot.runtime.descriptors import connections_that_fit
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.no_commit import NoCommit
+from weltklassebot.runtime.opening import OpenStore, open_store
+from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
@@ -49,8 +54,10 @@ from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.sockets import inherited_sockets
-from weltklassebot.runtime.systemd import notify, watchdog_seconds
+from weltklassebot.runtime.stall import Stall
+from weltklassebot.runtime.systemd import feed_watchdog, notify, watchdog_seconds
 from weltklassebot.runtime.upkeep import Upkeep
+from weltklassebot.runtime.waiting import Waiting
 from weltklassebot.runtime.watchdog import Watchdog
 from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
@@ -68,14 +75,15 @@ FAREWELL_SECONDS: Final = 0.25
 """How long a stop waits for connections that are there already: their requests may be on their way."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
+HANGING_SECONDS: Final = 1.0
+"""For a writer that a disk holds up: it ends when the disk lets it, and keeps the store locked until then."""
+START_AGAIN: Final = -1
+"""No exit code: the disk that a start waited for can be written again."""
+MOST_PATIENCE: Final = 16
+"""A disk that takes probes and no journal is probed up to so many times more seldom."""
 
 
-_EXIT_OF: Final = {
-    errno.EADDRINUSE: EXIT_TRY_AGAIN,
-    errno.EIO: EXIT_DISK,
-    errno.ENOSPC: EXIT_DISK,
-    errno.EDQUOT: EXIT_DISK,
-}
+_EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
 
 
 def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
@@ -85,21 +93,34 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     # The engine installs its context wherever it is not in force; in this thread it always is.
     setcontext(EXACT)
     try:
-        held = inherited_sockets()
-        for directory in (settings.state_dir, settings.runtime_dir):
-            make_directory(directory, 0o755)
-        with StoreLock(settings.risk_store_dir) as lock:
-            engine = Engine()
-            recovered = recover(settings.risk_store_dir, engine.apply, engine.restore)
-            _tell_recovery(log, recovered)
-            with WriterProcess.start(lock) as writer:
-                return uvloop.run(_Daemon(settings, engine, recovered, writer, log).run(held, read_again))
+        make_directory(settings.runtime_dir, 0o755)
+        with closing(Listeners(settings, inherited_sockets())) as listeners:
+            patience = 1
+            while (code := _serve_once(settings, read_again, listeners, log, patience)) == START_AGAIN:
+                patience = min(patience * 2, MOST_PATIENCE)
+            return code
     except JournalError as error:
         log.error("cannot_serve", problem=str(error))
         return error.exit_code
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
         return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
+
+
+def _serve_once(
+    settings: Settings, read_again: Callable[[], Settings], listeners: Listeners, log: Any, patience: int
+) -> int:
+    try:
+        make_directory(settings.state_dir, 0o755)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+    with open_store(settings.risk_store_dir) as store:
+        if store.failed is not None:
+            log.error("store_not_open", problem=str(store.failed))
+        else:
+            _tell_recovery(log, store.recovered)
+        return uvloop.run(_Daemon(settings, store, listeners, log, patience).run(read_again))
 
 
 def _plain_problem(error: OSError) -> str:
@@ -120,21 +141,22 @@ def _tell_recovery(log: Any, recovered: Recovered) -> None:
 class _Daemon:
     """One run, from an open store to an exit code."""
 
-    def __init__(
-        self, settings: Settings, engine: Engine, recovered: Recovered, writer: WriterProcess, log: Any
-    ) -> None:
+    def __init__(self, settings: Settings, store: OpenStore, listeners: Listeners, log: Any, patience: int) -> None:
         self._settings: Final = settings
-        self._engine: Final = engine
-        self._recovered: Final = recovered
-        self._writer: Final = writer
+        self._store: Final = store
+        self._engine: Final = store.engine
+        self._recovered: Final = store.recovered
+        self._listeners: Final = listeners
         self._log: Final = log
+        self._patience: Final = patience
+        self._waiting: Waiting | None = None
+        self._serving = False
         self._ended: asyncio.Future[int]
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
-    async def run(self, held: dict[str, socket.socket], read_again: Callable[[], Settings]) -> int:
-        """`held`: sockets that systemd listens on for this process."""
+    async def run(self, read_again: Callable[[], Settings]) -> int:
         loop = asyncio.get_running_loop()
-        listeners = Listeners(self._settings, held)
+        self._listeners.bind()
         self._ended = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EXIT_OK)
@@ -144,19 +166,35 @@ class _Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        await self._open_doors(listeners)
-        self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, self._upkeep.every_second]).run())
+        await self._open_doors()
+        every_second = [self._stream.cut_off_silent, self._origin.note, *self._every_second()]
+        self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
-        if (seconds := watchdog_seconds()) is not None:
-            self._watch(Watchdog(self._sequencer, seconds).run())
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
         self._watch(reload.run())
         loop.add_signal_handler(signal.SIGHUP, reload.ask)
-        notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}")
+        self._serving = True
+        why = self._sequencer.failed
+        notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}" if why is None else f"STATUS=denying: {why}")
         code = await self._ended
-        notify("STOPPING=1")
+        if code != START_AGAIN:
+            notify("STOPPING=1")
         await self._stop(code)
         return code
+
+    def _every_second(self) -> list[Callable[[], None]]:
+        """A daemon that cannot write looks after nothing but the disk."""
+        journal = self._settings.journal
+        if self._sequencer.failed is not None:
+            store, seconds = self._settings.risk_store_dir, journal.probe_seconds * self._patience
+            self._waiting = Waiting(store, seconds, self._log, lambda: self._end(START_AGAIN))
+            return [self._waiting.every_second, feed_watchdog]
+        if (interval := watchdog_seconds()) is not None:
+            self._watch(Watchdog(self._sequencer, interval).run())
+        stall = Stall(
+            self._sequencer, journal.stall_seconds, journal.stall_fail_seconds, self._log, [self._stream.flush]
+        )
+        return [stall.every_second, self._upkeep.every_second]
 
     def _wire(self, latch: RuntimeLatch) -> None:
         settings, runtime = self._settings, self._settings.runtime
@@ -172,29 +210,18 @@ class _Daemon:
             on_turned_away=metrics.count_check,
         )
         metrics.sequencer = sequencer
+        metrics.state_known = self._store.read
         publisher = Publisher(sequencer, metrics, self._journal_failed)
         recovered = self._recovered
         upkeep = self._upkeep = metrics.upkeep = Upkeep(
             sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, self._log
         )
-        sequencer.commit = GroupCommit(
-            self._writer,
-            chain=recovered.chain,
-            rotation=Rotation(
-                max_bytes=settings.journal.segment_bytes,
-                max_records=settings.journal.segment_records,
-                first_seq=recovered.last_seq - recovered.live_records + 1,
-                records=recovered.live_records,
-                size=recovered.live_bytes,
-            ),
-            on_durable=publisher.durable,
-            on_failure=publisher.failed,
-            on_rotated=upkeep.rotated,
-        )
-        sequencer.commit.durable_seq = self._recovered.last_seq
+        sequencer.commit = self._commit(publisher, upkeep)
         self._latch = latch
+        origin = self._origin = Origin(settings.risk_store_dir, settings.runtime_dir, self._log)
+        origin.commit = sequencer.commit
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        places = self._places = Connections(runtime.max_connections)
+        places = self._places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
@@ -204,7 +231,12 @@ class _Daemon:
         publisher.consumers.append(witness.offer)
         publisher.after_batch.append(self._stream.flush)
         admin_peers = Peers({settings.auth.admin_group: "operator"})
-        doors = Doors(Tokens(settings.tokens_file), admin_peers, metrics, runtime.request_timeout_seconds)
+        tokens = Tokens(settings.tokens_file)
+        doors = Doors(tokens, admin_peers, metrics, runtime.request_timeout_seconds)
+        metrics.bounds.extend(of_sequencer(sequencer))
+        metrics.bounds.extend(of_doors(places, doors, self._stream, pushes, tokens))
+        if self._store.read:
+            metrics.bounds.extend(of_core(sequencer))
         routes = [
             *command_routes(sequencer, metrics),
             *read_routes(sequencer, metrics, settings.risk_store_dir),
@@ -218,9 +250,38 @@ class _Daemon:
         )
         self._stream_server = StreamServer(self._stream)
 
+    def _commit(self, publisher: Publisher, upkeep: Upkeep) -> GroupCommit | NoCommit:
+        recovered, failed, journal = self._recovered, self._store.failed, self._settings.journal
+        if failed is not None or self._store.writer is None:
+            self._metrics.journal_errors += 1
+            why = "" if failed is None else failed.why
+            return NoCommit(why, chain=recovered.chain, durable_seq=recovered.last_seq)
+        commit = GroupCommit(
+            self._store.writer,
+            chain=recovered.chain,
+            rotation=Rotation(
+                max_bytes=journal.segment_bytes,
+                max_records=journal.segment_records,
+                first_seq=recovered.last_seq - recovered.live_records + 1,
+                records=recovered.live_records,
+                size=recovered.live_bytes,
+            ),
+            on_durable=publisher.durable,
+            on_failure=publisher.failed,
+            on_rotated=upkeep.rotated,
+        )
+        commit.durable_seq = recovered.last_seq
+        return commit
+
     async def _journal_start(self) -> None:
-        """The first record: settings, wall clock, and a stop that was latched."""
+        """The first record: settings, wall clock, and what stops it: a latch, or a store that is not what was left.
+
+        On a disk that refuses it, it holds in memory: the daemon denies by the limits and stops that are in force.
+        """
         latch = read_latch(self._settings.runtime_dir)
+        restored = ""
+        if self._store.failed is None:
+            restored = self._origin.ask(self._recovered, self._engine.state.format)
         start = Start(
             version=__version__,
             format=FORMAT,
@@ -229,27 +290,34 @@ class _Daemon:
             latch=None if latch is None else latch.kind,
             latch_reason="" if latch is None else latch.reason,
             latch_ts=None if latch is None else latch.ts,
+            restored=restored,
         )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):
             self._sequencer.commit.rotate()
+        hangs = asyncio.get_running_loop().call_later(
+            self._settings.journal.stall_fail_seconds, self._sequencer.commit.fail, "the disk has not answered"
+        )
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
         self._sequencer.tick()
-        if self._sequencer.failed is not None:
-            raise OSError(errno.EIO, self._sequencer.failed, str(self._settings.risk_store_dir))
+        hangs.cancel()
+        if self._sequencer.failed is None:
+            self._origin.settle(restored)
 
-    async def _open_doors(self, listeners: Listeners) -> None:
+    async def _open_doors(self) -> None:
         settings = self._settings
-        tcp, admin, orders = listeners.open()
+        tcp, admin, orders = self._listeners.open()
         await self._http.start([tcp, admin])
         await self._stream_server.start(orders)
-        state = self._engine.state
-        self._log.info(
-            "ready",
-            url=f"http://{settings.host}:{listeners.port}",
+        state, why = self._engine.state, self._sequencer.failed
+        self._log.log(
+            logging.INFO if why is None else logging.ERROR,
+            "ready" if why is None else "denying",
+            **({} if why is None else {"problem": why, "meaning": "nothing is approved until the disk can be written"}),
+            url=f"http://{settings.host}:{tcp.getsockname()[1]}",
             admin=str(settings.admin_socket),
             orders=str(settings.orders_socket),
             store=str(settings.risk_store_dir),
@@ -280,7 +348,8 @@ class _Daemon:
         self._log.error("journal_failed", problem=why)
         self._latch.set("journal_failed", why, "daemon", self._sequencer.clock.now())
         notify(f"STATUS=journal failed: {why}")
-        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._end, EXIT_DISK)
+        if self._serving:  # a start goes on with denials, and waits
+            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._end, EXIT_DISK)
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -294,9 +363,9 @@ class _Daemon:
         for task in self._tasks:
             task.cancel()
         sequencer = self._sequencer
-        seconds = self._settings.runtime.shutdown_timeout_seconds
         self._http.stop_accepting()
         self._stream_server.stop_accepting()
+        seconds = self._settings.runtime.shutdown_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
                 if sequencer.failed is None:
@@ -310,6 +379,14 @@ class _Daemon:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)
         except TimeoutError:
             self._log.error("stop_took_too_long", seconds=seconds)
+        self._origin.note()
         self._upkeep.stop()
+        if self._waiting is not None:
+            self._waiting.stop()
+        if self._store.writer is not None and sequencer.not_ready != "stopping":
+            self._store.writer.close(HANGING_SECONDS)
+        if code == START_AGAIN:
+            self._log.info("starting_again", store=str(self._settings.risk_store_dir))
+            return
         self._log.info("stopped", seq=sequencer.seq, durable_seq=sequencer.commit.durable_seq, code=code)
         sys.stdout.flush()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import inprocess, load, risk_models
+from tests.bench import inprocess, load, neighbours, risk_models
 from weltklassebot.api.tokens import TokenFile
 
 CONFIG = """
@@ -162,6 +162,8 @@ def main() -> None:
                 starts.append(took)
         with daemon(folder, "stream") as (_, sock, _):
             rows += stream_rows(folder, sock, seconds)
+        with daemon(folder, "neighbours") as (url, sock, _):
+            rows += neighbours.rows(sock, url)
         with daemon(folder, "http") as (url, _, _):
             home = folder / "http"
             tokens = TokenFile(home / "state" / "tokens.json")

@@ -134,7 +134,7 @@ class Shell:
         return done
 
     def _service(self, verb: str) -> str:
-        if verb in ("stop", "restart"):
+        if verb in ("stop", "restart") and self._daemon.running:
             self._daemon.terminate()
         if verb in ("start", "restart"):
             self._daemon.start()

@@ -82,6 +82,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LatencyBudgetBurnsFast": busy,
     "LatencyBudgetBurns": busy,
     "OrdersTurnedAway": busy,
+    "BoundNearLimit": busy,
+    "ClientsTurnedAway": busy,
 }
 ENDS_STOPPED = {"DrawdownNearLimit": "COOLDOWN", "DaemonDown": None, "AccountHalted": "RUNNING"}
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tests.journal.journals import check, journal, lines, seeded, start, write_lines
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.errors import StoreDamaged, StoreTooNew
 from weltklassebot.journal.reading import iterate
 from weltklassebot.journal.recovery import Recovered, recover
-from weltklassebot.journal.store import FORMAT, JOURNAL
+from weltklassebot.journal.store import JOURNAL
 from weltklassebot.journal.verify import verify
 
 

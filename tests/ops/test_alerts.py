@@ -64,6 +64,31 @@ CASES = {
     ),
     "LatencyBudgetBurnsFast": Case(stage("0+100x60 6000+50x10 6500+100x200", "0+100x300"), 63, 150),
     "LatencyBudgetBurns": Case(stage("0+1000x360 360000+900x60 414000+1000x800", "0+1000x1300"), 388, 900),
+    "JournalFailing": Case({"journal_failed": "0 1x5 0x5"}, 1, 7),
+    "JournalStalled": Case({"journal_stalled": "0 1x5 0x5"}, 1, 7),
+    "JournalFsyncSlow": Case(
+        {
+            'journal_fsync_seconds_bucket{le="0.05"}': "0+98x30 2940+100x30",
+            'journal_fsync_seconds_bucket{le="0.1"}': "0+100x60",
+            'journal_fsync_seconds_bucket{le="+Inf"}': "0+100x60",
+        },
+        11,
+        50,
+    ),
+    "JournalDiskFilling": Case({"journal_free_bytes": "3000000000x4 1000000000x10 3000000000x10"}, 10, 20),
+    "JournalDiskFullSoon": Case({"journal_free_bytes": "107374182400-178956970x400 107374182400x800"}, 31, 1000),
+    "JournalDiskFull": Case({"journal_free_bytes": "3000000000x4 100000000x5 3000000000x5"}, 5, 12),
+    "BoundNearLimit": Case(
+        {
+            'bounded_size{bound="open_orders"}': "8999 9000x5 10x5",
+            'bounded_limit{bound="open_orders"}': "10000x12",
+            'bounded_size{bound="remembered_denials"}': "10000x12",
+            'bounded_limit{bound="remembered_denials"}': "10000x12",
+        },
+        2,
+        8,
+    ),
+    "ClientsTurnedAway": Case({"refused_connections_total": "0 0 1x10", "slow_clients_total": "0x12"}, 2, 9),
     "OrdersTurnedAway": Case({'risk_denials_total{reason="overloaded"}': "0 0+10x12 120x20"}, 7, 25),
 }
 

@@ -1,34 +1,52 @@
-"""How many clients there are, all doors together. Over the bound the next one is told so and sent away."""
+"""How many clients there are, all doors together. Over the bound the next one is told so and sent away.
+
+Every door has its share: whoever fills TCP leaves room for the bots on `orders.sock`, and whoever fills that leaves
+room for an operator on `admin.sock`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["ADMIN_RESERVE", "Connections"]
+from weltklassebot.runtime.metrics import Metrics
+
+__all__ = ["ADMIN_RESERVE", "Connections", "Door"]
+
+Door = Literal["tcp", "orders", "admin"]
 
 ADMIN_RESERVE: Final = 64
 """Places that only `admin.sock` has: bots that take every connection do not keep an operator from a halt."""
 
 
 class Connections:
-    """A count with a bound."""
+    """Counts with bounds."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, metrics: Metrics) -> None:
         self.limit: Final = limit
         self.count = 0
+        self._metrics: Final = metrics
         self._emptied: asyncio.Event | None = None
+        self._most: Final[dict[Door, int]] = {"tcp": limit, "orders": limit, "admin": limit + ADMIN_RESERVE}
+        self.tcp_limit: Final = limit - limit // 4
+        self.tcp = 0
 
-    def enter(self, reserve: int = 0) -> bool:
+    def has_room(self, door: Door) -> bool:
+        return self.count < self._most[door] and (door != "tcp" or self.tcp < self.tcp_limit)
+
+    def enter(self, door: Door) -> bool:
         """Take a place, if there is one. Whoever got one calls `leave` at the end."""
-        if self.count >= self.limit + reserve:
+        if not self.has_room(door):
+            self._metrics.refused_connections += 1
             return False
         self.count += 1
+        self.tcp += door == "tcp"
         return True
 
-    def leave(self) -> None:
+    def leave(self, door: Door) -> None:
         self.count -= 1
+        self.tcp -= door == "tcp"
         if not self.count and self._emptied is not None:
             self._emptied.set()
 

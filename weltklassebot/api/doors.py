@@ -27,6 +27,9 @@ from weltklassebot.runtime.principals import Principal, Role
 __all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+LARGE_BODY_BYTES: Final = 64 * 1024
+MAX_LARGE_BODIES: Final = 16
+"""Of so many bytes or of unknown length, on their way in at a time; the next one is told to come again."""
 _JSON: Final = CIMultiDict({"Content-Type": "application/json"})
 _PROBLEM: Final = CIMultiDict({"Content-Type": "application/problem+json"})
 
@@ -63,6 +66,7 @@ class Doors:
         self._peers: Final = peers
         self._metrics: Final = metrics
         self._timeout: Final = timeout_seconds
+        self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
         self._log: Final = logger(part="http")
         self.closing = False
@@ -126,8 +130,18 @@ class Doors:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
         if request.content.is_eof():
             return await request.read()
-        async with asyncio.timeout(self._timeout):
-            return await request.read()
+        if length is not None and length <= LARGE_BODY_BYTES:
+            async with asyncio.timeout(self._timeout):
+                return await request.read()
+        if self.large_bodies >= MAX_LARGE_BODIES:
+            detail = f"{MAX_LARGE_BODIES} large bodies are on their way already"
+            raise BadInput(Problem(type="overloaded", title="Try again later", status=503, detail=detail))
+        self.large_bodies += 1
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await request.read()
+        finally:
+            self.large_bodies -= 1
 
     def _identify(self, request: web.BaseRequest) -> Principal | Problem:
         """The principal, or why there is none. Found out once a connection, and again when the tokens change."""

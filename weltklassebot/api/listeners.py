@@ -1,8 +1,8 @@
 """Where the daemon listens: on sockets that systemd holds for it, else on its own.
 
-The TCP port is taken before anything is journaled, so that a start that cannot serve leaves no record; the unix sockets
-open only when the daemon is ready, so that nobody is kept waiting by one that still reads its journal. What systemd
-holds must be where the settings say: whoever reads the settings would knock elsewhere.
+They outlive a run. While a daemon that waited for its disk starts again, whoever connects stands in the sockets' queues
+and is served by the next run, not refused. What systemd holds must be where the settings say: whoever reads the
+settings would knock elsewhere.
 """
 
 from __future__ import annotations
@@ -23,40 +23,52 @@ BACKLOG: Final = 1024
 
 
 class Listeners:
-    """The three doors of one run. `held` are the sockets that systemd handed over, by name."""
+    """Opened once; each run serves on duplicates, which it may close."""
 
     def __init__(self, settings: Settings, held: dict[str, socket.socket]) -> None:
-        """Raises `OSError`: the port is taken, or systemd holds other places than the settings name."""
+        """`held`: the sockets that systemd handed over, by name. Raises `OSError` for one in another place."""
         self._settings: Final = settings
         self._held: Final = held
+        self._tcp: socket.socket | None = None
+        self._unix: list[socket.socket] = []
         if "admin" in held:
             _compare("admin", held["admin"].getsockname(), str(settings.admin_socket))
         if "orders" in held:
             _compare("orders", held["orders"].getsockname(), str(settings.orders_socket))
-        self.tcp: Final = self._tcp()
+
+    def bind(self) -> None:
+        """Take the port, before anything is journaled: a start that cannot serve leaves no record."""
+        if self._tcp is None:
+            self._tcp = self._held_tcp() if "http" in self._held else _bound(*self._address)
 
     def open(self) -> tuple[socket.socket, socket.socket, socket.socket]:
-        """All of them listening: TCP, admin, orders."""
-        settings, held = self._settings, self._held
-        self.tcp.listen(BACKLOG)
-        admin = held.get("admin") or unix_listener(settings.admin_socket, settings.auth.admin_group)
-        orders = held.get("orders") or unix_listener(settings.orders_socket, settings.auth.trade_group)
-        return self.tcp, admin, orders
+        """Listen, and return a duplicate of each: TCP, admin, orders."""
+        assert self._tcp is not None
+        if not self._unix:
+            self._tcp.listen(BACKLOG)
+            settings, held = self._settings, self._held
+            places = {"admin": settings.admin_socket, "orders": settings.orders_socket}
+            groups = {"admin": settings.auth.admin_group, "orders": settings.auth.trade_group}
+            for name, path in places.items():
+                self._unix.append(held.get(name) or unix_listener(path, groups[name]))
+        admin, orders = self._unix
+        return self._tcp.dup(), admin.dup(), orders.dup()
+
+    def close(self) -> None:
+        for listener in {*self._held.values(), *self._unix, *([self._tcp] if self._tcp is not None else [])}:
+            listener.close()
 
     @property
-    def port(self) -> int:
-        return int(self.tcp.getsockname()[1])
+    def _address(self) -> tuple[str, int]:
+        return self._settings.host, self._settings.metrics_port
 
-    def _tcp(self) -> socket.socket:
-        settings = self._settings
-        if "http" not in self._held:
-            return _bound(settings.host, settings.metrics_port)
-        tcp = self._held["http"]
+    def _held_tcp(self) -> socket.socket:
+        (host, wanted), tcp = self._address, self._held["http"]
         address, port = tcp.getsockname()[:2]
-        if settings.metrics_port not in (0, port):
-            _compare("http", f"port {port}", f"port {settings.metrics_port}")
-        if address not in (settings.host, *_addresses(settings.host)):
-            _compare("http", address, settings.host)
+        if wanted not in (0, port):
+            _compare("http", f"port {port}", f"port {wanted}")
+        if address not in (host, *_addresses(host)):
+            _compare("http", address, host)
         return tcp
 
 

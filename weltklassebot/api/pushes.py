@@ -35,6 +35,11 @@ class Pushes:
         self._stream: Final = stream
         self._stops: Final[dict[StreamConnection, dict[str, bytes]]] = {}
 
+    @property
+    def most_unacknowledged(self) -> int:
+        """Of one subscriber."""
+        return max(map(len, self._stops.values()), default=0)
+
     def tell(self, record: Record) -> None:
         """A stop, a resume or a cancel request was decided."""
         for event in record.events:

@@ -7,22 +7,27 @@ history never stands in the way of an order.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from weltklassebot.api.decoding import problem, unix_seconds
 from weltklassebot.api.doors import Call, Route
 from weltklassebot.core import views
 from weltklassebot.runtime.answers import Problem
+from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
 
@@ -30,6 +35,8 @@ __all__ = ["read_routes"]
 
 MAX_ROWS: Final = 10_000
 MAX_AUDIT_QUERIES: Final = 2
+MAX_AUDIT_WAITING: Final = 16
+"""Queries that run or wait for their turn; the next one is told to come again."""
 AUDIT_SECONDS: Final = 60.0
 DISK_SECONDS: Final = 1.0
 
@@ -55,7 +62,8 @@ _WANTED: Final = {_whole: "must be a whole number", unix_seconds: "must be Unix 
 def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
     """All routes that change nothing."""
     reads = _Reads(sequencer, metrics, store)
-    return [
+    metrics.bounds.append(Bound("audit_queries", lambda: MAX_AUDIT_WAITING, lambda: reads.asking))
+    routes = [
         Route("GET", "/healthz", None, reads.healthz),
         Route("GET", "/readyz", None, reads.readyz),
         Route("GET", "/metrics", None, reads.metrics),
@@ -67,6 +75,9 @@ def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Rou
         Route("GET", "/v1/limits", "viewer", reads.limits),
         Route("GET", "/v1/audit", "viewer", reads.audit),
     ]
+    if metrics.state_known:
+        return routes
+    return [route if route.role is None else replace(route, handler=reads.unknown) for route in routes]
 
 
 class _Reads:
@@ -74,17 +85,25 @@ class _Reads:
         self._sequencer = sequencer
         self._metrics = metrics
         self._store = store
-        self._looking: asyncio.Future[Any] | None = None
+        self._looking: asyncio.Future[float] | None = None
         self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
+        self.asking = 0
+
+    async def unknown(self, _: Call) -> Any:
+        """In the place of every read of a journal that could not be read."""
+        detail = f"the journal could not be read: {self._sequencer.failed}"
+        return Problem(type="journal_failed", title="Not known", status=503, detail=detail)
 
     async def healthz(self, _: Call) -> Any:
         return {"status": "ok"}
 
     async def readyz(self, _: Call) -> Any:
-        why = self._sequencer.failed or ("stopping" if self._sequencer.closing else None)
+        why = self._sequencer.not_ready
         if why is not None:
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
-        return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}
+        risk = self._sequencer.state.risk
+        detail = {"detail": "HALTED: the store was restored"} if risk.cause == "restored" else {}
+        return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq, **detail}
 
     async def metrics(self, _: Call) -> Any:
         await self._look_at_disk()
@@ -93,12 +112,12 @@ class _Reads:
     async def _look_at_disk(self) -> None:
         """Free space, asked for in a thread, once at a time; the answer before serves while the disk does not."""
         if self._looking is None:
-            self._looking = asyncio.ensure_future(asyncio.to_thread(shutil.disk_usage, self._store))
+            self._looking = _aside(self._store)
         looking = self._looking
         done, _ = await asyncio.wait({looking}, timeout=DISK_SECONDS)
         if done:
             self._looking = None
-            self._metrics.free_bytes = looking.result().free
+            self._metrics.free_bytes = looking.result()
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
@@ -147,6 +166,15 @@ class _Reads:
         query = _query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
+        if self.asking >= MAX_AUDIT_WAITING:
+            return Problem(type="overloaded", title="Try again later", status=503, detail="too many queries wait")
+        self.asking += 1
+        try:
+            return await self._run_query(query)
+        finally:
+            self.asking -= 1
+
+    async def _run_query(self, query: dict[str, Any]) -> Any:
         async with self._queries:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -168,6 +196,27 @@ class _Reads:
             detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
             return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
         return web.Response(body=out, headers={"Content-Type": "application/json"})
+
+
+def _aside(store: Path) -> asyncio.Future[float]:
+    """Free bytes, in a thread that nobody waits for at the end; NaN where there is no answer."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[float] = loop.create_future()
+
+    def tell(free: float) -> None:
+        if not found.done():
+            found.set_result(free)
+
+    def look() -> None:
+        try:
+            free = float(shutil.disk_usage(store).free)
+        except OSError:
+            free = math.nan
+        with suppress(RuntimeError):  # the daemon has ended meanwhile
+            loop.call_soon_threadsafe(tell, free)
+
+    threading.Thread(target=look, daemon=True).start()
+    return found
 
 
 def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from weltklassebot.api.connections import ADMIN_RESERVE, Connections
+from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Doors, Route, not_http
 from weltklassebot.api.listeners import BACKLOG
 from weltklassebot.api.stream import OrderStream
@@ -44,15 +44,17 @@ class HttpServer:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            reserve = ADMIN_RESERVE if listener.family == socket.AF_UNIX else 0
-            connection = partial(self._connection, reserve)
+            door: Door = "admin" if listener.family == socket.AF_UNIX else "tcp"
+            connection = partial(self._connection, door)
             # Not create_unix_server: that one may take the path away, and the path may be systemd's.
             self._servers.append(await loop.create_server(connection, sock=listener, backlog=BACKLOG))
 
-    def _connection(self, reserve: int) -> _Connection:
+    def _connection(self, door: Door) -> asyncio.BaseProtocol:
+        if not self._places.has_room(door):
+            return _Refusal(self._places, door)
         loop = asyncio.get_running_loop()
         return _Connection(
-            self._server, self._places, reserve, loop=loop, keepalive_timeout=self._keepalive, access_log=None
+            self._server, self._places, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
 
     def stop_accepting(self) -> None:
@@ -67,24 +69,39 @@ class HttpServer:
         await self._runner.cleanup()
 
 
+class _Refusal(asyncio.Protocol):
+    """One too many. Far cheaper than a connection: ten thousand of them must not hold up the others."""
+
+    def __init__(self, places: Connections, door: Door) -> None:
+        self._enter: Final = partial(places.enter, door)
+        self._leave: Final = partial(places.leave, door)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._enter():  # somebody left meanwhile, and this one is sent away all the same
+            self._leave()
+        stream = cast(asyncio.WriteTransport, transport)
+        stream.write(_FULL)
+        stream.close()
+
+
 class _Connection(web.RequestHandler):
     """aiohttp's, with a bound on how many there are, and with our words for what is no HTTP.
 
     Its own words repeat the request, in the answer and in the log, and a request may hold a token.
     """
 
-    __slots__ = ("_counted", "_places", "_reserve", "known")
+    __slots__ = ("_counted", "_door", "_places", "known")
 
-    def __init__(self, server: web.Server, places: Connections, reserve: int, **settings: Any) -> None:
+    def __init__(self, server: web.Server, places: Connections, door: Door, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._places = places
-        self._reserve = reserve
+        self._door = door
         self._counted = False
         self.known: Any = None
         """Who this is, as far as `Doors` found out."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self._reserve)
+        self._counted = self._places.enter(self._door)
         if self._counted:
             super().connection_made(transport)
             return
@@ -95,7 +112,7 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
-            self._places.leave()
+            self._places.leave(self._door)
             super().connection_lost(exc)
 
     def handle_error(

@@ -29,10 +29,15 @@ __all__ = ["OrderStream", "StreamConnection"]
 
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_IN_FLIGHT: Final = 4096
-LINES_A_TURN: Final = 128
+"""On the only connection,"""
+SHARED_IN_FLIGHT: Final = 128
+"""and on each of several: what one has in flight is what the others wait behind."""
+LINES_A_TURN: Final = 32
 WRITE_HIGH_BYTES: Final = 256 * 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
 MAX_UNREAD_SECONDS: Final = 10.0
+MAX_STUCK: Final = 16
+"""Clients at a time that leave more than `WRITE_HIGH_BYTES` unread; over it the one that is longest stuck goes."""
 
 
 class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
@@ -75,7 +80,16 @@ class OrderStream:
         self.places: Final = places
         self.connections: Final[set[StreamConnection]] = set()
         self.touched: Final[set[StreamConnection]] = set()
+        self.stuck: Final[dict[StreamConnection, float]] = {}
+        """Who does not read, and since when; the longest first."""
         self.on_subscribe: Final[list[Callable[[StreamConnection], None]]] = []
+
+    @property
+    def share(self) -> int:
+        """How many commands a connection may have in flight now."""
+        if self.places.count <= 1:
+            return MAX_IN_FLIGHT
+        return min(SHARED_IN_FLIGHT, max(1, self.sequencer.max_pending // 4))
 
     def __call__(self) -> StreamConnection:
         return StreamConnection(self)
@@ -93,9 +107,14 @@ class OrderStream:
     def cut_off_silent(self) -> None:
         """Called once a second: a client that takes nothing for too long goes."""
         now = time.monotonic()
-        for connection in list(self.connections):
-            if connection.stuck_since is not None and now - connection.stuck_since > MAX_UNREAD_SECONDS:
+        for connection, since in list(self.stuck.items()):
+            if now - since > MAX_UNREAD_SECONDS:
                 connection.cut_off()
+
+    def note_stuck(self, connection: StreamConnection) -> None:
+        self.stuck[connection] = time.monotonic()
+        if len(self.stuck) > MAX_STUCK:
+            next(iter(self.stuck)).cut_off()
 
     def close(self) -> None:
         for connection in list(self.connections):
@@ -106,7 +125,6 @@ class StreamConnection(asyncio.Protocol):
     """One bot."""
 
     def __init__(self, stream: OrderStream) -> None:
-        self.stuck_since: float | None = None
         self.principal: Principal | None = None
         self.subscribed = False
         self.acks: deque[str] = deque(maxlen=MAX_IN_FLIGHT)
@@ -128,7 +146,7 @@ class StreamConnection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._stream.connections.add(self)
-        self._counted = self._stream.places.enter()
+        self._counted = self._stream.places.enter("orders")
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
         if self.principal is None:
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
@@ -138,9 +156,10 @@ class StreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
         if self._counted:
-            self._stream.places.leave()
+            self._stream.places.leave("orders")
         self._stream.connections.discard(self)
         self._stream.touched.discard(self)
+        self._stream.stuck.pop(self, None)
         self._lines.clear()
         if self._turn is not None:
             self._turn.cancel()
@@ -159,10 +178,10 @@ class StreamConnection(asyncio.Protocol):
             self._work()
 
     def pause_writing(self) -> None:
-        self.stuck_since = time.monotonic()
+        self._stream.note_stuck(self)
 
     def resume_writing(self) -> None:
-        self.stuck_since = None
+        self._stream.stuck.pop(self, None)
         self._regulate()
 
     def eof_received(self) -> bool:
@@ -179,8 +198,8 @@ class StreamConnection(asyncio.Protocol):
         self._turn = None
         if self._closed:
             return
-        count, decoding = 0, 0.0
-        while self._lines and count < LINES_A_TURN and len(self._slots) < MAX_IN_FLIGHT:
+        count, decoding, most = 0, 0.0, self._stream.share
+        while self._lines and count < LINES_A_TURN and len(self._slots) < most:
             line = self._lines.popleft()
             count += 1
             decoding += self._take(line)
@@ -188,13 +207,13 @@ class StreamConnection(asyncio.Protocol):
             self._stream.metrics.stages["decode"].observe(decoding / count, count)
         if self._slots and self._slots[0].data is not None:
             self.flush()
-        if self._lines and len(self._slots) < MAX_IN_FLIGHT:
+        if self._lines and len(self._slots) < most:
             self._turn = asyncio.get_running_loop().call_soon(self._work)
         self._regulate()
 
     def _regulate(self) -> None:
         """Read on only while there is room."""
-        full = len(self._slots) >= MAX_IN_FLIGHT or len(self._lines) > LINES_A_TURN or self.stuck_since is not None
+        full = len(self._slots) >= self._stream.share or len(self._lines) > LINES_A_TURN or self in self._stream.stuck
         if full and self._reading:
             self._transport.pause_reading()
         elif not full and not self._reading and not self._closed and not self._transport.is_closing():
@@ -280,6 +299,10 @@ class StreamConnection(asyncio.Protocol):
                 self.cut_off()
 
     @property
+    def in_flight(self) -> int:
+        return len(self._slots)
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be read by the client."""
         return not self._closed and self._transport.get_write_buffer_size() == 0
@@ -287,6 +310,7 @@ class StreamConnection(asyncio.Protocol):
     def cut_off(self) -> None:
         """The client does not read: its answers are recorded, it can ask again."""
         self._stream.metrics.slow_clients += 1
+        self._stream.stuck.pop(self, None)
         self._transport.abort()
 
     def close(self) -> None:

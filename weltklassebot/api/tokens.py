@@ -169,6 +169,9 @@ class Tokens:
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def generation(self) -> int:
         """Another number after every change of the file: what was found out before holds no more."""
         self._refresh()

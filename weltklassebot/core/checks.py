@@ -175,6 +175,10 @@ def _check_inputs(
         return None
     if market is None and len(state.markets) >= parameters.max_symbols:
         denials.append(Denial("max_symbols", Decimal(parameters.max_symbols)))
+    elif len(state.positions) >= parameters.max_positions:
+        held = (order.account, order.strategy, order.symbol)
+        if held not in state.positions:
+            denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
         if parameters.mark_required or not own_price(order):

@@ -90,6 +90,7 @@ def decide_fill(
     ended = None if known is not None else state.recall_ended(fill.order_key)
     cause = _doubt(state, fill, known, ended)
     if cause is None:
+        _check_memory(state, fill)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
         done = known is not None and (
             known.remaining <= fill.quantity
@@ -111,6 +112,18 @@ def decide_fill(
             spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
         )  # fmt: skip
     return events
+
+
+def _check_memory(state: State, fill: ReportFill) -> None:
+    """What is booked must be known again. A quarter on top of the bounds for orders is kept for fills of open ones; a
+    fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
+    owner = (fill.account, fill.strategy)
+    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
+    parameters = state.parameters
+    desk = state.remembered_count()
+    for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
+        if count >= room + max(1, room // 4) + len(state.orders):
+            raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:

@@ -77,6 +77,11 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, "max_remembered_per_strategy", self.max_remembered)
 
     @property
+    def max_positions(self) -> int:
+        """Of (account, strategy, symbol) at a time: opening orders beyond are denied with `max_symbols`."""
+        return 2 * self.max_symbols
+
+    @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 

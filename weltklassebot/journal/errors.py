@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Final
 
 __all__ = [
-    "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged", "StoreDamaged",
-    "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
+    "DISK_ERRORS", "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged",
+    "StoreDamaged", "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
 ]  # fmt: skip
 
 
@@ -18,6 +20,10 @@ class JournalError(Exception):
     """Base of all errors of the journal."""
 
     exit_code = 74
+
+
+DISK_ERRORS: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a disk says that is full or broken; the kernel makes a file system read-only when its disk fails."""
 
 
 class StoreFailed(JournalError):
@@ -32,11 +38,19 @@ class StoreFailed(JournalError):
         self.operation = operation
         self.errno = number
 
+    @property
+    def why(self) -> str:
+        """In a few words, without the path."""
+        return f"{self.operation}: {os.strerror(self.errno)}"
+
 
 class StoreDamaged(JournalError):
     """The journal is not what was written. `line` counts from 1."""
 
-    advice = "Run `weltklassebot audit verify`, keep a copy of the file, and restore it from a copy that verifies."
+    advice = (
+        "`weltklassebot audit repair` says what can be saved and what is lost, and changes nothing before you say so "
+        "(runbooks/damaged-journal.md)."
+    )
 
     def __init__(self, file: Path, line: int, message: str) -> None:
         super().__init__(f"{file}, line {line}: {message}. Nothing was changed. {self.advice}")
@@ -47,11 +61,6 @@ class StoreDamaged(JournalError):
 
 class SnapshotDamaged(StoreDamaged):
     """A snapshot is not what was written, or does not fit the journal."""
-
-    advice = (
-        "Run `weltklassebot audit verify`. If it names nothing but this file, the journal is whole: move the file out "
-        "of the store, and the next start folds more of the journal instead."
-    )
 
     def __init__(self, file: Path, message: str) -> None:
         super().__init__(file, 1, message)

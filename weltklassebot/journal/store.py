@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.errors import (
+    DISK_ERRORS,
     JournalError,
     StoreDamaged,
     StoreFailed,
@@ -25,12 +26,10 @@ from weltklassebot.journal.errors import (
 from weltklassebot.journal.segments import JOURNAL
 
 __all__ = [
-    "FORMAT", "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
+    "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
     "StoreNotWritable", "StoreTooNew", "make_directory", "not_writable", "prepare", "sync_directory",
 ]  # fmt: skip
 
-FORMAT: Final = 1
-"""The format that this version writes, and the newest that it reads."""
 STATE: Final = "risk_state.json"
 LOCK: Final = "lock"
 
@@ -62,7 +61,7 @@ class StoreLock:
     """The exclusive right to write to a store, from construction to `close`."""
 
     def __init__(self, directory: Path) -> None:
-        """Take the lock, or raise `StoreLocked` or `StoreNotWritable`. Does not wait."""
+        """Take the lock, or raise `StoreLocked`, `StoreNotWritable` or `StoreFailed`. Does not wait."""
         prepare(directory)
         self.directory = directory
         path = directory / LOCK
@@ -96,8 +95,10 @@ class StoreLock:
         self.close()
 
 
-def not_writable(path: Path, error: OSError) -> StoreNotWritable:
-    """The error for a file or directory that the operating system does not let this user write."""
+def not_writable(path: Path, error: OSError) -> JournalError:
+    """The error for a file or directory that cannot be opened: the disk's fault, or a matter of rights and places."""
+    if error.errno in DISK_ERRORS:
+        return StoreFailed(path, "opening", error.errno)
     return StoreNotWritable(
         path,
         f"cannot be opened for writing: {error.strerror or error}",

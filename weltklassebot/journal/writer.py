@@ -48,6 +48,7 @@ class WriterProcess:
         self.size: Final = size
         """Of the journal when it was opened."""
         self._directory: Final = directory
+        self._let_go = False
 
     @classmethod
     def start(cls, lock: StoreLock) -> Self:
@@ -113,8 +114,11 @@ class WriterProcess:
     def close(self, timeout: float = 10.0) -> int | None:
         """Tell the writer to finish and end; its exit code, or None if the disk still holds it up.
 
-        It is never killed: what it was sent in full, it writes.
+        It is never killed: what it was sent in full, it writes. It is waited for once.
         """
+        if self._let_go:
+            return self.process.poll()
+        self._let_go = True
         self.socket.close()
         try:
             return self.process.wait(timeout)

@@ -100,7 +100,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "max_trades_per_day": "trade {value} of the day exceeds {limit}",
     "max_open_orders": "{value} open orders would exceed {limit}",
     "max_remembered": "{value} remembered orders and fills would exceed {limit}",
-    "max_symbols": "no more than {limit} symbols are kept",
+    "max_symbols": "no more than {limit} symbols, or positions in them, are kept",
     "approval_expired": "the approval has expired: ask again under a new id",
     "order_ended": "the order has ended",
     "cancel_requested": "the order's cancellation was requested",

@@ -17,6 +17,8 @@ import msgspec
 
 __all__ = ["Chore"]
 
+_STOP_SECONDS: Final = 1.0
+"""For a child that was killed: one that hangs in the disk ends only with the disk."""
 _MAX_OUTPUT: Final = 60_000
 """Less than a pipe holds: a child never waits for somebody to read."""
 
@@ -67,9 +69,16 @@ class Chore:
     def stop(self) -> None:
         """End it wherever it is: what it works on recovers from that."""
         self._again = None
-        if self._process is not None:
-            self._process.kill()
-            self._forget()
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._failed(f"process {process.pid} is left behind: the disk does not let it go")
+            return
+        self._forget()
 
     def _stuck(self) -> None:
         self._failed(f"it took longer than {self._seconds:.0f} s and was ended")

@@ -100,11 +100,20 @@ class GroupCommit:
         self._unsent = memoryview(b"")
         self._reply = b""
         self._drained: asyncio.Future[None] | None = None
+        self._sent_at: float | None = None
         self.failed: str | None = None
+        self.stalled: str | None = None
+        """Why the disk is not believed to answer soon; None as soon as it has answered."""
         self._loop.add_reader(writer.socket.fileno(), self._readable)
 
-    def __len__(self) -> int:
-        return self.waiting
+    @property
+    def in_flight_seconds(self) -> float:
+        """For how long the disk has owed an answer; 0 when it owes none."""
+        return 0.0 if self._sent_at is None else time.monotonic() - self._sent_at
+
+    @property
+    def in_flight_records(self) -> int:
+        return len(self._in_flight)
 
     def entries(self) -> Iterator[Entry]:
         """Everything that has not left yet, the oldest first."""
@@ -168,6 +177,7 @@ class GroupCommit:
         self._hand_over(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
 
     def _hand_over(self, request: bytes) -> None:
+        self._sent_at = time.monotonic()
         self._unsent = memoryview(request)
         self._writable()
 
@@ -182,7 +192,7 @@ class GroupCommit:
             self._loop.add_writer(file, self._writable)
             return
         except OSError as error:
-            self._fail(f"the writer process is gone: {error}")
+            self.fail(f"the writer process is gone: {error}")
             return
         if self._blocked:
             self._blocked = False
@@ -194,10 +204,10 @@ class GroupCommit:
         except BlockingIOError:
             return
         except OSError as error:
-            self._fail(f"the writer process is gone: {error}")
+            self.fail(f"the writer process is gone: {error}")
             return
         if not part:
-            self._fail("the writer process is gone")
+            self.fail("the writer process is gone")
             return
         self._reply += part
         if len(self._reply) < REPLY_SIZE:
@@ -206,8 +216,9 @@ class GroupCommit:
         self._replied(reply)
 
     def _replied(self, reply: Reply) -> None:
+        self._sent_at = self.stalled = None
         if not reply.ok:
-            self._fail(f"{reply.operation}: {os.strerror(reply.errno)}")
+            self.fail(f"{reply.operation}: {os.strerror(reply.errno)}")
             return
         if self._rotating:
             self._rotating = False
@@ -227,11 +238,12 @@ class GroupCommit:
         if not self.waiting and self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
-    def _fail(self, why: str) -> None:
+    def fail(self, why: str) -> None:
         """The first failure is the last: nothing goes to this journal any more."""
         if self.failed is not None:
             return
         self.failed = why
+        self._sent_at = self.stalled = None
         self._loop.remove_reader(self._writer.socket.fileno())
         self._loop.remove_writer(self._writer.socket.fileno())
         entries = [*self._in_flight, *self._gathering]

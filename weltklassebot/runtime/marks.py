@@ -45,6 +45,8 @@ class Marks:
                 return self._put(mark, principal, now)
             if as_of < known:
                 return False
+        if waiting is None and len(self._waiting) >= self._max_symbols:
+            return self._put(mark, principal, now)
         self._waiting[symbol] = (msgspec.structs.replace(mark, ts=as_of), principal)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self.flush_all)
@@ -67,6 +69,9 @@ class Marks:
         waiting, self._waiting = self._waiting, {}
         for mark, principal in waiting.values():
             self._put(mark, principal, mark.ts or 0.0)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     @property
     def pending(self) -> bool:

@@ -23,6 +23,7 @@ from weltklassebot.core.checks import drawdown
 from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
+from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
@@ -74,7 +75,12 @@ class Metrics:
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
+        self.refused_connections = 0
         self.upkeep: Upkeep | None = None
+        self.bounds: Final[list[Bound]] = []
+        """Of every part that has one; the composition root adds them."""
+        self.state_known = True
+        """False while the journal cannot be read: then nobody knows the state of anything."""
         self.free_bytes = float("nan")
         """Where the journal lies. Looked up off the loop: a disk that hangs must not hang the daemon."""
         self._started: Final = time.time()
@@ -135,13 +141,17 @@ class Metrics:
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
+            ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
         yield GaugeMetricFamily(
             "process_start_time_seconds", "When this process started, Unix seconds.", value=self._started
         )
         if self.sequencer is not None:
-            yield from self._of_state(self.sequencer)
+            yield from self._of_journal(self.sequencer)
+            if self.state_known:
+                yield from self._of_state(self.sequencer)
+        yield from families(self.bounds)
         if self.upkeep is not None:
             yield from _of_upkeep(self.upkeep)
 
@@ -169,6 +179,11 @@ class Metrics:
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
+            (
+                "risk_clock_difference_seconds",
+                "Wall clock less the daemon's own, beyond what was accepted.",
+                sequencer.clock.difference() - state.clock_offset,
+            ),
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             (
                 "risk_awaiting_admin",
@@ -176,9 +191,17 @@ class Metrics:
                 state.risk.awaiting_admin,
             ),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),
-            ("journal_durable_seq", "Last sequence number on disk.", sequencer.commit.durable_seq),
+        ):
+            yield GaugeMetricFamily(name, text, value=float(value))
+
+    def _of_journal(self, sequencer: Sequencer) -> Iterator[Metric]:
+        commit = sequencer.commit
+        for name, text, value in (
+            ("journal_durable_seq", "Last sequence number on disk.", commit.durable_seq),
             ("journal_last_seq", "Last sequence number given.", sequencer.seq),
-            ("journal_queue_records", "Decided and not yet durable.", len(sequencer.commit)),
+            ("journal_queue_records", "Decided and not yet durable.", commit.waiting),
+            ("journal_in_flight_seconds", "For how long the disk has owed an answer.", commit.in_flight_seconds),
+            ("journal_stalled", "1 while the disk hangs and new orders are denied.", commit.stalled is not None),
             ("journal_failed", "1 when the journal cannot be written.", sequencer.failed is not None),
             ("journal_free_bytes", "Free space where the journal lies.", self.free_bytes),
         ):

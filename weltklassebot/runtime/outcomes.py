@@ -24,7 +24,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view
 
-__all__ = ["answer", "not_durable", "refusal", "replay"]
+__all__ = ["answer", "not_durable", "not_yet_durable", "refusal", "replay"]
 
 
 def answer(state: State, record: Record, before: str) -> Answer:
@@ -144,3 +144,13 @@ def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:
             return Problem(type="journal_failed", title="Not recorded", status=503, detail=why)
         case Problem():
             return answer
+
+
+def not_yet_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:
+    """The disk hangs: it may still take this, or never. A yes becomes a no, a stop stands and says where it holds."""
+    match answer:
+        case Done() if not isinstance(command, Halt | TriggerKillSwitch):
+            detail = f"{why}: whether this is recorded is not known yet; say it again later"
+            return Problem(type="journal_failed", title="Not known to be recorded", status=503, detail=detail)
+        case _:
+            return not_durable(command, answer, why)

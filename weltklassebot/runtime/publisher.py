@@ -5,6 +5,7 @@ A consumer has its own bounded queue behind `offer` and never makes this wait.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,9 @@ from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
 
 __all__ = ["Publisher"]
+
+SLOW_SECONDS: Final = 0.05
+"""A batch that took longer than this is looked through for approvals that have expired."""
 
 
 class Publisher:
@@ -32,6 +36,8 @@ class Publisher:
     def durable(self, entries: list[Entry], fsync_seconds: float) -> None:
         """Release these answers."""
         self._sequencer.released_seq = max(self._sequencer.released_seq, entries[-1].seq)
+        if time.perf_counter() - entries[0].decided > SLOW_SECONDS:
+            self._deny_expired(entries)
         self._metrics.released(entries, fsync_seconds)
         for entry in entries:
             if entry.reply is not None:
@@ -43,6 +49,14 @@ class Publisher:
             self._sequencer.settle(record)
         for offer in self.consumers:
             offer(records)
+
+    def _deny_expired(self, entries: list[Entry]) -> None:
+        """A yes that the disk held up beyond its time is a no, as it would be if it were asked for again."""
+        now = self._sequencer.clock.now()
+        for entry in entries:
+            answer = entry.answer
+            if type(answer) is CheckAnswer and answer.valid_until is not None and answer.valid_until <= now:
+                answer.deny("approval_expired")
 
     def failed(self, entries: list[Entry], why: str) -> None:
         """Nothing of this is on disk for certain: every yes becomes a no, stops stand."""

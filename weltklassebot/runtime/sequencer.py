@@ -48,8 +48,10 @@ from weltklassebot.journal.latch import LatchKind
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
+from weltklassebot.runtime.clocks import compare_clocks
 from weltklassebot.runtime.commit import Entry, GroupCommit
 from weltklassebot.runtime.marks import Marks
+from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
 
 __all__ = ["Latch", "Sequencer"]
@@ -85,13 +87,13 @@ class Sequencer:
         self.clock: Final = clock
         self.seq = last_seq
         self.released_seq = last_seq
-        self.commit: GroupCommit
+        self.commit: GroupCommit | NoCommit
         self.closing = False
         self.on_stop: Final[list[Callable[[Record], None]]] = []
         """Told at once, before anything is durable."""
         self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
         self._latch: Final = latch
-        self._max_pending: Final = max_pending
+        self.max_pending: Final = max_pending
         self._on_decided: Final = on_decided
         self._on_turned_away: Final = on_turned_away
 
@@ -103,6 +105,11 @@ class Sequencer:
     def failed(self) -> str | None:
         """Why the journal cannot be written; None while it can."""
         return self.commit.failed
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no order can be approved whatever it says; None while it can."""
+        return self.commit.failed or self.commit.stalled or ("stopping" if self.closing else None)
 
     async def ask(self, command: AnyCommand, principal: Principal) -> Answer:
         """`submit`, awaited."""
@@ -123,6 +130,11 @@ class Sequencer:
             return
         now = self.clock.now()
         if type(command) is CheckOrder:
+            state = self.engine.state
+            far = abs(time.time() - now - state.clock_offset) > state.parameters.max_clock_step_seconds
+            if far is not state.clock_doubted:
+                compare_clocks(self)
+                now = self.clock.now()
             if self.marks.pending:
                 self._flush_marks(command, now)
                 now = self.clock.now()
@@ -134,7 +146,7 @@ class Sequencer:
     def _turned_away(self, command: AnyCommand) -> Answer | None:
         """Unknown means no: what cannot be recorded is denied. A stop is never turned away."""
         commit = self.commit
-        if commit.failed is None and commit.waiting < self._max_pending and not self.closing:
+        if commit.failed is None and commit.waiting < self.max_pending and commit.stalled is None and not self.closing:
             return None
         if isinstance(command, Halt | TriggerKillSwitch | Start | Stop):
             return None
@@ -150,6 +162,8 @@ class Sequencer:
             return "journal_failed", f"the journal cannot be written: {self.commit.failed}"
         if self.closing:
             return "stopping", "the daemon is stopping"
+        if self.commit.stalled is not None:
+            return "journal_failed", self.commit.stalled
         return "overloaded", "too much waits for the disk"
 
     def _flush_marks(self, order: CheckOrder, now: float) -> None:
@@ -217,11 +231,12 @@ class Sequencer:
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
     ) -> None:
         events = outcome.events
+        reason: str
         if type(command) is CheckOrder:
             first = events[0]
             reason = first.denials[0].reason if type(first) is OrderDenied else ""
         else:
-            reason = getattr(command, "reason", "")
+            reason = command.restored if type(command) is Start else getattr(command, "reason", "")
         name = principal.name
         record = Record(
             self.seq,
@@ -242,8 +257,26 @@ class Sequencer:
     def _append(self, entry: Entry) -> None:
         if self.commit.failed is None:
             self.commit.append(entry)
+            if self.commit.stalled is not None:
+                self._answer_early(entry, self.commit.stalled)
         elif entry.reply is not None:
             entry.reply(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
+
+    def answer_waiting(self, why: str, older_than: float) -> None:
+        """The disk hangs. Stops are answered: they are in force. So is what was decided so many seconds ago.
+
+        An approval of that age has expired, so that the same order asked again is a no as well, whatever the disk does.
+        """
+        late = time.perf_counter() - older_than
+        for entry in self.commit.entries():
+            if entry.decided <= late or isinstance(entry.command, Halt | TriggerKillSwitch):
+                self._answer_early(entry, why)
+
+    def _answer_early(self, entry: Entry, why: str) -> None:
+        reply, entry.reply = entry.reply, None
+        if reply is not None:
+            entry.answer = outcomes.not_yet_durable(entry.command, entry.answer, why)
+            reply(entry.answer)
 
     def _act_on_stops(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""

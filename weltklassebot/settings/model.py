@@ -71,6 +71,12 @@ class Journal(BaseModel):
     """Of closed files together; over it the oldest are deleted, whatever their age. None: unlimited."""
     scrub_hours: Annotated[float, validated(number(0.0, 8_760.0))] = 24.0
     """Between two looks at the whole journal; 0 for none."""
+    stall_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 2.0
+    """A write that takes longer: new orders are denied until it is done."""
+    stall_fail_seconds: Annotated[float, validated(number(0.0, 2_592_000.0, above=True))] = 30.0
+    """A write that takes longer has failed."""
+    probe_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 5.0
+    """Between two looks whether a disk that could not be written has room again."""
 
 
 class Auth(BaseModel):
@@ -131,6 +137,8 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Settings:
         if self.risk.max_remembered_per_strategy > self.risk.max_remembered:  # type: ignore[attr-defined]
             raise _misfit("risk.max_remembered_per_strategy", "must not be above risk.max_remembered")
+        if self.journal.stall_fail_seconds < self.journal.stall_seconds:
+            raise _misfit("journal.stall_fail_seconds", "must not be below journal.stall_seconds")
         if self.auth.trade_group == self.auth.admin_group:
             raise _misfit("auth.admin_group", "must not be auth.trade_group: whoever trades would be an operator")
         if len(str(self.runtime_dir / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:

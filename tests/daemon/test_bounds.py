@@ -1,0 +1,290 @@
+"""Everything that grows has its bound, its gauge and its policy: the table of the page, held against a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.daemon.clients import order
+from tests.daemon.daemon import ROOT, Daemon
+from weltklassebot.core.commands import Mark
+from weltklassebot.runtime.marks import Marks
+from weltklassebot.runtime.principals import DAEMON
+
+PAGE = (ROOT / "runbooks" / "bounds.md").read_text()
+
+
+def gauges(daemon):
+    """bound -> (size, limit)."""
+    text = daemon.http("GET", "/metrics").body.decode()
+    found = {
+        (family.name, sample.labels["bound"]): sample.value
+        for family in text_string_to_metric_families(text)
+        if family.name in ("bounded_size", "bounded_limit")
+        for sample in family.samples
+    }
+    return {
+        name: (size, found["bounded_limit", name]) for (kind, name), size in found.items() if kind == "bounded_size"
+    }
+
+
+def counter(daemon, name):
+    lines = daemon.http("GET", "/metrics").body.decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def reasons(answer):
+    return [denial["reason"] for denial in answer["denials"]]
+
+
+def test_every_row_of_the_page_has_its_gauges_and_every_gauge_its_row(daemon):
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE))
+    found = gauges(daemon)
+    assert list(rows) != []
+    assert set(rows) == set(found)
+    for name, (size, limit) in found.items():
+        assert 0 <= size <= limit, name
+    for name, limit in rows.items():
+        numbers = re.findall(r"^\d+", limit)
+        if numbers:
+            assert found[name][1] in (float(numbers[0]), 128.0), name
+    example = (ROOT / "ops" / "config.example.toml").read_text()
+    for setting in re.findall(r"`(?:risk|runtime|journal)\.(\w+)`", PAGE):
+        assert f"# {setting} = " in example, setting
+
+
+@pytest.fixture(scope="module")
+def small():
+    with tempfile.TemporaryDirectory(prefix="wkb-", dir="/tmp") as directory:
+        settings = {
+            "RISK__MAX_OPEN_ORDERS": 10, "RISK__MAX_REMEMBERED": 16, "RISK__MAX_REMEMBERED_PER_STRATEGY": 8,
+            "RISK__MAX_REMEMBERED_DENIALS": 5, "RISK__MAX_SYMBOLS": 4, "RISK__MAX_ACCOUNTS": 3, "RISK__MAX_DOUBTFUL": 3,
+            "RISK__MAX_TRADES_PER_DAY": "unlimited", "RISK__MAX_DOUBTFUL_FILLS": 100, "RUNTIME__MARK_INTERVAL_MS": 0,
+        }  # fmt: skip
+        one = Daemon(Path(directory), **settings).start()
+        yield one
+        one.end()
+
+
+def test_names_that_a_client_makes_up_fill_nothing(small):
+    """Marks, equity, doubtful fills and denied orders for ever new names: refused at the bound, others are served."""
+    small.post("/v1/marks", symbol="BTC-EUR", price="1000")
+    taken = [small.post("/v1/marks", symbol=f"N{number}", price="1")["accepted"] for number in range(20)]
+    assert taken == [1] * 3 + [0] * 17
+    statuses = [small.http("POST", "/v1/equity", {"account": f"n{n}", "equity": "1000"}).status for n in range(20)]
+    assert (statuses.count(200), statuses.count(503)) == (3, 17)
+    fills = [
+        small.http("POST", "/v1/fills", {"fill_id": f"n{n}", **order(f"never-{n}", account=f"n{n}")}).status
+        for n in range(20)
+    ]
+    assert (fills.count(200), fills.count(503)) == (3, 17)
+    for number in range(20):
+        assert reasons(small.check(f"d-{number}", symbol=f"X{number}", account=f"d{number}"))[0] == "max_symbols"
+    found = gauges(small)
+    assert found["symbols"] == (4, 4)
+    assert found["accounts"] == (3, 3)
+    assert found["doubtful_fills"] == (3, 3)
+    assert found["remembered_denials"] == (5, 5)
+    assert small.check("d-19", symbol="X19", account="d19")["replayed"]
+    assert "replayed" not in small.check("d-0", symbol="X0", account="d0"), (
+        "the oldest is forgotten, and decided afresh"
+    )
+    for fill in range(3):
+        name = {"fill_id": f"n{fill}", "account": f"n{fill}", "symbol": "BTC-EUR"}
+        small.post("/v1/fills/accept", discard=True, reason="made up", **name)
+    assert small.check("neighbour")["allowed"]
+    small.post("/v1/orders/events", status="not_sent", **named("neighbour"))
+
+
+def named(client_order_id, **fields):
+    whole = order(client_order_id, **fields)
+    return {key: whole[key] for key in ("client_order_id", "account", "strategy")}
+
+
+def test_fills_without_end_and_positions_without_end(make):
+    daemon = make(
+        RISK__MAX_REMEMBERED=40, RISK__MAX_REMEMBERED_PER_STRATEGY=8, RISK__MAX_SYMBOLS=2,
+        RISK__MAX_TRADES_PER_DAY="unlimited",
+    ).start()  # fmt: skip
+    assert daemon.check("loop", quantity="1", strategy="loop")["allowed"]
+    statuses = []
+    for number in range(30):
+        fill = order("loop", quantity="0.001", strategy="loop") | {"fill_id": f"f{number}"}
+        statuses.append(daemon.http("POST", "/v1/fills", fill).status)
+    assert (statuses.count(200), statuses.count(503)) == (11, 19), "eight, a quarter more, and one for its open order"
+    (row,) = daemon.get("/v1/orders")["orders"]
+    assert row["reserved_quantity"] == "0.989", "what was not booked is still reserved"
+    assert gauges(daemon)["remembered_of_one_strategy"] == (11, 8)
+    assert reasons(daemon.check("more", strategy="loop")) == ["max_remembered"]
+    for number in range(3):
+        name = f"p{number}"
+        assert daemon.check(name, strategy=name)["allowed"], "no other strategy is denied"
+        daemon.post("/v1/fills", **order(name, strategy=name), fill_id=name)
+    assert gauges(daemon)["positions"] == (4, 4)
+    assert reasons(daemon.check("p4", strategy="p4")) == ["max_symbols"]
+    assert daemon.check("p0-more", strategy="p0")["allowed"], "what is held can be added to"
+
+
+def test_open_orders(small):
+    with small.stream() as bot:
+        answers = [bot.check(f"o-{number}") for number in range(12)]
+        assert [answer["allowed"] for answer in answers] == [True] * 10 + [False] * 2
+        assert reasons(answers[-1]) == ["max_open_orders"]
+        assert gauges(small)["open_orders"] == (10, 10)
+        small.post("/v1/orders/cancel-all", reason="drill")
+        assert gauges(small)["cancels"] == (10, 10)
+        for number in range(10):
+            bot.ask({"op": "order_event", "status": "not_sent", **named(f"o-{number}")})
+
+
+def test_marks_that_wait_are_bounded():
+    recorded = []
+    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol))
+
+    async def flood():
+        for number in range(50):
+            for _ in range(2):
+                marks.take(Mark(symbol=f"M{number}", price=1), DAEMON, 100.0)
+                assert len(marks) <= 3
+        marks._timer.cancel()
+
+    asyncio.run(flood())
+    assert len(recorded) == 97, "what finds no room to wait is recorded at once"
+
+
+def test_a_share_of_the_queue_for_each(make):
+    """A bot in a loop has no more in flight than its share, as soon as there are others."""
+    daemon = make(
+        RISK__MAX_NOTIONAL="unlimited", RISK__MAX_TRADES_PER_DAY="unlimited", RISK__APPROVAL_TTL_SECONDS=600,
+        JOURNAL__STALL_SECONDS=600, JOURNAL__STALL_FAIL_SECONDS=600,
+    ).start()  # fmt: skip
+    with daemon.stream() as bot, daemon.stream() as loop:
+        os.kill(daemon.writer_pid, signal.SIGSTOP)
+        try:
+            loop.sock.settimeout(0.5)
+            with suppress(TimeoutError):
+                while True:
+                    loop.send(*({"op": "check", **order(f"l-{time.monotonic_ns()}-{n}")} for n in range(500)))
+            found = gauges(daemon)
+            assert found["stream_in_flight"] == (128, 128)
+            assert found["pending"][0] == 128, "the rest waits in its own socket"
+            bot.send({"op": "check", **order("neighbour")})
+            while gauges(daemon)["pending"][0] == 128:
+                pass
+        finally:
+            os.kill(daemon.writer_pid, signal.SIGCONT)
+        assert bot.answer()["allowed"], "and the neighbour's stands right behind it"
+
+
+def test_clients_that_never_read_are_counted_and_the_longest_stuck_goes(daemon):
+    line = json.dumps({"op": "check", **order("deaf", quantity="1000")}).encode() + b"\n"
+    with ExitStack() as stack, daemon.stream() as bot:
+        for number in range(20):
+            one = stack.enter_context(daemon.stream())
+            one.sock.setblocking(False)
+            while True:
+                with suppress(BlockingIOError, ConnectionError):
+                    one.sock.send(line * 500)
+                size, limit = gauges(daemon)["stream_unread_clients"]
+                assert size <= limit == 16
+                if size + counter(daemon, "slow_clients_total") > number:
+                    break
+            assert not bot.check(f"n-{number}", quantity="1000")["allowed"]
+        assert counter(daemon, "slow_clients_total") >= 4
+
+
+def test_large_bodies_wait_for_none(daemon):
+    head = b"POST /v1/fills HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n{"
+    with ExitStack() as stack:
+
+        def half_a_body():
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.settimeout(20)
+            one.connect(str(daemon.directory / "run" / "admin.sock"))
+            one.sendall(head)
+            return one
+
+        for _ in range(16):
+            half_a_body()
+        while gauges(daemon)["large_bodies"][0] < 16:
+            pass
+        refused = half_a_body().recv(65536)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b'"type":"overloaded"' in refused
+        assert "allowed" in daemon.check("small"), "what is small finds its way"
+    while gauges(daemon)["large_bodies"][0]:
+        pass
+    assert daemon.http("POST", "/v1/fills", b"{" + b" " * 100_000).status == 400, "there is room again"
+
+
+def test_queries_that_hang_are_bounded(daemon):
+    """Two children are stopped in their tracks; the others wait, and one too many is told so."""
+    with ExitStack() as stack:
+
+        def ask():
+            one = stack.enter_context(daemon.admin())
+            one.connection.request("GET", "/v1/audit")
+            return one
+
+        def ask_and_stop(known):
+            while True:
+                one = ask()
+                while not (new := queries(daemon.pid) - known) and gauges(daemon)["audit_queries"][0] > len(known):
+                    pass
+                for child in new:
+                    if stopped(child):
+                        stack.callback(go_on, child)
+                        return one, child
+                one.connection.getresponse().read()  # it was quicker than we were
+
+        first, one = ask_and_stop(set())
+        second, two = ask_and_stop({one})
+        waiting = [first, second, *(ask() for _ in range(14))]
+        while gauges(daemon)["audit_queries"][0] < 16:
+            pass
+        refused = daemon.http("GET", "/v1/audit")
+        assert (refused.status, refused["type"]) == (503, "overloaded")
+        assert daemon.check("neighbour")["allowed"]
+        go_on(one)
+        go_on(two)
+        for each in waiting:
+            assert each.connection.getresponse().read().startswith(b'{"records"')
+    while gauges(daemon)["audit_queries"][0]:
+        pass
+
+
+def go_on(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def stopped(pid):
+    """Whether it could be stopped before it had done its work."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        while (state := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) not in "TZX":
+            pass
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state == "T"
+
+
+def queries(pid):
+    """The children that are past their exec: until then the daemon itself waits for them."""
+    found = set()
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if b"weltklassebot.journal.query" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.add(int(child))
+    return found

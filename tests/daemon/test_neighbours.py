@@ -1,0 +1,117 @@
+"""Somebody misbehaves; the others are served, and an operator's stop finds its way. What they notice in time is a row
+of `make bench`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import select
+import socket
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from tests.daemon.clients import order
+from tests.daemon.test_bounds import counter, gauges, reasons
+
+pytestmark = [pytest.mark.slow]
+
+
+@contextmanager
+def descriptors(wanted):
+    """For this process, as many as that."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < wanted:
+        pytest.skip(f"the hard limit of descriptors is {before[1]}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def others_are_served(daemon, name):
+    with daemon.stream() as bot:
+        assert bot.check(name)["allowed"]
+    assert daemon.http("GET", "/v1/state").status == 200
+
+
+@pytest.mark.load
+def test_ten_thousand_connections(make):
+    daemon = make().start(wrapper=("prlimit", "--nofile=256:20000"))
+    with descriptors(10_500), ExitStack() as stack:
+        early = stack.enter_context(daemon.stream())
+        held = []
+        for _ in range(10_000):
+            one = stack.enter_context(socket.socket())
+            one.settimeout(20)
+            one.connect(("127.0.0.1", daemon.port))
+            held.append(one)
+        others_are_served(daemon, "new")
+        assert early.check("early")["allowed"]
+        while counter(daemon, "refused_connections_total") < 9_250:
+            pass
+        assert gauges(daemon)["connections_tcp"] == (750, 750), "the soft limit of 256 was raised"
+        said = held[-1].recv(4096)
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert b'"title":"Too many connections"' in said
+        waiting, _, _ = select.select(held[:700], [], [], 0)
+        assert not waiting, "whoever has a place keeps it"
+        assert daemon.post("/v1/admin/halt", reason="drill")["state"] == "HALTED"
+    while gauges(daemon)["connections_tcp"][0]:
+        pass
+    assert daemon.http("GET", "/healthz", token="").status == 200
+
+
+def test_fewer_descriptors_than_connections(make):
+    daemon = make().start(wrapper=("prlimit", "--nofile=200:200"))
+    assert daemon.log("few_descriptors")["connections"] == 72
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), 20))
+        others_are_served(daemon, "new")
+        while counter(daemon, "refused_connections_total") < 300 - 54:
+            pass
+        assert gauges(daemon)["connections"][1] == 72
+        assert gauges(daemon)["connections_tcp"] == (54, 54)
+
+
+def test_a_flood_of_bad_requests(daemon):
+    nonsense = b'{"op": "check", "quantity": }\n' * 2000
+    with ExitStack() as stack:
+        bad = [stack.enter_context(daemon.stream()) for _ in range(4)]
+        for one in bad:
+            one.sock.setblocking(False)
+        for number in range(50):
+            for one in bad:
+                with suppress(BlockingIOError):
+                    one.sock.send(nonsense)
+            others_are_served(daemon, f"n-{number}")
+        for _ in range(50):
+            assert daemon.http("POST", "/v1/orders/check", b"{").status == 400
+    assert counter(daemon, "bad_input_total") > 2000
+    assert not [line for line in daemon.logs if line.get("level") == "error"], "and none of it is a line in the log"
+
+
+def test_a_bot_in_a_loop_fills_nobody_elses_queue(make):
+    """The bound of what waits is the desk's; a flood from one connection takes its share of it and no more."""
+    daemon = make(
+        RUNTIME__MAX_PENDING=200, RISK__MAX_NOTIONAL="unlimited", RISK__MAX_TRADES_PER_DAY="unlimited"
+    ).start()
+    with daemon.stream() as bot, daemon.stream() as loop:
+        loop.sock.setblocking(False)
+        lines = b"".join(
+            json.dumps({"op": "check", **order(f"l-{n}", quantity="1000")}).encode() + b"\n" for n in range(500)
+        )
+        unsent = b""
+        for number in range(200):
+            unsent = unsent or lines
+            try:
+                unsent = unsent[loop.sock.send(unsent) :]
+            except BlockingIOError:
+                select.select([loop.sock], [], [], 1)
+            while select.select([loop.sock], [], [], 0)[0] and loop.sock.recv(1 << 16):
+                pass
+            answer = bot.check(f"b-{number}")
+            assert answer["allowed"], reasons(answer)
+    assert counter(daemon, 'risk_denials_total{reason="overloaded"}') == 0

@@ -1,0 +1,75 @@
+"""Every bound of the daemon as two gauges: how much there is, and how much there may be.
+
+`runbooks/bounds.md` says for each what happens when it is full. One alert covers them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+from typing import NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from weltklassebot.core.parameters import LIMITS
+from weltklassebot.runtime.commit import MAX_BATCH_RECORDS
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["Bound", "families", "of_core", "of_sequencer"]
+
+
+class Bound(NamedTuple):
+    """Something that grows up to a limit."""
+
+    name: str
+    limit: Callable[[], int]
+    size: Callable[[], int]
+
+
+def of_sequencer(sequencer: Sequencer) -> list[Bound]:
+    """What waits between a decision and its answer."""
+    return [
+        Bound("pending", lambda: sequencer.max_pending, lambda: sequencer.commit.waiting),
+        Bound("batch", lambda: MAX_BATCH_RECORDS, lambda: sequencer.commit.in_flight_records),
+        Bound("marks_waiting", lambda: sequencer.state.parameters.max_symbols, lambda: len(sequencer.marks)),
+    ]
+
+
+def of_core(sequencer: Sequencer) -> list[Bound]:
+    """What the core remembers. A state is replaced as a whole when a snapshot is restored, so it is asked for anew."""
+
+    def held(name: str, limit: Callable[[], int], what: str) -> Bound:
+        return Bound(name, limit, lambda: len(getattr(sequencer.state, what)))
+
+    def most(key: str) -> Callable[[], int]:
+        return lambda: int(getattr(sequencer.state.parameters, key))
+
+    return [
+        held("open_orders", most("max_open_orders"), "orders"),
+        held("cancels", most("max_open_orders"), "cancels"),
+        Bound("remembered", most("max_remembered"), lambda: sequencer.state.remembered_count()),  # noqa: PLW0108 - see above
+        Bound("remembered_of_one_strategy", most("max_remembered_per_strategy"), lambda: _largest_share(sequencer)),
+        held("remembered_denials", most("max_remembered_denials"), "denied"),
+        held("doubtful_fills", most("max_doubtful"), "doubtful"),
+        held("symbols", most("max_symbols"), "markets"),
+        held("positions", most("max_positions"), "positions"),
+        held("accounts", most("max_accounts"), "accounts"),
+        held("limits_changed", lambda: len(LIMITS), "overrides"),
+    ]
+
+
+def _largest_share(sequencer: Sequencer) -> int:
+    """Of the first thousand strategies: a scrape holds up nobody."""
+    state = sequencer.state
+    owners = islice(chain(state.remembered, state.remembered_before), 1000)
+    return max((state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0) for owner in owners), default=0)
+
+
+def families(bounds: Iterable[Bound]) -> list[Metric]:
+    """The two gauges."""
+    size = GaugeMetricFamily("bounded_size", "How much there is of what is bounded.", labels=["bound"])
+    limit = GaugeMetricFamily("bounded_limit", "How much there may be of it.", labels=["bound"])
+    for bound in bounds:
+        size.add_metric([bound.name], float(bound.size()))
+        limit.add_metric([bound.name], float(bound.limit()))
+    return [size, limit]
