@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
-.PHONY: help run test check bench soak endurance lock clean
+.PHONY: help run test check bench soak endurance deb lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
@@ -43,6 +43,9 @@ DECISIONS ?= 10000000
 endurance: ## memory and files over DECISIONS=10000000 with every memory at its bound
 	@ops/environment.sh dev
 	@exec $(BIN)/python -m tests.soak.endurance --decisions $(DECISIONS)
+
+deb: ## a Debian package in dist/, which does what systemd/install.sh does
+	@ops/deb/build.sh
 
 # No host, path or index goes into the locks: the machine's own pip configuration says where packages come from.
 # Made with the oldest Python that is supported: what resolves there resolves on the newer ones.

@@ -50,12 +50,15 @@ from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
+from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
+from weltklassebot.runtime.sockets import inherited_sockets
 from weltklassebot.runtime.stall import Stall
-from weltklassebot.runtime.systemd import notify
+from weltklassebot.runtime.systemd import feed_watchdog, notify, watchdog_seconds
 from weltklassebot.runtime.upkeep import Upkeep
 from weltklassebot.runtime.waiting import Waiting
+from weltklassebot.runtime.watchdog import Watchdog
 from weltklassebot.runtime.witness import Witness
 from weltklassebot.settings import Settings
 
@@ -68,6 +71,8 @@ EXIT_TRY_AGAIN: Final = 75
 EXIT_CONFIGURATION: Final = 78
 SEGMENT_AT_START_RECORDS: Final = 1000
 """A start closes the live file of the run before, unless it is so short that one file is easier to read."""
+FAREWELL_SECONDS: Final = 0.25
+"""How long a stop waits for connections that are there already: their requests may be on their way."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
 HANGING_SECONDS: Final = 1.0
@@ -81,17 +86,17 @@ MOST_PATIENCE: Final = 16
 _EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
 
 
-def serve(settings: Settings) -> int:
-    """Run the daemon until it is told to stop or cannot go on. Returns the exit code."""
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. Returns the exit code."""
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
     log = logs.logger(part="daemon")
     # The engine installs its context wherever it is not in force; in this thread it always is.
     setcontext(EXACT)
     try:
         make_directory(settings.runtime_dir, 0o755)
-        with closing(_listeners(settings)) as listeners:
+        with closing(Listeners(settings, inherited_sockets())) as listeners:
             patience = 1
-            while (code := _serve_once(settings, listeners, log, patience)) == START_AGAIN:
+            while (code := _serve_once(settings, read_again, listeners, log, patience)) == START_AGAIN:
                 patience = min(patience * 2, MOST_PATIENCE)
             return code
     except JournalError as error:
@@ -102,13 +107,9 @@ def serve(settings: Settings) -> int:
         return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
 
 
-def _listeners(settings: Settings) -> Listeners:
-    admin = (settings.admin_socket, settings.auth.admin_group)
-    orders = (settings.orders_socket, settings.auth.trade_group)
-    return Listeners(settings.host, settings.metrics_port, admin, orders)
-
-
-def _serve_once(settings: Settings, listeners: Listeners, log: Any, patience: int) -> int:
+def _serve_once(
+    settings: Settings, read_again: Callable[[], Settings], listeners: Listeners, log: Any, patience: int
+) -> int:
     try:
         make_directory(settings.state_dir, 0o755)
     except OSError as error:
@@ -119,7 +120,7 @@ def _serve_once(settings: Settings, listeners: Listeners, log: Any, patience: in
             log.error("store_not_open", problem=str(store.failed))
         else:
             _tell_recovery(log, store.recovered)
-        return uvloop.run(_Daemon(settings, store, listeners, log, patience).run())
+        return uvloop.run(_Daemon(settings, store, listeners, log, patience).run(read_again))
 
 
 def _plain_problem(error: OSError) -> str:
@@ -153,7 +154,7 @@ class _Daemon:
         self._ended: asyncio.Future[int]
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
-    async def run(self) -> int:
+    async def run(self, read_again: Callable[[], Settings]) -> int:
         loop = asyncio.get_running_loop()
         self._listeners.bind()
         self._ended = loop.create_future()
@@ -169,6 +170,9 @@ class _Daemon:
         every_second = [self._stream.cut_off_silent, self._origin.note, *self._every_second()]
         self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
+        reload = Reload(self._sequencer, self._settings, read_again, self._log)
+        self._watch(reload.run())
+        loop.add_signal_handler(signal.SIGHUP, reload.ask)
         self._serving = True
         why = self._sequencer.failed
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}" if why is None else f"STATUS=denying: {why}")
@@ -184,7 +188,9 @@ class _Daemon:
         if self._sequencer.failed is not None:
             store, seconds = self._settings.risk_store_dir, journal.probe_seconds * self._patience
             self._waiting = Waiting(store, seconds, self._log, lambda: self._end(START_AGAIN))
-            return [self._waiting.every_second]
+            return [self._waiting.every_second, feed_watchdog]
+        if (interval := watchdog_seconds()) is not None:
+            self._watch(Watchdog(self._sequencer, interval).run())
         stall = Stall(
             self._sequencer, journal.stall_seconds, journal.stall_fail_seconds, self._log, [self._stream.flush]
         )
@@ -215,7 +221,7 @@ class _Daemon:
         origin = self._origin = Origin(settings.risk_store_dir, settings.runtime_dir, self._log)
         origin.commit = sequencer.commit
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
-        places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
+        places = self._places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
         self._stream = OrderStream(sequencer, metrics, peers, places)
         pushes = self._pushes = Pushes(sequencer, self._stream)
         self._stream.on_subscribe.append(pushes.welcome)
@@ -350,17 +356,24 @@ class _Daemon:
             self._ended.set_result(code)
 
     async def _stop(self, code: int) -> None:
-        """Within the shutdown timeout: what was asked is answered, then nothing is accepted any more."""
+        """Within the shutdown timeout: nobody new, what was asked is answered, nothing is taken any more.
+
+        Who connects from here on is the next process's, if systemd holds the sockets.
+        """
         for task in self._tasks:
             task.cancel()
         sequencer = self._sequencer
-        sequencer.marks.flush_all()
-        sequencer.closing = True
+        self._http.stop_accepting()
+        self._stream_server.stop_accepting()
         seconds = self._settings.runtime.shutdown_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
+                if sequencer.failed is None:
+                    await self._places.empty(FAREWELL_SECONDS)
+                sequencer.marks.flush_all()
+                sequencer.closing = True
                 await sequencer.commit.drained()
-                await self._stream_server.stop()
+                self._stream_server.stop()
                 await self._http.stop()
                 if sequencer.failed is None:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)

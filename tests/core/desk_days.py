@@ -13,6 +13,7 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     CompleteRecovery,
+    ConfigureLimits,
     Cooldown,
     Halt,
     Mark,
@@ -337,7 +338,7 @@ class Days:
             case _:
                 return (Tick(), Stop())[pick % 2]
 
-    def limits(self, b: bytes) -> SetLimits | UnsetLimits:
+    def limits(self, b: bytes) -> SetLimits | UnsetLimits | ConfigureLimits:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
         key = keys[b[2] % 5]
         if b[3] % 3 == 0:
@@ -349,7 +350,10 @@ class Days:
             "max_trades_per_day": (Decimal(2), Decimal(100), None),
             "cooldown_minutes": (Decimal(0), Decimal(5), Decimal(60)),
         }
-        return SetLimits(set={key: values[key][b[4] % 3]}, reason="as needed")
+        changed = {key: values[key][b[4] % 3]}
+        if b[5] % 3 == 0:
+            return ConfigureLimits(set=changed, reason="as written")
+        return SetLimits(set=changed, reason="as needed")
 
 
 def _moved(chosen: Parameters, home: Parameters) -> Parameters:

@@ -14,6 +14,7 @@ from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
     CheckOrder,
+    ConfigureLimits,
     Cooldown,
     Mark,
     ReanchorClock,
@@ -411,8 +412,10 @@ class Oracle:
 
     # --- the rest -----------------------------------------------------------------------------------------------
 
-    def limits(self, command: SetLimits | UnsetLimits) -> None:
-        if isinstance(command, SetLimits):
+    def limits(self, command: SetLimits | UnsetLimits | ConfigureLimits) -> None:
+        if isinstance(command, ConfigureLimits):
+            self.configured = with_limits(self.configured, command.set)
+        elif isinstance(command, SetLimits):
             self.overrides |= command.set
         else:
             for key in command.keys or list(self.overrides):

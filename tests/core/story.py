@@ -123,10 +123,11 @@ class Story:
                 rest.append(word)
         if op == "start":
             return self._start(rest), released
-        if op == "set":
+        if op in ("set", "configure"):
             limits = dict(word.split("=") for word in rest)
             typed = {key: None if value == "none" else Decimal(value) for key, value in limits.items()}
-            return c.SetLimits(set=typed, reason="because"), released
+            kind = c.SetLimits if op == "set" else c.ConfigureLimits
+            return kind(set=typed, reason="because"), released
         if op == "unset":
             return c.UnsetLimits(keys=tuple(rest), reason="because"), released
         kind, names, always = _OPS[op]

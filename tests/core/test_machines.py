@@ -133,6 +133,7 @@ EVERY = [
     c.AcceptFill(fill_id="f", symbol="S", reason="r"),
     c.SetLimits(set={"max_drawdown": None}, reason="r"),
     c.UnsetLimits(keys=(), reason="r"),
+    c.ConfigureLimits(set={"max_notional": Decimal(1)}, reason="r"),
     c.ReanchorClock(reason="r", wall=NOW),
     c.Start(version="t", format=1, parameters=Parameters(), wall=NOW),
     c.Tick(),

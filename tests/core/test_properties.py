@@ -28,6 +28,7 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     CompleteRecovery,
+    ConfigureLimits,
     Cooldown,
     Halt,
     Mark,
@@ -169,7 +170,7 @@ class Run:
                     "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
                 )
                 self.halt_on_breach(released)
-            case SetLimits() | UnsetLimits():
+            case SetLimits() | UnsetLimits() | ConfigureLimits():
                 oracle.limits(command)
                 self.halt_on_breach(released)
             case Halt():

@@ -228,3 +228,38 @@ def test_the_settings_model_has_no_default_that_its_own_parser_refuses():
         value = {origin.key: origin.value for origin in origins(None, HOME)}[key]
         variable = "WELTKLASSE_" + key.upper().replace(".", "__")
         assert load(None, HOME | {variable: value}) == load(None, HOME)
+
+
+# --- credentials ----------------------------------------------------------------------------------------------------
+
+
+def credential(directory: Path, key: str, content: bytes) -> dict[str, str]:
+    (directory / f"weltklassebot_{key}").write_bytes(content)
+    return {"CREDENTIALS_DIRECTORY": str(directory)}
+
+
+def test_a_credential_wins_over_the_file_and_loses_to_the_environment(tmp_path: Path):
+    file = written(tmp_path, "[risk]\nmax_notional = 1\nmax_order_notional = 1\n")
+    environ = HOME | credential(tmp_path, "risk.max_notional", b"2\n") | {"WELTKLASSE_RISK__MAX_ORDER_NOTIONAL": "3"}
+    credential(tmp_path, "risk.max_order_notional", b"2")
+    (tmp_path / "another").write_text("is somebody else's")
+    found = {origin.key: origin for origin in origins(file, environ)}
+    assert load(file, environ).parameters().max_notional == 2
+    assert load(file, environ).parameters().max_order_notional == 3
+    assert found["risk.max_notional"][1:] == ("********", "credential")
+    assert found["risk.max_order_notional"][1:] == ("3", "WELTKLASSE_RISK__MAX_ORDER_NOTIONAL")
+
+
+def test_a_credential_that_is_wrong_is_named_and_never_shown(tmp_path: Path):
+    environ = credential(tmp_path, "risk.max_drawdown", b"hunter2")
+    (said,) = problems(**environ)
+    assert said.startswith("credential: risk.max_drawdown: must be")
+    assert "hunter2" not in said
+    (tmp_path / "weltklassebot_risk.max_drawdown").unlink()
+    assert problems(**credential(tmp_path, "risk.max_drawdwon", b"0.1")) == [
+        "credential risk.max_drawdwon: no such setting"
+    ]
+    (tmp_path / "weltklassebot_risk.max_drawdwon").unlink()
+    assert problems(**credential(tmp_path, "host", b"\xff")) == ["credential host: is not UTF-8 text"]
+    assert len(problems(**credential(tmp_path, "host", b"a" * 100_000))) == 1
+    assert problems(CREDENTIALS_DIRECTORY="/nowhere") == ["credentials: /nowhere: No such file or directory"]

@@ -6,6 +6,8 @@ room for an operator on `admin.sock`.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Final, Literal
 
 from weltklassebot.runtime.metrics import Metrics
@@ -25,6 +27,7 @@ class Connections:
         self.limit: Final = limit
         self.count = 0
         self._metrics: Final = metrics
+        self._emptied: asyncio.Event | None = None
         self._most: Final[dict[Door, int]] = {"tcp": limit, "orders": limit, "admin": limit + ADMIN_RESERVE}
         self.tcp_limit: Final = limit - limit // 4
         self.tcp = 0
@@ -44,3 +47,12 @@ class Connections:
     def leave(self, door: Door) -> None:
         self.count -= 1
         self.tcp -= door == "tcp"
+        if not self.count and self._emptied is not None:
+            self._emptied.set()
+
+    async def empty(self, seconds: float) -> None:
+        """Return when nobody is there any more, and after `seconds` whoever is."""
+        self._emptied = asyncio.Event()
+        if self.count:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)

@@ -69,6 +69,8 @@ class Doors:
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
         self._log: Final = logger(part="http")
+        self.closing = False
+        """The daemon stops: every answer is the last one on its connection."""
 
     def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
         """One handler for all routes; their paths are fixed, so a table finds them."""
@@ -91,6 +93,8 @@ class Doors:
             answer = await self._answer(request, route)
             began = time.perf_counter()
             response = _response(answer)
+            if self.closing:
+                response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
             self._metrics.bad_input += 1

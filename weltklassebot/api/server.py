@@ -1,56 +1,24 @@
-"""Listeners: HTTP on TCP and on `admin.sock`, the order stream on `orders.sock`."""
+"""Servers: HTTP on TCP and on `admin.sock`, the order stream on `orders.sock`.
+
+A stop has two steps. `stop_accepting`: who connects from then on waits in the backlog of a socket that systemd holds,
+or is refused; who is connected is still served. `stop`: what is being answered is finished, connections are closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import grp
-import os
 import socket
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, cast
 
 from aiohttp import web
 
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Doors, Route, not_http
+from weltklassebot.api.listeners import BACKLOG
 from weltklassebot.api.stream import OrderStream
 
-__all__ = ["HttpServer", "StreamServer", "unix_listener"]
-
-
-def unix_listener(path: Path, group: str, backlog: int = 1024) -> socket.socket:
-    """A listening unix socket that its owner and `group` may connect to; one that was left behind is replaced.
-
-    Raises `OSError` if somebody listens there.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            pass
-        else:
-            raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
-    with suppress(FileNotFoundError):
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        before = os.umask(0o117)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
-        with suppress(KeyError, PermissionError):
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
-        listener.listen(backlog)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+__all__ = ["HttpServer", "StreamServer"]
 
 
 class HttpServer:
@@ -65,6 +33,7 @@ class HttpServer:
         keepalive_seconds: float,
         shutdown_seconds: float,
     ) -> None:
+        self._doors: Final = doors
         self._server: Final = web.Server(doors.handler(routes))
         self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
@@ -75,9 +44,10 @@ class HttpServer:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
             door: Door = "admin" if listener.family == socket.AF_UNIX else "tcp"
-            self._servers.append(await create(partial(self._connection, door), sock=listener, backlog=1024))
+            connection = partial(self._connection, door)
+            # Not create_unix_server: that one may take the path away, and the path may be systemd's.
+            self._servers.append(await loop.create_server(connection, sock=listener, backlog=BACKLOG))
 
     def _connection(self, door: Door) -> asyncio.BaseProtocol:
         if not self._places.has_room(door):
@@ -87,10 +57,15 @@ class HttpServer:
             self._server, self._places, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
 
-    async def stop(self) -> None:
-        """Accept nothing more, let what is being answered finish, close."""
+    def stop_accepting(self) -> None:
+        """Every answer from now on says that it is the last one on its connection."""
+        self._doors.closing = True
         for server in self._servers:
             server.close()
+
+    async def stop(self) -> None:
+        """Let what is being answered finish, close."""
+        self.stop_accepting()
         await self._runner.cleanup()
 
 
@@ -167,9 +142,12 @@ class StreamServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        self._server = await asyncio.get_running_loop().create_unix_server(self._stream, sock=listener, backlog=1024)
+        self._server = await asyncio.get_running_loop().create_server(self._stream, sock=listener, backlog=BACKLOG)
 
-    async def stop(self) -> None:
+    def stop_accepting(self) -> None:
         if self._server is not None:
             self._server.close()
+
+    def stop(self) -> None:
+        self.stop_accepting()
         self._stream.close()

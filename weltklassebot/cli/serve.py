@@ -16,12 +16,13 @@ __all__ = ["serve"]
 def serve(invocation: Invocation, log_format: str | None, log_level: str | None) -> int:
     """Run the daemon in the foreground.
 
-    Ends on SIGTERM or SIGINT, after what is in flight is answered and on disk.
+    Ends on SIGTERM or SIGINT, after what is in flight is answered and on disk. SIGHUP reads the settings again.
 
     Example: weltklassebot serve --config /etc/weltklassebot/config.toml
     """
     said = {"runtime.log_format": log_format, "runtime.log_level": log_level}
-    settings = invocation.settings({key: value for key, value in said.items() if value is not None})
+    said_here = {key: value for key, value in said.items() if value is not None}
+    settings = invocation.settings(said_here)
     from weltklassebot.app import serve as serve_until_stopped
 
-    return serve_until_stopped(settings)
+    return serve_until_stopped(settings, lambda: invocation.settings(said_here))

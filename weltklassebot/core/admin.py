@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import breached
-from weltklassebot.core.commands import ReanchorClock, ReportClock, SetLimits, Start, UnsetLimits
+from weltklassebot.core.commands import ConfigureLimits, ReanchorClock, ReportClock, SetLimits, Start, UnsetLimits
 from weltklassebot.core.events import (
     AnyEvent,
     ClockDoubted,
@@ -79,19 +79,21 @@ def _halt_at_start(state: State, start: Start) -> HaltCause | None:
 
 
 def decide_limits(
-    state: State, command: SetLimits | UnsetLimits, seq: int, released_through_seq: int | None
+    state: State, command: SetLimits | UnsetLimits | ConfigureLimits, seq: int, released_through_seq: int | None
 ) -> list[AnyEvent]:
     """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set."""
-    overrides = dict(state.overrides)
-    if isinstance(command, SetLimits):
+    configured, overrides = state.configured, dict(state.overrides)
+    if isinstance(command, ConfigureLimits):
+        configured = with_limits(configured, command.set)
+    elif isinstance(command, SetLimits):
         overrides.update(command.set)
     else:
         for key in command.keys or tuple(overrides):
             if key not in overrides:
                 raise Refused(f"{key} was not set at run time: it is as configured")
             del overrides[key]
-    changed = with_limits(state.configured, overrides)
-    keys = command.set if isinstance(command, SetLimits) else (command.keys or tuple(state.overrides))
+    changed = with_limits(configured, overrides)
+    keys = (command.keys or tuple(state.overrides)) if isinstance(command, UnsetLimits) else command.set
     changes = tuple(
         LimitChange(key, _number(getattr(state.parameters, key)), _number(getattr(changed, key))) for key in keys
     )

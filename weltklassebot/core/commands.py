@@ -15,10 +15,10 @@ from msgspec import Meta, Struct
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery", "Cooldown",
-    "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock", "RecoverKillSwitch",
-    "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume", "SetLimits", "Side", "Start",
-    "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
+    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
+    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume",
+    "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
@@ -263,6 +263,14 @@ class Start(Command, frozen=True, tag="start"):
     """Why the store is not what the run before left: copied, set back, repaired. It halts."""
 
 
+class ConfigureLimits(Command, frozen=True, tag="configure_limits"):
+    """The settings were read again: what is configured from now on. What `set_limits` put over it stays in force."""
+
+    set: dict[str, Decimal | None]
+    reason: Reason
+    actor: str | None = None
+
+
 class Tick(Command, frozen=True, tag="tick"):
     """Time passed: whatever is due is done."""
 
@@ -282,5 +290,5 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ReanchorClock | Start | Tick | ReportClock | Stop
+    | UnsetLimits | ConfigureLimits | ReanchorClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

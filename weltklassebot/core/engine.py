@@ -22,6 +22,7 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     CompleteRecovery,
+    ConfigureLimits,
     Cooldown,
     Halt,
     Mark,
@@ -177,7 +178,7 @@ class Engine:
                 return decide_adjust(state, command)
             case AcceptFill():
                 return decide_accept_fill(state, command)
-            case SetLimits() | UnsetLimits():
+            case SetLimits() | UnsetLimits() | ConfigureLimits():
                 return decide_limits(state, command, seq, released)
             case ReanchorClock() | ReportClock():
                 return decide_clock(state, command, now)

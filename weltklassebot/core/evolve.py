@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from weltklassebot.core import evolve_orders, valuation
-from weltklassebot.core.commands import AnyCommand, ReportEquity, SetLimits, Start, UnsetLimits
+from weltklassebot.core.commands import AnyCommand, ConfigureLimits, ReportEquity, SetLimits, Start, UnsetLimits
 from weltklassebot.core.events import (
     AccountHalted,
     AccountResumed,
@@ -151,8 +151,12 @@ def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: in
     state.peak = event.new
 
 
-def _limits_changed(state: State, event: LimitsChanged, command: SetLimits | UnsetLimits, seq: int, now: float) -> None:
-    if isinstance(command, SetLimits):
+def _limits_changed(
+    state: State, event: LimitsChanged, command: SetLimits | UnsetLimits | ConfigureLimits, seq: int, now: float
+) -> None:
+    if isinstance(command, ConfigureLimits):
+        state.configured = with_limits(state.configured, command.set)
+    elif isinstance(command, SetLimits):
         state.overrides.update(command.set)
     else:
         for key in command.keys or tuple(state.overrides):

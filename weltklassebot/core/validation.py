@@ -14,6 +14,7 @@ from msgspec.structs import fields, force_setattr
 from weltklassebot.core.commands import (
     AnyCommand,
     CheckOrder,
+    ConfigureLimits,
     Mark,
     OrderStatus,
     OrderType,
@@ -193,7 +194,7 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("status", status, _STATUSES)
             if filled is not None and filled < 0:
                 raise Invalid("filled_quantity", "must not be negative")
-        case SetLimits(set=changes):
+        case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case UnsetLimits(keys=keys):
             for key in keys:

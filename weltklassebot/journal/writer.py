@@ -19,6 +19,7 @@ from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.writer_child import (
     APPEND,
     BOTH,
+    PING,
     REPLACE_STATE,
     REPLY_SIZE,
     ROTATE,
@@ -29,7 +30,7 @@ from weltklassebot.journal.writer_child import (
 )
 
 __all__ = [
-    "APPEND", "BOTH", "REPLACE_STATE", "REPLY_SIZE", "ROTATE", "Reply", "WriterProcess", "frame", "frame_both",
+    "APPEND", "BOTH", "PING", "REPLACE_STATE", "REPLY_SIZE", "ROTATE", "Reply", "WriterProcess", "frame", "frame_both",
     "parse_reply",
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | le
     A   append the payload to the journal, fdatasync
     S   replace risk_state.json by the payload
     P   both, in this order; the payload is `length of the records (u32) | records | state`
+    D   fdatasync the journal, without a byte: the proof that the disk still answers
     R   close the journal's file under the name in the payload, and open a new one; an empty file stays as it is
 
 Each request gets one reply of `REPLY_SIZE` bytes, in order; one more, unasked, says that the journal is open. The first
@@ -31,6 +32,7 @@ from typing import Final, NamedTuple
 __all__ = [
     "APPEND",
     "BOTH",
+    "PING",
     "REPLACE_STATE",
     "REPLY_SIZE",
     "ROTATE",
@@ -46,6 +48,7 @@ APPEND: Final = b"A"
 REPLACE_STATE: Final = b"S"
 BOTH: Final = b"P"
 ROTATE: Final = b"R"
+PING: Final = b"D"
 
 _JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
@@ -71,7 +74,7 @@ class Reply(NamedTuple):
     size: int
     """Of the journal, up to its last good byte."""
     fsync_seconds: float
-    """How long fdatasync took, 0 when nothing was appended."""
+    """How long fdatasync took, 0 when there was none."""
 
     @property
     def ok(self) -> bool:
@@ -131,11 +134,19 @@ class Appender:
         except Failed:
             self._cut_back()
             raise
+        self._sync()
+        self.size += len(records)
+
+    def ping(self) -> None:
+        """Wait until the disk has answered, although there is nothing new for it."""
+        self._refuse_after_failure()
+        self._sync()
+
+    def _sync(self) -> None:
         started = time.perf_counter()
         with _Step(self, "fdatasync"):
             os.fdatasync(self._fd)
         self.fsync_seconds = time.perf_counter() - started
-        self.size += len(records)
 
     def replace_state(self, state: bytes) -> None:
         """Replace risk_state.json: whoever reads it sees the old or the new one, whole, after a power cut too."""
@@ -226,6 +237,8 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
             appended = True
         elif kind == REPLACE_STATE:
             appender.replace_state(payload)
+        elif kind == PING:
+            appender.ping()
         elif kind == ROTATE:
             appender.rotate(payload.decode())
         elif kind == BOTH:

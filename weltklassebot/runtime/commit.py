@@ -1,7 +1,7 @@
 """Group commit: while one batch is on its way to the disk, the next one gathers. No timer stands in the way.
 
 Every entry leaves here exactly once, in order: through `on_durable` after its batch is on disk, or through `on_failure`
-when the journal has failed. There is at most one batch, or one rotation, in flight.
+when the journal has failed. There is at most one batch, one rotation or one ping in flight.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from weltklassebot.journal.codec import seal
 from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.writer import (
     APPEND,
+    PING,
     REPLY_SIZE,
     ROTATE,
     Reply,
@@ -91,6 +92,7 @@ class GroupCommit:
         self._on_failure: Final = on_failure
         self._on_rotated: Final = on_rotated
         self._rotating = False
+        self._proof_wanted = False
         self._gathering: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
         self._scheduled = False
@@ -123,6 +125,11 @@ class GroupCommit:
         self.waiting += 1
         self._schedule()
 
+    def prove(self, entry: Entry) -> None:
+        """Queue an entry without a body that leaves only after the disk has answered, records or not."""
+        self._proof_wanted = True
+        self.append(entry)
+
     def rotate(self) -> None:
         """Close the live file before the next batch. One without a record stays as it is."""
         self.rotation.want()
@@ -150,13 +157,22 @@ class GroupCommit:
             if bodies:
                 self._send(batch, bodies)
                 return
+            if self._proof_wanted:
+                self._ping(batch)
+                return
             self._leave(batch, 0.0)
+
+    def _ping(self, batch: list[Entry]) -> None:
+        self._proof_wanted = False
+        self._in_flight = batch
+        self._hand_over(frame(PING, b""))
 
     def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
         first = next(entry.seq for entry in batch if entry.body is not None)
         data, self.chain = seal(bodies, first, self.chain)
         state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
         self._in_flight = batch
+        self._proof_wanted = False
         self.rotation.appended(len(bodies), len(data))
         self._hand_over(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
 

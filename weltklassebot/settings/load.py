@@ -1,7 +1,7 @@
 """Where settings come from, and what is said when they are wrong.
 
-Later sources win: defaults, the TOML file, the environment, the command line. A variable that begins with `WELTKLASSE_`
-and names no setting is an error, because a misspelt limit is a limit that is not in force.
+Later sources win: defaults, the TOML file, credentials, the environment, the command line. A variable that begins with
+`WELTKLASSE_` and names no setting is an error, because a misspelt limit is a limit that is not in force.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from weltklassebot.settings.credentials import CREDENTIAL, credentials
 from weltklassebot.settings.model import ENV_PREFIX, Settings
-from weltklassebot.settings.wording import OPEN_TABLES, keys, line, shown, suggestion
+from weltklassebot.settings.wording import HIDDEN, OPEN_TABLES, keys, line, shown, suggestion
 
-__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "load", "origins"]
+__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "changed_keys", "load", "origins"]
 
 CLIENT_VARIABLES: Final = frozenset({"WELTKLASSE_CONFIG", "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
 """What commands read besides settings: the file, how to reach a daemon over TCP, and whether to show a traceback."""
@@ -41,7 +42,7 @@ class Origin(NamedTuple):
     key: str
     value: str
     source: str
-    """`default`, the path of the file, the name of a variable, or `command line`."""
+    """`default`, the path of the file, `credential`, the name of a variable, or `command line`."""
 
 
 def load(
@@ -61,7 +62,17 @@ def origins(
 ) -> list[Origin]:
     """Every key with its value as it would be written, and where it came from. Raises `SettingsError`."""
     settings, sources = _load(config_path, environ, overrides)
-    return [Origin(key, shown(key, value), sources.get(key, "default")) for key, value in _leaves(settings)]
+    return [
+        Origin(key, HIDDEN if sources.get(key) == CREDENTIAL else shown(key, value), sources.get(key, "default"))
+        for key, value in _leaves(settings)
+    ]
+
+
+def changed_keys(before: Settings, after: Settings) -> list[str]:
+    """The dotted keys that one has otherwise than the other."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
+    return sorted((old.keys() | new.keys()) - same)
 
 
 def _load(
@@ -76,6 +87,9 @@ def _load(
     if config_path is not None:
         file_tree = _read_toml(config_path)
         sources.update({key: str(config_path) for key in _dotted(file_tree)})
+    for key, value in credentials(environ, frozenset(keys()), problems).items():
+        file_tree = _merged(file_tree, _nested(key, value))
+        sources[key] = CREDENTIAL
     environment_tree = _environment_tree({name: environ[name] for name in variables}, problems)
     for name, key in variables.items():
         sources.update(dict.fromkeys(_dotted(environment_tree[key], key) if key in OPEN_TABLES else [key], name))

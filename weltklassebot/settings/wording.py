@@ -11,11 +11,14 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from weltklassebot.core.numbers import plain
+from weltklassebot.settings.credentials import CREDENTIAL
 from weltklassebot.settings.model import Settings
 from weltklassebot.settings.risk import NONE_WORDS
 
-__all__ = ["OPEN_TABLES", "keys", "line", "shown", "suggestion"]
+__all__ = ["HIDDEN", "OPEN_TABLES", "keys", "line", "shown", "suggestion"]
 
+HIDDEN: Final = "********"
+"""What stands for a secret."""
 OPEN_TABLES: Final = frozenset({"symbols"})
 """Tables whose keys the desk names itself."""
 
@@ -41,7 +44,8 @@ def line(detail: Any, sources: Mapping[str, str]) -> str:
     if detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{where}: must be a table"
     said = detail["input"]
-    shown = f" (not {str(said)[:60]!r})" if isinstance(said, str | int | float | Decimal) and not _secret(key) else ""
+    open_to_all = isinstance(said, str | int | float | Decimal) and not _secret(key) and source != CREDENTIAL
+    shown = f" (not {str(said)[:60]!r})" if open_to_all else ""
     return f"{where}: {detail['msg']}{shown}"
 
 
@@ -58,7 +62,7 @@ def _secret(key: str) -> bool:
 
 def shown(key: str, value: Any) -> str:
     if isinstance(value, SecretStr) or _secret(key):
-        return "********"
+        return HIDDEN
     if value is None:
         return NONE_WORDS[key.rsplit(".", 1)[-1]]
     if isinstance(value, bool):
