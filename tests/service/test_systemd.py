@@ -64,7 +64,7 @@ def test_it_stops_within_ten_seconds_with_connections_open(service: Machine):
 
 @pytest.fixture
 def short_watchdog(service: Machine) -> Iterator[Machine]:
-    """Four seconds instead of thirty, and no time is lost."""
+    """Four seconds instead of ninety, and no time is lost."""
     place = "/run/systemd/system/weltklassebot.service.d"
     service(f"mkdir -p {place}; printf '[Service]\\nWatchdogSec=4\\nRestartSec=100ms\\n' >{place}/short.conf")
     service("systemctl daemon-reload; systemctl restart weltklassebot")
