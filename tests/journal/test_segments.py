@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from weltklassebot.journal.anchor import ANCHOR
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.errors import SnapshotDamaged, StoreDamaged
 from weltklassebot.journal.offline import JsonlStateStore
+from weltklassebot.journal.proving import Provers
 from weltklassebot.journal.query import Query, run
 from weltklassebot.journal.reading import iterate, iterate_lines
 from weltklassebot.journal.recovery import recover
@@ -248,3 +250,25 @@ def test_a_compressed_segment_that_cannot_be_unpacked_is_damage(tmp_path: Path, 
         with pytest.raises(StoreDamaged, match=re.escape(packed.path.name)):
             run(Query(directory=str(store), after_seq=31))
     assert repr(recovered_of(store).state) == repr(folded(day).state), "it lies before the snapshot"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_a_proof_with_help_is_the_same_proof(
+    tmp_path: Path, day: list[Record], packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = store_of(tmp_path, day)
+    if packed:
+        keep_in_shape(Task(directory=str(store)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    taken = []
+    monkeypatch.setattr(Provers, "end_of", lambda *a, real=Provers.end_of: taken.append(real(*a)) or taken[-1])
+    assert verify(store, worth_records=1) == verify(store, worth_records=None)
+    assert sum(end is not None for end in taken) == 10, "three of the four shares"
+    for segment in seeded().sample(closed_segments(store), 4):
+        good = segment.path.read_bytes()
+        at = seeded().randrange(len(good))
+        segment.path.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :])
+        for every_file in (False, True):
+            alone = verify(store, every_file=every_file, worth_records=None)
+            assert verify(store, every_file=every_file, worth_records=1) == alone
+        segment.path.write_bytes(good)

@@ -21,6 +21,7 @@ import msgspec
 from weltklassebot.journal.chain import BadLine, Chain
 from weltklassebot.journal.errors import JournalError, SnapshotDamaged
 from weltklassebot.journal.idle import become_idle
+from weltklassebot.journal.proving import WORTH_RECORDS, Provers
 from weltklassebot.journal.reading import checked_lines, disk, is_torn_end, oldest
 from weltklassebot.journal.segments import Opened, Readable, Segment, Unpacked, open_in_order
 from weltklassebot.journal.snapshot_file import end_of, read_snapshot, snapshots
@@ -51,20 +52,24 @@ class Verified:
     """How many files are damaged, snapshots included; counted if every file was asked for, else at most 1."""
 
 
-def verify(directory: Path, *, every_file: bool = False) -> Verified:
+def verify(directory: Path, *, every_file: bool = False, worth_records: int | None = WORTH_RECORDS) -> Verified:
     """Check every line up to the first bad one. A last line without newline is not there yet, and not counted.
 
     With `every_file`, the files behind a damaged one are checked as well, each from where the one before says it ends.
+    With more than `worth_records` in closed segments, other processes help on other cores; None: nobody does.
     """
     stated = stated_seq(directory)
     chain = oldest(directory)
     stored = snapshots(directory) if directory.is_dir() else []
     anchor, ends = chain.last_seq, {chain.last_seq: chain.hash.decode()}
     found = Verified(0, chain.last_seq, chain.hash.decode(), None, anchor=anchor)
-    with disk(directory, "reading"):
+    with disk(directory, "reading"), Provers(directory, chain, worth_records) as provers:
         for opened in open_in_order(directory, chain.last_seq):
             chain.begin_file()
-            problem = _problem(opened, chain)
+            proven = provers.end_of(chain) if opened.closed else None
+            if proven is not None:
+                chain.begin_behind(*proven)
+            problem = None if proven is not None else _problem(opened, chain)
             if found.first_bad is None:
                 found = replace(
                     found, records=chain.last_seq - anchor, last_seq=chain.last_seq, chain=chain.hash.decode()
@@ -163,7 +168,7 @@ def _bad_snapshot(stored: list[tuple[int, Path]], ends: dict[int, str]) -> tuple
 def main(directory: str) -> int:
     become_idle()
     try:
-        found = verify(Path(directory), every_file=True)
+        found = verify(Path(directory), every_file=True, worth_records=None)
     except JournalError as error:
         print(error, file=sys.stderr)
         return error.exit_code
