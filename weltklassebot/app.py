@@ -281,7 +281,10 @@ class _Daemon:
         latch = read_latch(self._settings.runtime_dir)
         restored = ""
         if self._store.failed is None:
-            restored = self._origin.ask(self._recovered, self._engine.state.format)
+            try:
+                restored = self._origin.ask(self._recovered, self._engine.state.format)
+            except OSError as error:
+                self._sequencer.commit.fail(f"store.id: {error.strerror or error}")
         start = Start(
             version=__version__,
             format=FORMAT,

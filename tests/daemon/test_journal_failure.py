@@ -61,7 +61,8 @@ def test_what_waits_for_a_disk_that_fails_is_denied(daemon, inject):
         metrics = ask("GET", "/metrics").body.decode()
         assert "journal_errors_total 1.0" in metrics
         assert "journal_failed 1.0" in metrics
-        assert 'risk_denials_total{reason="journal_failed"} 302.0' in metrics
+        denied = sum(not answer.get("replayed") for answer in answers[:301]) + 2
+        assert f'risk_denials_total{{reason="journal_failed"}} {denied}.0' in metrics
         halted = ask("POST", "/v1/admin/halt", {"reason": "smoke", "actor": "sre@desk"})
         assert (halted.status, halted["state"], halted["durable"]) == (200, "HALTED", False)
         assert bot.push(lambda push: push["push"] == "stop")["state"] == "HALTED"
