@@ -23,6 +23,8 @@ from weltklassebot import __version__, logs
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
+from weltklassebot.api.events import Events
+from weltklassebot.api.history import History
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
@@ -48,6 +50,7 @@ from weltklassebot.runtime.opening import OpenStore, open_store
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
+from weltklassebot.runtime.recent import Recent
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.stall import Stall
@@ -207,7 +210,8 @@ class _Daemon:
         upkeep = self._upkeep = metrics.upkeep = Upkeep(
             sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, self._log
         )
-        sequencer.commit = self._commit(publisher, upkeep)
+        recent = Recent(recovered.last_seq)
+        sequencer.commit = self._commit(publisher, upkeep, recent)
         self._latch = latch
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
         places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
@@ -226,9 +230,12 @@ class _Daemon:
         metrics.bounds.extend(of_doors(places, doors, self._stream, pushes, tokens))
         if self._store.read:
             metrics.bounds.extend(of_core(sequencer))
+        history = History(settings.risk_store_dir)
+        self._events = Events(sequencer, recent, history, doors, metrics)
         routes = [
             *command_routes(sequencer, metrics),
-            *read_routes(sequencer, metrics, settings.risk_store_dir),
+            *read_routes(sequencer, metrics, settings.risk_store_dir, history),
+            self._events.route,
         ]
         self._http = HttpServer(
             doors,
@@ -239,7 +246,7 @@ class _Daemon:
         )
         self._stream_server = StreamServer(self._stream)
 
-    def _commit(self, publisher: Publisher, upkeep: Upkeep) -> GroupCommit | NoCommit:
+    def _commit(self, publisher: Publisher, upkeep: Upkeep, recent: Recent) -> GroupCommit | NoCommit:
         recovered, failed, journal = self._recovered, self._store.failed, self._settings.journal
         if failed is not None or self._store.writer is None:
             self._metrics.journal_errors += 1
@@ -258,6 +265,7 @@ class _Daemon:
             on_durable=publisher.durable,
             on_failure=publisher.failed,
             on_rotated=upkeep.rotated,
+            on_lines=recent.add,
         )
         commit.durable_seq = recovered.last_seq
         return commit
@@ -345,6 +353,7 @@ class _Daemon:
         sequencer = self._sequencer
         sequencer.marks.flush_all()
         sequencer.closing = True
+        self._events.close()
         seconds = self._settings.runtime.shutdown_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
