@@ -26,6 +26,7 @@ from weltklassebot.api.doors import Doors
 from weltklassebot.api.events import Events
 from weltklassebot.api.history import History
 from weltklassebot.api.listeners import Listeners
+from weltklassebot.api.openapi import description_routes
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
 from weltklassebot.api.reads import read_routes
@@ -239,7 +240,7 @@ class _Daemon:
         ]
         self._http = HttpServer(
             doors,
-            routes,
+            [*routes, *description_routes(routes)],
             places,
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
