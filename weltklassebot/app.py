@@ -35,11 +35,12 @@ from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.core.commands import Halt, Start, Stop
-from weltklassebot.core.manager import FORMAT
 from weltklassebot.core.numbers import EXACT
+from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.recovery import Recovered
+from weltklassebot.journal.store import make_directory
 from weltklassebot.runtime.bounds import of_core, of_sequencer
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
@@ -48,6 +49,7 @@ from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.opening import OpenStore, open_store
+from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
@@ -90,7 +92,7 @@ def serve(settings: Settings) -> int:
     # The engine installs its context wherever it is not in force; in this thread it always is.
     setcontext(EXACT)
     try:
-        settings.runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_directory(settings.runtime_dir, 0o755)
         with closing(_listeners(settings)) as listeners:
             patience = 1
             while (code := _serve_once(settings, listeners, log, patience)) == START_AGAIN:
@@ -112,7 +114,7 @@ def _listeners(settings: Settings) -> Listeners:
 
 def _serve_once(settings: Settings, listeners: Listeners, log: Any, patience: int) -> int:
     try:
-        settings.state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_directory(settings.state_dir, 0o755)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
@@ -168,7 +170,8 @@ class _Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors()
-        self._watch(Pulse(self._sequencer, [self._stream.cut_off_silent, *self._every_second()]).run())
+        every_second = [self._stream.cut_off_silent, self._origin.note, *self._every_second()]
+        self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
         self._serving = True
         why = self._sequencer.failed
@@ -214,6 +217,8 @@ class _Daemon:
         recent = Recent(recovered.last_seq)
         sequencer.commit = self._commit(publisher, upkeep, recent)
         self._latch = latch
+        origin = self._origin = Origin(settings.risk_store_dir, settings.runtime_dir, self._log)
+        origin.commit = sequencer.commit
         peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
         places = Connections(connections_that_fit(runtime.max_connections, self._log), metrics)
         self._stream = OrderStream(sequencer, metrics, peers, places)
@@ -272,11 +277,14 @@ class _Daemon:
         return commit
 
     async def _journal_start(self) -> None:
-        """The first record: settings, wall clock, and a stop that was latched.
+        """The first record: settings, wall clock, and what stops it: a latch, or a store that is not what was left.
 
         On a disk that refuses it, it holds in memory: the daemon denies by the limits and stops that are in force.
         """
         latch = read_latch(self._settings.runtime_dir)
+        restored = ""
+        if self._store.failed is None:
+            restored = self._origin.ask(self._recovered, self._engine.state.format)
         start = Start(
             version=__version__,
             format=FORMAT,
@@ -285,6 +293,7 @@ class _Daemon:
             latch=None if latch is None else latch.kind,
             latch_reason="" if latch is None else latch.reason,
             latch_ts=None if latch is None else latch.ts,
+            restored=restored,
         )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
@@ -298,6 +307,8 @@ class _Daemon:
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
         self._sequencer.tick()
         hangs.cancel()
+        if self._sequencer.failed is None:
+            self._origin.settle(restored)
 
     async def _open_doors(self) -> None:
         settings = self._settings
@@ -365,6 +376,7 @@ class _Daemon:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)
         except TimeoutError:
             self._log.error("stop_took_too_long", seconds=seconds)
+        self._origin.note()
         self._upkeep.stop()
         if self._waiting is not None:
             self._waiting.stop()

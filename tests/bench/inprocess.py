@@ -20,9 +20,9 @@ from weltklassebot.core.commands import (
     Start,
 )
 from weltklassebot.core.engine import Engine, Recorded
-from weltklassebot.core.manager import FORMAT, RiskManager
+from weltklassebot.core.manager import RiskManager
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.journal.chain import GENESIS, seal
 from weltklassebot.journal.codec import encode
 from weltklassebot.journal.recovery import recover

@@ -25,7 +25,7 @@ def test_deleted_history_is_said_and_the_rest_is_read(desk):
     }  # fmt: skip
     replayed = desk("audit", "replay", "--json").json
     assert (replayed["records"], replayed["begins_behind_seq"], replayed["state"]["seq"]) == (20, 80, 100)
-    refused = desk("audit", "replay", "--until-seq", "79")
+    refused = desk("audit", "replay", "--until", "79")
     assert refused.code == 1
     assert "the earliest state is that of 80" in refused.err
     assert len(desk("audit", "show", "--json").out.splitlines()) == 30

@@ -54,7 +54,7 @@ def test_the_journal_is_read_proven_and_decided_again(desk):
     assert replayed.code == 0
     assert (replayed.json["records"], replayed.json["differing"]) == (4, 0)
     assert replayed.json["state"]["kill_switch"]["state"] == "KILLED"
-    assert desk("audit", "replay", "--until-seq", "1", "--json").json["state"]["kill_switch"]["state"] == "ACTIVE"
+    assert desk("audit", "replay", "--until", "1", "--json").json["state"]["kill_switch"]["state"] == "ACTIVE"
     shown = desk("audit", "show", "--after-seq", "3", "--limit", "5", "--since", "2020-01-01T00:00:00Z", "--json").out
     assert [json.loads(line)["seq"] for line in shown.splitlines()] == [4]
     assert desk("audit", "show", "--until", "2020-01-01T00:00:00Z").out == ""

@@ -128,8 +128,9 @@ class Days:
         chosen = SETTINGS[choice % len(SETTINGS)]
         return _moved(chosen, home)
 
-    def start(self, choice: int, now: float, latch: str | None = None, late: float = 0.0) -> Start:
-        return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, latch=latch)
+    def start(self, choice: int, now: float, latch: str | None = None, late: float = 0.0, restored: str = "") -> Start:
+        settings = self.settings(choice)
+        return Start(version="t", format=1, parameters=settings, wall=now + late, latch=latch, restored=restored)
 
     @staticmethod
     def pause(b: bytes) -> float:
@@ -331,7 +332,8 @@ class Days:
                 return ReanchorClock(reason="looked", wall=now + (0.0, 20.0, -20.0)[pick % 3], automatic=b[3] % 2 == 0)
             case 62:
                 latch = (None, None, None, None, "kill", "halt", "journal_failed")[b[3] % 7]
-                return self.start(pick, now, latch, late=0.0 if b[4] % 4 else 30.0)
+                restored = "a copy" if b[3] % 5 == 4 else ""
+                return self.start(pick, now, latch, late=0.0 if b[4] % 4 else 30.0, restored=restored)
             case _:
                 return (Tick(), Stop())[pick % 2]
 

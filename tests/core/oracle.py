@@ -430,7 +430,9 @@ class Oracle:
             self.rolls = [now]
         if command.latch == "kill" and self.kill != "KILLED":
             self.killed(seq)
-        if self.risk != "HALTED":
+        if command.restored:
+            self.halt("restored", seq, at_start=True)
+        elif self.risk != "HALTED":
             if command.latch == "halt":
                 self.halt("latch", seq, at_start=True)
             elif command.latch == "journal_failed":

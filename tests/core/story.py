@@ -145,7 +145,7 @@ class Story:
         extra = {}
         for word in words:
             key, _, value = word.partition("=")
-            if key in ("latch", "wall"):
+            if key in ("latch", "wall", "restored"):
                 extra[key] = BASE + seconds(value) if key == "wall" else value
             else:
                 self._settle([word])

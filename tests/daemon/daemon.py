@@ -98,6 +98,10 @@ class Daemon:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def writer_pid(self) -> int:
         """The child that writes the journal."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()

@@ -104,7 +104,9 @@ def stops_hold(load: Load, book: Book, daemon: Daemon, *, latch_lost: bool = Fal
         ("risk", "halt", ("resume",)),
         ("kill_switch", "trigger", ("recover", "complete-recovery")),
     ):
-        done = [told for told in load.ordered if told.answer["status"] == 200 and told.asked["op"] in (stop, *ends)]
+        # A 503 to what would end a stop leaves it open whether it did.
+        statuses = {stop: (200,), **dict.fromkeys(ends, (200, 503))}
+        done = [told for told in load.ordered if told.answer["status"] in statuses.get(told.asked["op"], ())]
         if not done or done[-1].asked["op"] != stop or load.under_way in ends:
             continue
         if latch_lost and not done[-1].answer.get("durable", True):

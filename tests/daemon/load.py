@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.daemon.clients import Stream, order
@@ -54,6 +54,11 @@ class Load:
         for thread in self._threads:
             thread.join(30)
             assert not thread.is_alive(), "a client waits for ever"
+
+    def forget_after(self, moment: float) -> None:
+        """The power was cut at that moment: what was heard later was never said. A stop may have been latched."""
+        self.told = [told for told in self.told if told.heard < moment]
+        self.ordered = [told if told.heard < moment else _late(told) for told in self.ordered]
 
     def _until_the_end(self, work: Callable[[random.Random, str], None], rng: random.Random, name: str) -> None:
         # It dies; half an answer is none.
@@ -131,3 +136,8 @@ class Load:
                 answer = ask("POST", f"/v1/{place}/{move}", body)
                 self.under_way = None
                 self.ordered.append(Told({"op": move}, answer.json | {"status": answer.status}, sent, time.monotonic()))
+
+
+def _late(told: Told) -> Told:
+    stop = told.asked["op"] in ("halt", "trigger")
+    return replace(told, answer=told.answer | ({"durable": False} if stop else {"status": 503}))

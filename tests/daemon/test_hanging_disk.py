@@ -184,8 +184,9 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
         chore = Chore("snapshot", "timeit", seconds=60, log=Log(), done=said.append)
         with frozen(disk.path):
             began = time.monotonic()
-            chore.start(f"open({str(disk.path / 'x')!r}, 'w').close()")
-            while not hangs(chore._process.pid):
+            marker = tmp_path / "started"
+            chore.start(f"open({str(marker)!r}, 'w').close(); open({str(disk.path / 'x')!r}, 'w').close()")
+            while not hangs(chore._process.pid, behind=marker):
                 assert time.monotonic() - began < 20
             chore.stop()
             assert "is left behind" in said[0]
@@ -193,8 +194,9 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
         chore._forget()
 
 
-def hangs(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "D"
+def hangs(pid, behind):
+    """It has made this file, and what it does now no signal interrupts."""
+    return behind.exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "D"
 
 
 def test_a_stop_of_the_service_does_not_wait_for_the_disk(build):

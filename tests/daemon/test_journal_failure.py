@@ -7,48 +7,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from tests.daemon.clients import order
+from tests.durability.faults import attached
 
 
 @pytest.fixture
 def inject():
-    """Makes a system call of a process fail from now on; ends with the process."""
-    tracers = []
-
-    def attach(pid, expression):
-        if shutil.which("strace") is None:
-            _cannot("strace is not installed")
-        call = expression.partition(":")[0]
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-p", str(pid), "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={expression}"],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        tracers.append(tracer)
-        said = tracer.stderr.readline()
-        if "attached" not in said:
-            _cannot(said)
-
-    yield attach
-    for tracer in tracers:
-        if tracer.poll() is None:
-            tracer.terminate()
-        tracer.wait(10)
-        tracer.stderr.close()
-
-
-def _cannot(why):
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"faults cannot be injected: {why}")
-    pytest.skip(f"faults cannot be injected: {why}")
+    """Makes a system call of a process fail from now on."""
+    with ExitStack() as faults:
+        yield lambda pid, expression: faults.enter_context(attached(pid, expression, expression.partition(":")[0]))
 
 
 def reasons(answer):

@@ -14,9 +14,9 @@ import pytest
 from tests.daemon.clients import order
 from tests.journal.journals import start as start_record
 from weltklassebot.core.commands import Stop
+from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
-from weltklassebot.journal.store import FORMAT
 
 
 def refuses(daemon, code):
@@ -117,7 +117,7 @@ def test_a_damaged_journal_stops_the_start(daemon):
         daemon.journal.write_bytes(data)
         said = refuses(daemon, 74)
         assert f"{daemon.journal}, line {number}:" in said, what
-        assert "audit verify" in said
+        assert "audit repair" in said
         assert daemon.journal.read_bytes() == data, "nothing was changed"
     daemon.journal.write_bytes(good)
     daemon.start()

@@ -59,7 +59,7 @@ def test_a_damaged_snapshot_stops_the_start_and_says_what_helps(make):
     assert daemon.wait() == 74
     said = daemon.log("cannot_serve")["problem"]
     assert str(path) in said
-    assert "audit verify" in said
+    assert "audit repair" in said
     path.unlink()
     daemon.start()
     assert daemon.state()["seq"] > before

@@ -6,9 +6,9 @@ A page's commands stand in fenced blocks under its headings:
     ```console    lines that begin with `$ ` are commands (`> ` goes on with one), what follows each is what it prints;
                   `…` in it stands for anything, also for whole lines. Where nothing is shown it must end well.
 
-`systemctl start|stop|restart weltklassebot`, alone on a line, acts on the test's daemon; `journalctl` prints its log,
-and `sudo` runs what follows. A test makes the situation that the page is for, follows a section, and looks at what came
-of it.
+`127.0.0.1:9000` is the daemon's port. `systemctl start|stop|restart weltklassebot`, alone on a line, acts on the test's
+daemon; `journalctl` prints its log, and `sudo` runs what follows. A test makes the situation that the page is for,
+follows a section, and looks at what came of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ __all__ = ["Block", "Page", "Shell"]
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SERVICE = re.compile(r"(?:sudo )?systemctl (start|stop|restart) weltklassebot(?:\.service)?\s*").fullmatch
+
+
+DEFAULT = "127.0.0.1:9000"
 
 
 class Block(NamedTuple):
@@ -113,7 +116,11 @@ class Shell:
     def _bash(self, block: str, *, together: bool = False) -> subprocess.CompletedProcess[str]:
         self._log.write_text("".join(f"{line}\n" for line in self._daemon.text))
         done = subprocess.run(
-            ["bash", "-c", f"set -euo pipefail\n{self._before}{block}"],
+            [
+                "bash",
+                "-c",
+                f"set -euo pipefail\n{self._before}{block}".replace(DEFAULT, f"127.0.0.1:{self._daemon.port}"),
+            ],
             env=self._environment,
             cwd=self._daemon.directory,
             stdin=subprocess.DEVNULL,
@@ -127,7 +134,7 @@ class Shell:
         return done
 
     def _service(self, verb: str) -> str:
-        if verb in ("stop", "restart"):
+        if verb in ("stop", "restart") and self._daemon.running:
             self._daemon.terminate()
         if verb in ("start", "restart"):
             self._daemon.start()

@@ -17,7 +17,7 @@ PAGE = """\
 
 ```console
 $ weltklassebot halt --reason drill --json
-{"…"state":"HALTED"…}
+…"state": "HALTED"…
 $ NAME=drill
 ```
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from weltklassebot.core.commands import CheckOrder, Halt, Mark, Start
 from weltklassebot.core.events import AnyEvent, Denial, MarkTaken, OrderApproved, OrderDenied, RiskStateChanged, Started
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
-from weltklassebot.journal.store import FORMAT, JOURNAL
+from weltklassebot.journal.store import JOURNAL
 
 EPOCH = 1_763_712_000.0
 

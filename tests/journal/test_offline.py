@@ -13,7 +13,7 @@ from weltklassebot.core.commands import CheckOrder, Cooldown, Halt, Mark, Report
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid
 from weltklassebot.core.views import risk_state_file, summary
 from weltklassebot.journal import JsonlStateStore
@@ -21,7 +21,7 @@ from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.errors import AlreadyAnswered, StoreLocked
 from weltklassebot.journal.reading import iterate
-from weltklassebot.journal.store import FORMAT, JOURNAL, STATE, StoreLock
+from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.verify import verify
 from weltklassebot.risk_admin import force_cooldown, get_state, halt, resume
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tests.journal.journals import check, journal, lines, seeded, start, write_lines
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.errors import StoreDamaged, StoreTooNew
 from weltklassebot.journal.reading import iterate
 from weltklassebot.journal.recovery import Recovered, recover
-from weltklassebot.journal.store import FORMAT, JOURNAL
+from weltklassebot.journal.store import JOURNAL
 from weltklassebot.journal.verify import verify
 
 
@@ -97,6 +97,21 @@ def test_a_lost_sector_in_the_last_batch_is_a_tear(tmp_path: Path) -> None:
             state.torn.saved.read_bytes() == (whole[:sector] + bytes(512) + whole[sector + 512 :])[-state.torn.size :]
         )
         assert verify(tmp_path).first_bad is None
+
+
+def test_a_batch_that_begins_inside_a_lost_sector_is_a_tear(tmp_path: Path) -> None:
+    """What was there of the sector stays; the rest of it is zero, and everything behind it arrived."""
+    records = journal(tmp_path, 1, 2, 4)
+    whole = (tmp_path / JOURNAL).read_bytes()
+    begin = sum(len(line) + 1 for line in lines(tmp_path)[:3])
+    lost = -begin % 512
+    assert 0 < lost < len(whole) - begin
+    (tmp_path / JOURNAL).write_bytes(whole[:begin] + bytes(lost) + whole[begin + lost :])
+    state, seen = recovered(tmp_path)
+    assert state.torn is not None
+    assert seen == records[:3]
+    assert (tmp_path / JOURNAL).read_bytes() == whole[:begin]
+    assert verify(tmp_path).first_bad is None
 
 
 def test_a_lost_sector_before_the_last_batch_is_damage(tmp_path: Path) -> None:
@@ -233,6 +248,7 @@ def test_the_last_batch_is_written_again_and_synced_before_anything_is_answered(
     calls = ["strace", "-o", str(trace), "-e", "trace=pwrite64,fsync"]
     subprocess.run([*calls, sys.executable, "-c", RECOVER, str(tmp_path / "risk")], check=True)
     found = [line for line in trace.read_text().splitlines() if line.startswith(("pwrite64", "fsync"))]
-    assert found[0].endswith(f", {len(whole) - begin}, {begin}) = {len(whole) - begin}")
-    assert [line.split("(")[0] for line in found] == ["pwrite64", "fsync", "fsync"]
+    # Before it, the names that a killed writer left; behind it, the directory.
+    assert [line.split("(")[0] for line in found] == ["fsync", "pwrite64", "fsync", "fsync"]
+    assert found[1].endswith(f", {len(whole) - begin}, {begin}) = {len(whole) - begin}")
     assert (tmp_path / "risk" / JOURNAL).read_bytes() == whole

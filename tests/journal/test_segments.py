@@ -179,7 +179,7 @@ def test_a_damaged_snapshot_stops_the_start_and_the_one_before_helps(tmp_path: P
         error = refused(store)
         assert isinstance(error, SnapshotDamaged)
         assert str(newest) in str(error)
-        assert "audit verify" in str(error)
+        assert "audit repair" in str(error)
         assert newest.read_bytes() == bad, "nothing was changed"
         assert verify(store).first_bad[0] == newest
     newest.unlink()

@@ -24,7 +24,7 @@ def assert_damaged(directory: Path, line: int) -> None:
         with pytest.raises(StoreDamaged) as caught:
             attempt()
         assert (caught.value.file, caught.value.line) == (directory / JOURNAL, line)
-        assert "weltklassebot audit verify" in str(caught.value)
+        assert "weltklassebot audit repair" in str(caught.value)
         assert "\n" not in str(caught.value)
     assert (directory / JOURNAL).read_bytes() == before
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.daemon.daemon import ROOT
 
-__all__ = ["run", "tool"]
+__all__ = ["alertmanager", "run", "tool"]
 
 UNPACKED = ROOT / ".venv" / "debian" / "usr" / "bin"
+TEMPLATES = Path("/usr/share/prometheus")
 
 
 def tool(name: str) -> str:
@@ -24,6 +25,19 @@ def tool(name: str) -> str:
             pytest.fail(f"{name} is not here: ops/environment.sh debian")
         pytest.skip(f"{name} is not here")
     return found
+
+
+def alertmanager() -> list[str]:
+    """The command that starts it. It has the place of its templates built in: in a mount namespace of its own they are
+    there."""
+    program = tool("prometheus-alertmanager")
+    if (TEMPLATES / "alertmanager").exists():
+        return [program]
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":
+        pytest.skip("the alertmanager was unpacked, and only root can put its templates where it looks for them")
+    share = UNPACKED.parent / "share"
+    lay_over = f"mount -t overlay -o lowerdir={share}:/usr/share none /usr/share"
+    return ["unshare", "--mount", "bash", "-c", f'{lay_over} && exec "$0" "$@"', program]
 
 
 def run(name: str, *arguments: str | Path) -> str:

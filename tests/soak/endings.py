@@ -40,9 +40,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`act` returns when the daemon has ended and its disk, if it was taken away, is back."""
+    """`act` returns when the daemon has ended and its disk, if it was taken away, is back.
 
-    act: Callable[[Place], None]
+    It returns the moment in which the disk went, if it did: what clients heard behind that was never said.
+    """
+
+    act: Callable[[Place], float | None]
     weight: int
     needs_disk: bool = False
     disk_fails: bool = False
@@ -74,20 +77,22 @@ def _paused(place: Place) -> None:
     place.daemon.kill()
 
 
-def _power_cut(place: Place) -> None:
+def _power_cut(place: Place) -> float:
     assert place.disk is not None
-    place.disk.cut()
+    moment = place.disk.cut()
     place.daemon.kill()
     place.disk.remount()
     shutil.rmtree(place.daemon.directory / "run", ignore_errors=True)
+    return moment
 
 
-def _disk_broken(place: Place) -> None:
+def _disk_broken(place: Place) -> float:
     """From here on every write fails, and the daemon must end by itself."""
     assert place.disk is not None
-    place.disk.cut()
+    moment = place.disk.cut()
     _fails(place.daemon)
     place.disk.remount()
+    return moment
 
 
 def _disk_full(place: Place) -> None:

@@ -85,8 +85,10 @@ class Soak:
         load.start()
         threading.Event().wait(self._duration())
         self._measure()
-        ending.act(Place(self.daemon, self._disk, self._rng))
+        gone = ending.act(Place(self.daemon, self._disk, self._rng))
         load.join()
+        if gone is not None:
+            load.forget_after(gone)
         errors = [line for line in self.daemon.logs if line.get("level") == "error"]
         assert ending.disk_fails or not errors, errors
         self.figures.runs[name] += 1

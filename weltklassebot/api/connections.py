@@ -29,9 +29,12 @@ class Connections:
         self.tcp_limit: Final = limit - limit // 4
         self.tcp = 0
 
+    def has_room(self, door: Door) -> bool:
+        return self.count < self._most[door] and (door != "tcp" or self.tcp < self.tcp_limit)
+
     def enter(self, door: Door) -> bool:
         """Take a place, if there is one. Whoever got one calls `leave` at the end."""
-        if self.count >= self._most[door] or (door == "tcp" and self.tcp >= self.tcp_limit):
+        if not self.has_room(door):
             self._metrics.refused_connections += 1
             return False
         self.count += 1

@@ -97,7 +97,9 @@ class _Reads:
         why = self._sequencer.not_ready
         if why is not None:
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
-        return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq}
+        risk = self._sequencer.state.risk
+        detail = {"detail": "HALTED: the store was restored"} if risk.cause == "restored" else {}
+        return {"status": "ready", "durable_seq": self._sequencer.commit.durable_seq, **detail}
 
     async def metrics(self, _: Call) -> Any:
         await self._look_at_disk()

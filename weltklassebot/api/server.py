@@ -79,7 +79,9 @@ class HttpServer:
             door: Door = "admin" if listener.family == socket.AF_UNIX else "tcp"
             self._servers.append(await create(partial(self._connection, door), sock=listener, backlog=1024))
 
-    def _connection(self, door: Door) -> _Connection:
+    def _connection(self, door: Door) -> asyncio.BaseProtocol:
+        if not self._places.has_room(door):
+            return _Refusal(self._places, door)
         loop = asyncio.get_running_loop()
         return _Connection(
             self._server, self._places, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
@@ -90,6 +92,21 @@ class HttpServer:
         for server in self._servers:
             server.close()
         await self._runner.cleanup()
+
+
+class _Refusal(asyncio.Protocol):
+    """One too many. Far cheaper than a connection: ten thousand of them must not hold up the others."""
+
+    def __init__(self, places: Connections, door: Door) -> None:
+        self._enter: Final = partial(places.enter, door)
+        self._leave: Final = partial(places.leave, door)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._enter():  # somebody left meanwhile, and this one is sent away all the same
+            self._leave()
+        stream = cast(asyncio.WriteTransport, transport)
+        stream.write(_FULL)
+        stream.close()
 
 
 class _Connection(web.RequestHandler):

@@ -7,16 +7,15 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from weltklassebot.cli.exits import DISK_FAILED, REFUSED, Refused, Usage
+from weltklassebot.cli.exits import DISK_FAILED, Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
-
-if TYPE_CHECKING:
-    from weltklassebot.core.engine import Engine
-    from weltklassebot.core.records import Record
+from weltklassebot.cli.repair import repair
+from weltklassebot.cli.replay import replay
+from weltklassebot.cli.store import dir_option, store_of
 
 __all__ = ["audit"]
 
@@ -29,16 +28,14 @@ def audit() -> None:
     """
 
 
-def _dir_option(function: Any) -> Any:
-    return click.option(
-        "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="A store; default: the settings'."
-    )(function)
+audit.add_command(repair)
+audit.add_command(replay)
 
 
 @audit.command("tail", cls=Command)
 @click.option("-n", "--lines", "count", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with every next record, until Ctrl-C.")
-@_dir_option
+@dir_option
 @pass_invocation
 def tail(invocation: Invocation, count: int, following: bool, directory: Path | None) -> None:
     """The last records, the newest last; with --json as they stand in the journal, one a line.
@@ -53,7 +50,7 @@ def tail(invocation: Invocation, count: int, following: bool, directory: Path | 
     if following:
         _print(invocation, _followed(invocation, count, directory))
         return
-    store = str(_store(invocation, directory))
+    store = str(store_of(invocation, directory))
     if count <= MAX_LIMIT:
         lines: Iterator[bytes] = (bytes(raw) for raw in run(Query(directory=store, limit=count, newest=True)).records)
     else:
@@ -67,7 +64,7 @@ def _followed(invocation: Invocation, count: int, directory: Path | None) -> Ite
     from weltklassebot.cli.follow import follow
 
     if directory is not None:
-        return follow(None, _store(invocation, directory), count)
+        return follow(None, store_of(invocation, directory), count)
     client = invocation.client()
     store = invocation.settings().risk_store_dir if client.is_local else None
     return follow(client, store if store is not None and os.access(store, os.R_OK | os.X_OK) else None, count)
@@ -80,7 +77,7 @@ def _followed(invocation: Invocation, count: int, directory: Path | None) -> Ite
 @click.option("--action", metavar="OP", help="Such as check, fill, halt, set_limits.")
 @click.option("--actor", metavar="A")
 @click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@_dir_option
+@dir_option
 @pass_invocation
 def show(
     invocation: Invocation,
@@ -104,7 +101,7 @@ def show(
         while position is not None and left != 0:
             page = run(
                 Query(
-                    directory=str(_store(invocation, directory)),
+                    directory=str(store_of(invocation, directory)),
                     after_seq=position,
                     since=_moment("--since", since),
                     until=_moment("--until", until),
@@ -121,7 +118,7 @@ def show(
 
 
 @audit.command("verify", cls=Command)
-@_dir_option
+@dir_option
 @pass_invocation
 def verify(invocation: Invocation, directory: Path | None) -> int:
     """Prove that every record is there and unchanged; exit code 74 and the place if one is not.
@@ -134,7 +131,7 @@ def verify(invocation: Invocation, directory: Path | None) -> int:
     """
     from weltklassebot.journal.verify import verify as verified
 
-    found = verified(_store(invocation, directory))
+    found = verified(store_of(invocation, directory))
     answer: dict[str, Any] = {
         "ok": found.first_bad is None,
         "records": found.records,
@@ -146,77 +143,10 @@ def verify(invocation: Invocation, directory: Path | None) -> int:
     if found.first_bad is not None:
         file, line, what = found.first_bad
         answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
+        if not found.torn:
+            answer["help"] = "weltklassebot audit repair"
     invocation.show(answer)
     return 0 if found.first_bad is None else DISK_FAILED
-
-
-@audit.command("replay", cls=Command)
-@click.option("--decide", is_flag=True, help="Decide every command again, and compare.")
-@click.option("--until-seq", type=click.IntRange(1), metavar="SEQ", help="Stop behind this record.")
-@_dir_option
-@pass_invocation
-def replay(invocation: Invocation, decide: bool, until_seq: int | None, directory: Path | None) -> int:
-    """Fold the journal and print the state that it leaves.
-
-    With --decide every command is decided again before its record is folded, and what comes out is compared byte for
-    byte; a difference is printed with its seq and ends in exit code 1. Where retention deleted history, it begins
-    behind the older snapshot, and `begins_behind_seq` says so.
-
-    Example: weltklassebot audit replay --decide
-    """
-    from weltklassebot.core.engine import Engine
-    from weltklassebot.core.views import summary
-    from weltklassebot.journal.recovery import begin_earliest, iterate
-
-    engine = Engine()
-    count = differing = 0
-    store = _store(invocation, directory)
-    chain = begin_earliest(store, engine.restore)
-    began = chain.last_seq
-    if until_seq is not None and until_seq < began:
-        raise Refused(f"{store}: what led to record {until_seq} was deleted; the earliest state is that of {began}")
-    for record in iterate(store, chain):
-        if until_seq is not None and record.seq > until_seq:
-            break
-        if decide and (difference := _difference(engine, record)) is not None:
-            differing += 1
-            click.echo(f"weltklassebot: seq {record.seq} ({record.action}): {difference}", err=True)
-        engine.apply(record)
-        count += 1
-    answer: dict[str, Any] = {"records": count}
-    if decide:
-        answer["differing"] = differing
-    if began:
-        answer["begins_behind_seq"] = began
-    answer["state"] = summary(engine.state) if began or count else None
-    invocation.show(answer)
-    return REFUSED if differing else 0
-
-
-def _difference(engine: Engine, record: Record) -> str | None:
-    """What is decided now against what was recorded, if they differ."""
-    import msgspec
-
-    from weltklassebot.core.events import ApprovalsWithdrawn
-
-    withdrawn = next((event for event in record.events if isinstance(event, ApprovalsWithdrawn)), None)
-    released = withdrawn.released_through_seq if withdrawn is not None else None
-    try:
-        events = engine.decide(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the record is not what this program decides
-        return f"recorded, and refused now: {type(error).__name__}: {error}"
-    then, now = msgspec.json.encode(record.events), msgspec.json.encode(events)
-    return None if then == now else f"recorded {then.decode()}, decided now {now.decode()}"
-
-
-def _store(invocation: Invocation, directory: Path | None) -> Path:
-    """Where the journal is. One that is not there must not pass for one that is whole."""
-    from weltklassebot.journal.segments import JOURNAL, closed_segments
-
-    store = directory or invocation.settings().risk_store_dir
-    if not (store / JOURNAL).exists() and not closed_segments(store):
-        raise Refused(f"{store}: there is no journal (WELTKLASSE_RISK_STORE_DIR or --dir says where it is)")
-    return store
 
 
 def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:

@@ -43,7 +43,7 @@ def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
 
 
 def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int, now: float) -> list[AnyEvent]:
-    """Take the settings in force; obey a latch that the journal knows nothing of."""
+    """Take the settings in force; obey a latch that the journal knows nothing of. A restored store is halted anew."""
     stopped = state.risk.state == "HALTED" or (
         state.risk.state == "COOLDOWN" and start.parameters.after_restart == "admin"
     )
@@ -55,7 +55,7 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
     if killed:
         events += kill_events(state, seq, None, latched=True)
     cause = _halt_at_start(state, start)
-    if cause is not None and state.risk.state != "HALTED":
+    if cause == "restored" or (cause is not None and state.risk.state != "HALTED"):
         halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters)
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
     difference = _difference(start.wall, now)
@@ -65,7 +65,9 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
 
 
 def _halt_at_start(state: State, start: Start) -> HaltCause | None:
-    """A latch, or settings under which the drawdown of before reaches its limit."""
+    """A store that is not what was left, a latch, or settings under which the drawdown of before reaches its limit."""
+    if start.restored:
+        return "restored"
     if start.latch == "halt":
         return "latch"
     if start.latch in ("max_drawdown", "journal_failed"):

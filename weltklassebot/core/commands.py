@@ -250,7 +250,7 @@ class ReanchorClock(Command, frozen=True, tag="reanchor_clock"):
 
 
 class Start(Command, frozen=True, tag="start"):
-    """The first record of every run: the settings in force, the wall clock, and the stop found latched, if any."""
+    """The first record of every run: the settings in force, the wall clock, and what is found that stops it."""
 
     version: str
     format: int
@@ -259,6 +259,8 @@ class Start(Command, frozen=True, tag="start"):
     latch: Literal["kill", "halt", "max_drawdown", "journal_failed"] | None = None
     latch_reason: str = ""
     latch_ts: Timestamp | None = None
+    restored: str = ""
+    """Why the store is not what the run before left: copied, set back, repaired. It halts."""
 
 
 class Tick(Command, frozen=True, tag="tick"):

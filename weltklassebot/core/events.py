@@ -160,7 +160,7 @@ class PeakRebased(Event, frozen=True, tag="peak_rebased"):
 
 class RiskStateChanged(Event, frozen=True, tag="risk_state"):
     state: RiskState
-    cause: Literal["admin", "max_drawdown", "max_trades_per_day", "expired", "latch", "journal_failed"]
+    cause: Literal["admin", "max_drawdown", "max_trades_per_day", "expired", "latch", "journal_failed", "restored"]
     until: float | None = None
     """End of a cooldown."""
     minutes: float | None = None

@@ -60,6 +60,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     if not state.started:
         state.risk.since = state.kill_switch.since = now
     state.started = now
+    state.format = command.format
     state.clock_doubted = False
     state.clock_offset = 0.0
     state.self_anchored = False
@@ -92,9 +93,7 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
 
 
 def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:
-    reason = (
-        getattr(command, "reason", "") or (command.latch_reason if isinstance(command, Start) else "") or event.cause
-    )
+    reason = getattr(command, "reason", "") or (_found(command) if isinstance(command, Start) else "") or event.cause
     if event.cause == "max_trades_per_day":
         state.cooldown_taken = True
     state.risk = Risk(
@@ -106,9 +105,13 @@ def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, se
     if event.state == "HALTED":
         state.halt_seq = seq
         policy = state.parameters.allow_reducing_when_halted
-        if policy == "never" or (policy == "rule" and event.cause in ("admin", "latch")):
+        if policy == "never" or (policy == "rule" and event.cause in ("admin", "latch", "restored")):
             state.halt_all_seq = seq
     _schedule(state)
+
+
+def _found(start: Start) -> str:
+    return start.restored or start.latch_reason
 
 
 def _kill_switch_changed(state: State, event: KillSwitchChanged, command: AnyCommand, seq: int, now: float) -> None:

@@ -6,7 +6,6 @@ The same engine, the same rules; what is missing is the journal, so nothing here
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from msgspec import Struct
 
@@ -15,12 +14,10 @@ from weltklassebot.core.commands import AnyCommand, CheckOrder, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded, Replayed
 from weltklassebot.core.events import Denial, OrderApproved, OrderDenied, RiskState
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.records import FORMAT
 from weltklassebot.core.validation import Invalid, validate
 
-__all__ = ["FORMAT", "Decision", "ExecutionGate", "RiskManager", "TradingBlockedError"]
-
-FORMAT: Final = 1
-"""Version of commands, events and records; a journal of a newer one is refused."""
+__all__ = ["Decision", "ExecutionGate", "RiskManager", "TradingBlockedError"]
 
 
 class Decision(Struct, frozen=True, gc=False):

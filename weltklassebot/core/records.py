@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from weltklassebot.core.commands import AnyCommand
 from weltklassebot.core.events import AnyEvent
 
-__all__ = ["Record"]
+__all__ = ["FORMAT", "Record"]
+
+FORMAT: Final = 2
+"""Of commands, events and records, and so of the store: what this version writes, and the newest that it reads."""
 
 
 class Record(Struct, frozen=True, gc=False):

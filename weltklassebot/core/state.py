@@ -159,6 +159,8 @@ class State:
     clock_doubted: bool = False
     clock_offset: float = 0.0
     self_anchored: bool = False
+    format: int = 0
+    """Of the journal, since its last start."""
 
     def remembered_count(self) -> int:
         """Ended orders and fills."""

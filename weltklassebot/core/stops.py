@@ -49,7 +49,7 @@ __all__ = [
     "stop_orders",
 ]
 
-HaltCause = Literal["admin", "max_drawdown", "latch", "journal_failed"]
+HaltCause = Literal["admin", "max_drawdown", "latch", "journal_failed", "restored"]
 
 
 def later(now: float, seconds: float) -> float:

@@ -1,6 +1,7 @@
 """The journal: what was asked, what was answered, and proof that nothing of it was changed since.
 
-This docstring is the definition of the file format, version 1 (`Start.format`).
+This docstring is the definition of the file format, version 2 (`Start.format`). Version 1 is read: it has no
+`store.id`, and its starts and snapshots lack what was added since.
 
 The store is one directory (0700) of one owner, with one writer at a time:
 
@@ -10,9 +11,13 @@ The store is one directory (0700) of one owner, with one writer at a time:
     risk_audit-<first seq>.jsonl.gz the same, compressed: all but the newest eight
     risk_audit.torn-<seq>-<n>       what a recovery cut off the end of the journal, for people to look at
     snapshot-<seq>.json             the state behind record seq, which ends a segment; the newest two are kept
-    anchor.json                     number, time and hash of the last record that retention deleted, if it did
+    anchor.json                     number, time and hash of the last record that retention deleted, or that a repair
+                                    took out of old history (its time is 0 then)
     probe.tmp                       for a moment: a start that waits for room looks whether there is some
     snapshot.lock                   flock'ed by the child that keeps the store in shape
+    store.id                        inode and generation of itself: a copy has others; replaced at every start
+    damaged-<time>/                 what a repair touched: every file whole, and report.json
+    repaired.json                   what a repair cut off, until a start has journaled it
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
                                     from it
 
@@ -70,8 +75,9 @@ the hash that it names (`snapshot_file` has its form, `image` that of the state 
 What a recovery does with damage
 --------------------------------
 *Tear*: the damage lies wholly inside the last batch of the newest file, and the file does not end in a newline or an
-aligned 512-byte sector in the damaged part is all zero. From the first damaged line on, the end of the file is saved as
-`risk_audit.torn-<seq>-<n>` (seq: of the first damaged line) and cut off.
+aligned 512-byte sector in the damaged part is all zero, or the rest of the one in which that part begins. From the
+first damaged line on, the end of the file is saved as `risk_audit.torn-<seq>-<n>` (seq: of the first damaged line) and
+cut off.
 
 *Incomplete last batch*: `batch` says [10,15] and the file ends, undamaged, after 12; also what is left when a tear was
 cut inside a batch. Lines 10 to 12 stay and count: their answers never left, but they were decided, and holding a
@@ -84,7 +90,17 @@ is not at the end) stops the start with an error that names file and line.
 *Damage before the newest snapshot* stops nothing: no start reads it. `verify` locates it, and the daemon has a child do
 that once a day, and alarms.
 
-An older program refuses a store whose `Start` says a newer format.
+A *repair* (`damage` plans it, `repair` does it) is a person's decision. It keeps what a fold can reach from the first
+record or from a snapshot that is whole, and cuts the journal at the first line that cannot follow; damage before such a
+snapshot takes old history out, and an anchor stands where proof begins again. The next start is halted by what
+`repaired.json` says, and its record repeats it.
+
+A store that is not the one that the run before left
+----------------------------------------------------
+is found by `store.id`, by `repaired.json`, or by `high-water.json` in the runtime directory (`provenance`).
+`Start.restored` says which, and the start halts: what was answered since that copy was taken is not in it.
+
+An older program refuses a store whose `Start`, or whose snapshot, says a newer format.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """The anchor: what remains of deleted history, and the one way in which files of the store are replaced.
 
 `anchor.json` holds the number and the hash of the last record that was deleted; it is on disk before the deletion. A
-chain that starts from it proves that what is left is the continuation of what was there.
+chain that starts from it proves that what is left is the continuation of what was there. It says which files count and
+which may be deleted, so it carries a check of its own: sha256, in hex, of `last_seq ts hash format`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ import msgspec
 
 from weltklassebot.journal.errors import StoreDamaged
 
-__all__ = ["ANCHOR", "Anchor", "read_anchor", "replace_durably", "sync_directory"]
+__all__ = ["ANCHOR", "Anchor", "make_directory", "read_anchor", "replace_durably", "sync_directory"]
 
 ANCHOR: Final = "anchor.json"
 
@@ -28,17 +30,29 @@ class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ts: float
     hash: str
     format: int = 1
+    check: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.check:
+            msgspec.structs.force_setattr(self, "check", self.sealed())
+
+    def sealed(self) -> str:
+        """What `check` must be."""
+        return sha256(f"{self.last_seq} {self.ts!r} {self.hash} {self.format}".encode()).hexdigest()
 
 
 def read_anchor(directory: Path) -> Anchor | None:
     """None while nothing was deleted. Raises `StoreDamaged` for one that cannot be understood."""
     path = directory / ANCHOR
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Anchor)
+        anchor = msgspec.json.decode(path.read_bytes(), type=Anchor)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreDamaged(path, 1, f"the anchor of deleted history cannot be understood ({error})") from None
+    if anchor.check != anchor.sealed():
+        raise StoreDamaged(path, 1, "the anchor of deleted history was changed: its check does not fit")
+    return anchor
 
 
 def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
@@ -50,6 +64,14 @@ def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
     os.rename(temporary, path)
     sync_directory(path.parent)
+
+
+def make_directory(directory: Path, mode: int) -> None:
+    """Make it, and what is missing above it; on disk when this returns."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_directory(each.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -47,7 +47,10 @@ class StoreFailed(JournalError):
 class StoreDamaged(JournalError):
     """The journal is not what was written. `line` counts from 1."""
 
-    advice = "Run `weltklassebot audit verify`, keep a copy of the file, and restore it from a copy that verifies."
+    advice = (
+        "`weltklassebot audit repair` says what can be saved and what is lost, and changes nothing before you say so "
+        "(runbooks/damaged-journal.md)."
+    )
 
     def __init__(self, file: Path, line: int, message: str) -> None:
         super().__init__(f"{file}, line {line}: {message}. Nothing was changed. {self.advice}")
@@ -58,11 +61,6 @@ class StoreDamaged(JournalError):
 
 class SnapshotDamaged(StoreDamaged):
     """A snapshot is not what was written, or does not fit the journal."""
-
-    advice = (
-        "Run `weltklassebot audit verify`. If it names nothing but this file, the journal is whole: move the file out "
-        "of the store, and the next start folds more of the journal instead."
-    )
 
     def __init__(self, file: Path, message: str) -> None:
         super().__init__(file, 1, message)

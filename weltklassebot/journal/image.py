@@ -113,6 +113,8 @@ class Image(Struct, forbid_unknown_fields=True):
     clock_doubted: bool
     clock_offset: float
     self_anchored: bool
+    format: int = 1
+    """Snapshots of format 1 do not say."""
 
 
 _PAIRS: Final[dict[str, Any]] = {

@@ -16,14 +16,15 @@ from weltklassebot import __version__
 from weltklassebot.core.commands import AnyCommand, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import validate
 from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.chain import seal
 from weltklassebot.journal.codec import encode
 from weltklassebot.journal.errors import AlreadyAnswered, StoreFailed
+from weltklassebot.journal.provenance import claim
 from weltklassebot.journal.recovery import Recovered, begin, iterate, recover
-from weltklassebot.journal.store import FORMAT, StoreLock
+from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer_child import Appender, Failed
 
 __all__ = ["JsonlStateStore"]
@@ -54,6 +55,7 @@ class JsonlStateStore:
             recovered = recover(self.directory, engine.apply, engine.restore)
             run = _Run(engine, recovered, actor, principal)
             if recovered.last_seq == 0:
+                claim(self.directory)
                 run.handle(_start(run.now))
             deadline = engine.deadline()
             if deadline is not None and run.now >= deadline:

@@ -16,13 +16,13 @@ from typing import Final
 import msgspec
 
 from weltklassebot.core.commands import Start
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.journal.anchor import read_anchor
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.codec import decode
 from weltklassebot.journal.errors import StoreDamaged, StoreFailed, StoreTooNew
 from weltklassebot.journal.segments import Opened, Readable, open_in_order
-from weltklassebot.journal.store import FORMAT, not_writable
+from weltklassebot.journal.store import not_writable
 from weltklassebot.journal.tear import is_tear
 
 __all__ = ["checked_lines", "disk", "is_torn_end", "iterate", "iterate_lines", "oldest", "understand"]

@@ -77,6 +77,8 @@ def recover(
     path = directory / JOURNAL
     stated = stated_seq(directory)
     with disk(path, "opening"):
+        # A writer that was killed may have closed the file under a name that is not on disk yet: the name first.
+        sync_directory(directory)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with disk(path, "recovering"), open(fd, "r+b", buffering=0) as file, no_collection():
         chain, last_ts = begin(directory, restore)

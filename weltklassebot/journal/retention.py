@@ -36,6 +36,7 @@ _ts = re.compile(rb'\{"seq":\d{1,19},"ts":([0-9.e+-]{1,32}),').match
 
 def tidy(directory: Path) -> None:
     """Finish what an earlier run was cut off in: half-written files, both forms of a segment, deletions."""
+    sync_directory(directory)  # that run may have renamed what replaces something, and not have come further
     anchor = read_anchor(directory)
     behind = 0 if anchor is None else anchor.last_seq
     names = set(os.listdir(directory))

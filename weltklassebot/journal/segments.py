@@ -21,8 +21,8 @@ from weltklassebot.journal.anchor import read_anchor
 from weltklassebot.journal.chain import BadLine
 
 __all__ = [
-    "JOURNAL", "Opened", "Readable", "Segment", "Unpacked", "closed_segments", "open_in_order", "open_segment",
-    "segment_name",
+    "JOURNAL", "Opened", "Readable", "Segment", "Unpacked", "all_closed", "closed_segments", "open_in_order",
+    "open_segment", "segment_name",
 ]  # fmt: skip
 
 JOURNAL: Final = "risk_audit.jsonl"
@@ -85,6 +85,14 @@ def segment_name(first_seq: int) -> str:
 
 def closed_segments(directory: Path) -> list[Segment]:
     """The closed files that count, oldest first."""
+    found = all_closed(directory)
+    anchor = read_anchor(directory) if found else None
+    behind = 0 if anchor is None else anchor.last_seq
+    return [segment for segment in found if segment.first_seq > behind]
+
+
+def all_closed(directory: Path) -> list[Segment]:
+    """Those that an anchor has left behind as well."""
     found: dict[int, Path] = {}
     try:
         names = os.listdir(directory)
@@ -93,9 +101,7 @@ def closed_segments(directory: Path) -> list[Segment]:
     for name in sorted(names):  # of two forms the plain one comes first
         if match := _closed(name):
             found.setdefault(int(match[1]), directory / name)
-    anchor = read_anchor(directory)
-    behind = 0 if anchor is None else anchor.last_seq
-    return [Segment(first, found[first]) for first in sorted(found) if first > behind]
+    return [Segment(first, found[first]) for first in sorted(found)]
 
 
 def open_segment(segment: Segment) -> BinaryIO | Unpacked:

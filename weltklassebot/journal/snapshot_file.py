@@ -1,6 +1,6 @@
 """`snapshot-<seq>.json`: the state behind a record, so that a start need not fold what came before.
 
-    {"format":1,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
+    {"format":2,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
 
 and a newline. `hash` is sha256, in hex, of every byte before `,"hash":`. A snapshot stands behind the last record of a
 closed segment, and counts only if that record has the hash that it names. The newest two are kept.
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from weltklassebot.core.state import State
-from weltklassebot.journal.anchor import replace_durably, sync_directory
+from weltklassebot.journal.anchor import read_anchor, replace_durably, sync_directory
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import SnapshotDamaged, StoreTooNew
 from weltklassebot.journal.image import Image, encode_state, state_of
@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT: Final = 2
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _HASH_KEY: Final = b',"hash":"'
 _TAIL: Final = len(_HASH_KEY) + 64 + 3  # ,"hash":"<64>"}\n
 _LONGEST: Final = 8 * 1024 * 1024
@@ -127,9 +127,12 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def prove(directory: Path, path: Path, seq: int, chain: str) -> None:
-    """Raise `SnapshotDamaged` unless record `seq` ends a closed segment and has the hash `chain`."""
+    """Raise `SnapshotDamaged` unless record `seq`, with the hash `chain`, ends a closed segment, or is the anchor's."""
     before = [segment for segment in closed_segments(directory) if segment.first_seq <= seq]
     if not before:
+        anchor = read_anchor(directory)
+        if anchor is not None and (anchor.last_seq, anchor.hash) == (seq, chain):
+            return
         raise SnapshotDamaged(path, f"it stands behind record {seq}, and the segment of that record is not there")
     try:
         end = end_of(before[-1])

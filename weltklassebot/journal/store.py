@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from weltklassebot.journal.anchor import sync_directory
+from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.errors import (
     DISK_ERRORS,
     JournalError,
@@ -26,12 +26,10 @@ from weltklassebot.journal.errors import (
 from weltklassebot.journal.segments import JOURNAL
 
 __all__ = [
-    "FORMAT", "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
-    "StoreNotWritable", "StoreTooNew", "not_writable", "prepare", "sync_directory",
+    "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
+    "StoreNotWritable", "StoreTooNew", "make_directory", "not_writable", "prepare", "sync_directory",
 ]  # fmt: skip
 
-FORMAT: Final = 1
-"""The format that this version writes, and the newest that it reads."""
 STATE: Final = "risk_state.json"
 LOCK: Final = "lock"
 
@@ -44,8 +42,7 @@ def prepare(directory: Path) -> None:
     """
     try:
         if not directory.is_dir():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(directory.parent)
+            make_directory(directory, 0o700)
         owned = [directory.stat()]
         with suppress(FileNotFoundError):
             owned.append((directory / JOURNAL).stat())

@@ -2,7 +2,8 @@
 
 A crash can only touch the last batch: the one before was synced before this one was written. So a damaged end is a tear
 if it looks like an interrupted write (no newline at the end, or a sector that never left zero) and nothing in it
-belongs to another batch. Whatever cannot be explained that way is for a person to look at.
+belongs to another batch. Of the sector that the batch begins in, the part before it was there already: there the rest
+of the sector counts. Whatever cannot be explained that way is for a person to look at.
 """
 
 from __future__ import annotations
@@ -46,4 +47,6 @@ def is_tear(region: bytes, chain: Chain) -> bool:
 
 def _has_zero_sector(region: bytes, offset: int) -> bool:
     first = -offset % _SECTOR
+    if first and not region[:first].strip(b"\0"):
+        return True
     return any(region[at : at + _SECTOR] == _ZEROS for at in range(first, len(region) - _SECTOR + 1, _SECTOR))

@@ -12,7 +12,7 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Read by the sequencer alone, once a command."""
+    """`now` is for the sequencer alone, once a command."""
 
     def __init__(self, last: float = 0.0) -> None:
         """Anchor at max(wall clock, `last`): time goes on where the journal left off, never before it."""
@@ -28,6 +28,10 @@ class Clock:
     def jump(self, wall: float) -> None:
         """Anchor anew at `wall`; never back behind what was already said."""
         self._anchor = max(round(wall * 1e6), self._last) - time.monotonic_ns() // 1000
+
+    def difference(self) -> float:
+        """Wall clock less `now`, in seconds; time does not go on by asking."""
+        return (round(self.wall() * 1e6) - self._anchor - time.monotonic_ns() // 1000) / 1e6
 
     def now(self) -> float:
         """Unix seconds; each call later than the one before."""

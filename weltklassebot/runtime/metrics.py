@@ -179,10 +179,15 @@ class Metrics:
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
+            (
+                "risk_clock_difference_seconds",
+                "Wall clock less the daemon's own, beyond what was accepted.",
+                sequencer.clock.difference() - state.clock_offset,
+            ),
             ("risk_remembered", "Ended orders and fills that are remembered.", sequencer.state.remembered_count()),
             (
                 "risk_awaiting_admin",
-                "1 while a stop restored by a start waits for an admin.",
+                "1 while a restored stop waits for an admin.",
                 state.risk.awaiting_admin,
             ),
             ("risk_now_seconds", "`now` of the last record, Unix seconds.", now),

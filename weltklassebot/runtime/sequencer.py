@@ -48,6 +48,7 @@ from weltklassebot.journal.latch import LatchKind
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
+from weltklassebot.runtime.clocks import compare_clocks
 from weltklassebot.runtime.commit import Entry, GroupCommit
 from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.no_commit import NoCommit
@@ -129,6 +130,11 @@ class Sequencer:
             return
         now = self.clock.now()
         if type(command) is CheckOrder:
+            state = self.engine.state
+            far = abs(time.time() - now - state.clock_offset) > state.parameters.max_clock_step_seconds
+            if far is not state.clock_doubted:
+                compare_clocks(self)
+                now = self.clock.now()
             if self.marks.pending:
                 self._flush_marks(command, now)
                 now = self.clock.now()
@@ -213,11 +219,12 @@ class Sequencer:
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
     ) -> None:
         events = outcome.events
+        reason: str
         if type(command) is CheckOrder:
             first = events[0]
             reason = first.denials[0].reason if type(first) is OrderDenied else ""
         else:
-            reason = getattr(command, "reason", "")
+            reason = command.restored if type(command) is Start else getattr(command, "reason", "")
         name = principal.name
         record = Record(
             self.seq,

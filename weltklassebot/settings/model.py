@@ -73,7 +73,7 @@ class Journal(BaseModel):
     """Between two looks at the whole journal; 0 for none."""
     stall_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 2.0
     """A write that takes longer: new orders are denied until it is done."""
-    stall_fail_seconds: Annotated[float, validated(number(0.0, 86_400.0, above=True))] = 30.0
+    stall_fail_seconds: Annotated[float, validated(number(0.0, 2_592_000.0, above=True))] = 30.0
     """A write that takes longer has failed."""
     probe_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 5.0
     """Between two looks whether a disk that could not be written has room again."""

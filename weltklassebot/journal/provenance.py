@@ -1,0 +1,168 @@
+"""Is this store the one that the run before left? If not, the start halts, and a person looks.
+
+    store.id           in the store: the inode of this very file, and the inode's generation where the file system has
+                       one. A copy, a restore, a move to another disk makes other inodes; a rename, a reboot does not.
+                       Replaced at every start, so that an older one written over it in place is found as well.
+    repaired.json      in the store: what a repair cut off, until a start has journaled it
+    high-water.json    in the runtime directory (a tmpfs): how far the journal was on disk a moment ago. A store that
+                       was set back under a running machine, by the file system itself perhaps, ends before that.
+
+`store.id` is on disk before the first record, and a store of format 1 gets one at its first start. What is found is
+told until a start with it is in the journal; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from weltklassebot.journal.anchor import replace_durably, sync_directory
+
+__all__ = [
+    "HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "forget_repairs", "identified", "note_repair",
+]  # fmt: skip
+
+IDENTITY: Final = "store.id"
+REPAIRED: Final = "repaired.json"
+HIGH_WATER: Final = "high-water.json"
+_FIRST_FORMAT: Final = 2
+"""Stores of an older one have no identity yet."""
+_GET_GENERATION: Final = 0x80087601  # FS_IOC_GETVERSION
+_MOST: Final = 4_000
+"""Characters of what is told."""
+
+
+class _Identity(msgspec.Struct, frozen=True, omit_defaults=True):
+    inode: int
+    generation: int = 0
+    """0: the file system does not say."""
+
+
+class _Repaired(msgspec.Struct, frozen=True):
+    repairs: list[str]
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    store: str
+    seq: int
+    chain: str
+
+
+def doubts(directory: Path, *, written_in: int, last_seq: int, chain: str, runtime_dir: Path) -> str:
+    """Why this is not the store that was left; empty if nothing speaks against it.
+
+    `written_in` (the format), `last_seq` and `chain` are the recovered journal's. To be asked before it is written to.
+    """
+    found = [*_repairs(directory)]
+    if (copied := _copied(directory, written_in, last_seq)) is not None:
+        found.append(copied)
+    # What a repair cut off is missing for a reason that was said.
+    if not found and (set_back := _set_back(directory, last_seq, chain, runtime_dir)) is not None:
+        found.append(set_back)
+    return "; ".join(found)[:_MOST]
+
+
+def claim(directory: Path) -> None:
+    """From now on this is the store that was left. On disk when it returns. Raises `OSError`."""
+    path = directory / IDENTITY
+    temporary = directory / f"{IDENTITY}.tmp"
+    with suppress(FileNotFoundError):
+        temporary.unlink()  # an inode of its own, whatever a start that was cut off left here
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(_identity_of(file.fileno())) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+    sync_directory(directory)
+
+
+def identified(directory: Path) -> bool:
+    """Whether somebody has claimed it."""
+    return (directory / IDENTITY).exists()
+
+
+def forget_repairs(directory: Path) -> None:
+    """A start with them is journaled. Raises `OSError`."""
+    with suppress(FileNotFoundError):
+        (directory / REPAIRED).unlink()
+        sync_directory(directory)
+
+
+def note_repair(directory: Path, what: str) -> None:
+    """Have the next start halt, and say so. On disk when it returns."""
+    repaired = _Repaired([*_repairs(directory), what])
+    replace_durably(directory / REPAIRED, [msgspec.json.encode(repaired) + b"\n"])
+
+
+class HighWater:
+    """Notes in the runtime directory how far the journal is on disk. Nothing waits for it."""
+
+    def __init__(self, directory: Path, runtime_dir: Path) -> None:
+        self._store: Final = str(directory.resolve())
+        self._path: Final = runtime_dir / HIGH_WATER
+        self._seq = -1
+
+    def note(self, seq: int, chain: str) -> None:
+        """`chain`: the hash of record `seq`, which is on disk, or "". It is no harm if this cannot be written."""
+        if seq == self._seq:
+            return
+        temporary = self._path.with_name(f"{HIGH_WATER}.tmp")
+        with suppress(OSError):
+            temporary.write_bytes(msgspec.json.encode(_Mark(self._store, seq, chain)))
+            temporary.rename(self._path)
+            self._seq = seq
+
+
+def _identity_of(fd: int) -> _Identity:
+    generation = 0
+    with suppress(OSError):
+        (generation,) = struct.unpack("=I4x", fcntl.ioctl(fd, _GET_GENERATION, bytes(8)))
+    return _Identity(os.fstat(fd).st_ino, generation)
+
+
+def _repairs(directory: Path) -> list[str]:
+    try:
+        return msgspec.json.decode((directory / REPAIRED).read_bytes(), type=_Repaired).repairs
+    except FileNotFoundError:
+        return []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [f"it was repaired, and {REPAIRED}, which says how, cannot be read"]
+
+
+def _copied(directory: Path, written_in: int, last_seq: int) -> str | None:
+    path = directory / IDENTITY
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        if written_in < _FIRST_FORMAT or not last_seq:
+            return None
+        return f"{IDENTITY} is missing: this store was restored or copied without it"
+    try:
+        now = _identity_of(fd)
+        then = msgspec.json.decode(os.read(fd, 1_024), type=_Identity)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return f"{IDENTITY} cannot be read: nobody knows whether this store was restored or copied"
+    finally:
+        os.close(fd)
+    same = then.inode == now.inode and (then.generation == now.generation or 0 in (then.generation, now.generation))
+    return None if same else "this store was restored from a backup, or copied: its files are not those that were left"
+
+
+def _set_back(directory: Path, last_seq: int, chain: str, runtime_dir: Path) -> str | None:
+    try:
+        mark = msgspec.json.decode((runtime_dir / HIGH_WATER).read_bytes(), type=_Mark)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if mark.store != str(directory.resolve()):
+        return None
+    if mark.seq > last_seq:
+        return f"the journal ends with record {last_seq}, and record {mark.seq} was on disk before: it was set back"
+    if mark.seq == last_seq and mark.chain and mark.chain != chain:
+        return f"record {last_seq} is not the one that was on disk before: this is another journal"
+    return None
