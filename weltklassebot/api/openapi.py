@@ -228,7 +228,10 @@ def _with_decimals(form: Any, owner: str, field: str) -> Any:
         if owner not in _COMMANDS:
             return {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", **rest}
         place = f"{owner}.{field}"
-        return _decimal_in("" if place in _POSITIVE or place in _NOT_NEGATIVE else "-") | rest
+        exact = _decimal_in("" if place in _POSITIVE or place in _NOT_NEGATIVE else "-")
+        if place in _POSITIVE:
+            exact["anyOf"][1] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e18}
+        return exact | rest
     return {key: _with_decimals(value, owner, field) for key, value in form.items()}
 
 
