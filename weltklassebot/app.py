@@ -23,7 +23,10 @@ from weltklassebot import __version__, logs
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
+from weltklassebot.api.events import Events
+from weltklassebot.api.history import History
 from weltklassebot.api.listeners import Listeners
+from weltklassebot.api.openapi import description_routes
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.pushes import Pushes
 from weltklassebot.api.reads import read_routes
@@ -50,6 +53,7 @@ from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.pulse import Pulse
+from weltklassebot.runtime.recent import Recent
 from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
@@ -216,7 +220,8 @@ class _Daemon:
         upkeep = self._upkeep = metrics.upkeep = Upkeep(
             sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, self._log
         )
-        sequencer.commit = self._commit(publisher, upkeep)
+        recent = Recent(recovered.last_seq)
+        sequencer.commit = self._commit(publisher, upkeep, recent)
         self._latch = latch
         origin = self._origin = Origin(settings.risk_store_dir, settings.runtime_dir, self._log)
         origin.commit = sequencer.commit
@@ -237,20 +242,23 @@ class _Daemon:
         metrics.bounds.extend(of_doors(places, doors, self._stream, pushes, tokens))
         if self._store.read:
             metrics.bounds.extend(of_core(sequencer))
+        history = History(settings.risk_store_dir)
+        self._events = Events(sequencer, recent, history, doors, metrics)
         routes = [
             *command_routes(sequencer, metrics),
-            *read_routes(sequencer, metrics, settings.risk_store_dir),
+            *read_routes(sequencer, metrics, settings.risk_store_dir, history),
+            self._events.route,
         ]
         self._http = HttpServer(
             doors,
-            routes,
+            [*routes, *description_routes(routes)],
             places,
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
         )
         self._stream_server = StreamServer(self._stream)
 
-    def _commit(self, publisher: Publisher, upkeep: Upkeep) -> GroupCommit | NoCommit:
+    def _commit(self, publisher: Publisher, upkeep: Upkeep, recent: Recent) -> GroupCommit | NoCommit:
         recovered, failed, journal = self._recovered, self._store.failed, self._settings.journal
         if failed is not None or self._store.writer is None:
             self._metrics.journal_errors += 1
@@ -269,6 +277,7 @@ class _Daemon:
             on_durable=publisher.durable,
             on_failure=publisher.failed,
             on_rotated=upkeep.rotated,
+            on_lines=recent.add,
         )
         commit.durable_seq = recovered.last_seq
         return commit
@@ -368,6 +377,7 @@ class _Daemon:
         sequencer = self._sequencer
         self._http.stop_accepting()
         self._stream_server.stop_accepting()
+        self._events.close()
         seconds = self._settings.runtime.shutdown_timeout_seconds
         try:
             async with asyncio.timeout(seconds):

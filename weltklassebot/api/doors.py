@@ -72,14 +72,14 @@ class Doors:
         self.closing = False
         """The daemon stops: every answer is the last one on its connection."""
 
-    def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
+    def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """One handler for all routes; their paths are fixed, so a table finds them."""
         table = {(route.method, route.path): route for route in routes}
         methods: dict[str, list[str]] = {}
         for route in routes:
             methods.setdefault(route.path, []).append(route.method)
 
-        async def serve(request: web.BaseRequest) -> web.Response:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
             path = request.raw_path.partition("?")[0]
             route = table.get((request.method, path))
             if route is not None:
@@ -88,7 +88,7 @@ class Doors:
 
         return serve
 
-    async def _serve(self, request: web.BaseRequest, route: Route) -> web.Response:
+    async def _serve(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             answer = await self._answer(request, route)
             began = time.perf_counter()
@@ -156,6 +156,10 @@ class Doors:
             connection.known = (authorization, generation, found)
         return found
 
+    def still(self, call: Call) -> bool:
+        """Whether whoever asked would be let in again: for answers that take long."""
+        return self._identify(call.request) == call.principal
+
     @staticmethod
     def _over_unix(request: web.BaseRequest) -> bool:
         if request.transport is None:
@@ -197,7 +201,7 @@ def _too_large() -> Problem:
     return Problem(type="too_large", title="Body too large", status=413, detail=f"at most {MAX_BODY_BYTES} bytes")
 
 
-def _response(answer: Any) -> web.Response:
+def _response(answer: Any) -> web.StreamResponse:
     if type(answer) is CheckAnswer:
         return web.Response(body=encode(answer), headers=_JSON)
     if isinstance(answer, Problem):
@@ -207,24 +211,24 @@ def _response(answer: Any) -> web.Response:
         elif answer.status == 503:
             response.headers["Retry-After"] = "1"
         return response
-    if isinstance(answer, web.Response):
+    if isinstance(answer, web.StreamResponse):
         return answer
     body = answer.body if isinstance(answer, Done) else answer
     return web.Response(body=body if isinstance(body, bytes) else encode(body), headers=_JSON)
 
 
-def _not_found(path: str) -> web.Response:
+def _not_found(path: str) -> web.StreamResponse:
     return _response(Problem(type="not_found", title="Not found", status=404, detail=f"there is no {path[:200]}"))
 
 
-def _wrong_method(allowed: list[str]) -> web.Response:
+def _wrong_method(allowed: list[str]) -> web.StreamResponse:
     detail = f"use {' or '.join(allowed)}"
     response = _response(Problem(type="method_not_allowed", title="Method not allowed", status=405, detail=detail))
     response.headers["Allow"] = ", ".join(allowed)
     return response
 
 
-def not_http(status: int) -> web.Response:
+def not_http(status: int) -> web.StreamResponse:
     """What arrived is no request, or ended inside one. The connection is closed."""
     kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
     response = _response(

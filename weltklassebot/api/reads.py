@@ -10,7 +10,6 @@ import asyncio
 import math
 import re
 import shutil
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,30 +17,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from weltklassebot.api.decoding import problem, unix_seconds
 from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.history import MAX_AUDIT_WAITING, History
 from weltklassebot.core import views
 from weltklassebot.runtime.answers import Problem
 from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.principals import Principal
 from weltklassebot.runtime.sequencer import Sequencer
 
-__all__ = ["read_routes"]
+__all__ = ["read_query", "read_routes", "sees_all", "whole"]
 
 MAX_ROWS: Final = 10_000
-MAX_AUDIT_QUERIES: Final = 2
-MAX_AUDIT_WAITING: Final = 16
-"""Queries that run or wait for their turn; the next one is told to come again."""
-AUDIT_SECONDS: Final = 60.0
 DISK_SECONDS: Final = 1.0
+_JSON: Final = {"Content-Type": "application/json"}
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     """Python's `int` takes underscores, spaces and digits of any script."""
     if not re.fullmatch("[0-9]{1,19}", text):
         raise ValueError
@@ -49,20 +46,20 @@ def _whole(text: str) -> int:
 
 
 _AUDIT_KEYS: Final = {
-    "after_seq": _whole,
+    "after_seq": whole,
     "since": unix_seconds,
     "until": unix_seconds,
     "action": str,
     "actor": str,
-    "limit": _whole,
+    "limit": whole,
 }
-_WANTED: Final = {_whole: "must be a whole number", unix_seconds: "must be Unix seconds, or ISO 8601 with an offset"}
+_WANTED: Final = {whole: "must be a whole number", unix_seconds: "must be Unix seconds, or ISO 8601 with an offset"}
 
 
-def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Route]:
+def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path, history: History) -> list[Route]:
     """All routes that change nothing."""
-    reads = _Reads(sequencer, metrics, store)
-    metrics.bounds.append(Bound("audit_queries", lambda: MAX_AUDIT_WAITING, lambda: reads.asking))
+    reads = _Reads(sequencer, metrics, store, history)
+    metrics.bounds.append(Bound("audit_queries", lambda: MAX_AUDIT_WAITING, lambda: history.asking))
     routes = [
         Route("GET", "/healthz", None, reads.healthz),
         Route("GET", "/readyz", None, reads.readyz),
@@ -81,13 +78,12 @@ def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path) -> list[Rou
 
 
 class _Reads:
-    def __init__(self, sequencer: Sequencer, metrics: Metrics, store: Path) -> None:
+    def __init__(self, sequencer: Sequencer, metrics: Metrics, store: Path, history: History) -> None:
         self._sequencer = sequencer
         self._metrics = metrics
         self._store = store
         self._looking: asyncio.Future[float] | None = None
-        self._queries = asyncio.Semaphore(MAX_AUDIT_QUERIES)
-        self.asking = 0
+        self._history = history
 
     async def unknown(self, _: Call) -> Any:
         """In the place of every read of a journal that could not be read."""
@@ -134,7 +130,7 @@ class _Reads:
 
     async def orders(self, call: Call) -> Any:
         """A page of open orders, the oldest first; there is more as long as `next_after_seq` is a number."""
-        query = _query(call, {"account": str, "strategy": str, "after_seq": int, "limit": int})
+        query = read_query(call, {"account": str, "strategy": str, "after_seq": whole, "limit": whole})
         limit = query.pop("limit", 1000)
         if not 1 <= limit <= MAX_ROWS:
             raise problem("limit", f"must be 1 to {MAX_ROWS}")
@@ -143,7 +139,7 @@ class _Reads:
         return {"orders": rows[:limit], "next_after_seq": rows[limit - 1]["seq"] if more else None}
 
     async def positions(self, call: Call) -> Any:
-        by = _query(call, {"by": str}).get("by", "account")
+        by = read_query(call, {"by": str}).get("by", "account")
         if by not in ("account", "strategy"):
             raise problem("by", "must be account or strategy")
         rows = views.positions(self._sequencer.state, by_strategy=by == "strategy")
@@ -160,42 +156,13 @@ class _Reads:
 
     async def audit(self, call: Call) -> Any:
         """A page of records, newest last. It shows every account, so a token that is bound to some may not read it."""
-        if call.principal.accounts is not None or call.principal.strategies is not None:
-            detail = f"{call.principal.name} is bound to accounts or strategies; the audit shows all of them"
-            return Problem(type="forbidden", title="Forbidden", status=403, detail=detail)
-        query = _query(call, _AUDIT_KEYS)
+        if (refused := sees_all(call.principal)) is not None:
+            return refused
+        query = read_query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
-        if self.asking >= MAX_AUDIT_WAITING:
-            return Problem(type="overloaded", title="Try again later", status=503, detail="too many queries wait")
-        self.asking += 1
-        try:
-            return await self._run_query(query)
-        finally:
-            self.asking -= 1
-
-    async def _run_query(self, query: dict[str, Any]) -> Any:
-        async with self._queries:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "weltklassebot.journal.query",
-                msgspec.json.encode({"directory": str(self._store), **query}).decode(),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                async with asyncio.timeout(AUDIT_SECONDS):
-                    out, err = await process.communicate()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-                return Problem(type="timeout", title="The query took too long", status=503)
-        if process.returncode != 0:
-            detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
-            return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
-        return web.Response(body=out, headers={"Content-Type": "application/json"})
+        found = await self._history.page(query)
+        return found if isinstance(found, Problem) else web.Response(body=found, headers=_JSON)
 
 
 def _aside(store: Path) -> asyncio.Future[float]:
@@ -219,7 +186,7 @@ def _aside(store: Path) -> asyncio.Future[float]:
     return found
 
 
-def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
+def read_query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
     """The query's parameters, typed. Raises `BadInput` for unknown ones and for what is no number."""
     found: dict[str, Any] = {}
     for key, text in call.query.items():
@@ -231,6 +198,14 @@ def _query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
         except ValueError:
             raise problem(key, _WANTED[kind]) from None
     return found
+
+
+def sees_all(principal: Principal) -> Problem | None:
+    """Why somebody may not see every account's records, if so."""
+    if principal.accounts is None and principal.strategies is None:
+        return None
+    detail = f"{principal.name} is bound to accounts or strategies; the audit shows all of them"
+    return Problem(type="forbidden", title="Forbidden", status=403, detail=detail)
 
 
 def _mine(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
@@ -33,15 +34,22 @@ audit.add_command(replay)
 
 @audit.command("tail", cls=Command)
 @click.option("-n", "--lines", "count", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with every next record, until Ctrl-C.")
 @dir_option
 @pass_invocation
-def tail(invocation: Invocation, count: int, directory: Path | None) -> None:
+def tail(invocation: Invocation, count: int, following: bool, directory: Path | None) -> None:
     """The last records, the newest last; with --json as they stand in the journal, one a line.
+
+    With -f they come from the daemon while it answers, over TCP with --url, and from the files while it does not; with
+    --dir from the files alone. Restarts and rotations leave nothing out.
 
     Example: weltklassebot audit tail -n 5
     """
     from weltklassebot.journal.query import MAX_LIMIT, Query, run
 
+    if following:
+        _print(invocation, _followed(invocation, count, directory))
+        return
     store = str(store_of(invocation, directory))
     if count <= MAX_LIMIT:
         lines: Iterator[bytes] = (bytes(raw) for raw in run(Query(directory=store, limit=count, newest=True)).records)
@@ -50,6 +58,16 @@ def tail(invocation: Invocation, count: int, directory: Path | None) -> None:
 
         lines = iter(deque(iterate_lines(Path(store)), maxlen=count))
     _print(invocation, lines)
+
+
+def _followed(invocation: Invocation, count: int, directory: Path | None) -> Iterator[bytes]:
+    from weltklassebot.cli.follow import follow
+
+    if directory is not None:
+        return follow(None, store_of(invocation, directory), count)
+    client = invocation.client()
+    store = invocation.settings().risk_store_dir if client.is_local else None
+    return follow(client, store if store is not None and os.access(store, os.R_OK | os.X_OK) else None, count)
 
 
 @audit.command("show", cls=Command)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -17,11 +19,21 @@ import orjson
 from weltklassebot import __version__
 from weltklassebot.cli.exits import NotReachable, Refused, TryAgain, Usage
 
-__all__ = ["Client"]
+__all__ = ["Client", "Event"]
 
 TIMEOUT_SECONDS: Final = 15.0
+EVENTS_TIMEOUT_SECONDS: Final = 40.0
+"""A stream says that it is alive every 15 s."""
 _MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
+
+
+class Event(NamedTuple):
+    """One of a stream: its number, its name, and its JSON."""
+
+    id: int
+    name: str
+    data: bytes
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -88,6 +100,34 @@ class Client:
         message = _problem(status, answer, self.where)
         raise TryAgain(message) if status in _TRY_AGAIN else Refused(message)
 
+    def events(self, path: str, after_seq: int) -> Iterator[Event]:
+        """The server-sent events of a stream, until it ends or breaks.
+
+        Raises as `request` does when it does not open; silence for longer than the signs of life allow is an end.
+        """
+        headers = {
+            "Accept": "text/event-stream",
+            "User-Agent": f"weltklassebot/{__version__}",
+            "Last-Event-ID": str(after_seq),
+            **self._headers,
+        }
+        connection: http.client.HTTPConnection = self._connect()
+        try:
+            try:
+                connection.timeout = EVENTS_TIMEOUT_SECONDS
+                connection.connect()
+                connection.request("GET", self._prefix + path, headers=headers)
+                response = connection.getresponse()
+                if response.status != 200:
+                    message = _problem(response.status, _decoded(response.read(_MAX_ANSWER_BYTES)), self.where)
+                    raise TryAgain(message) if response.status in _TRY_AGAIN else Refused(message)
+            except (OSError, http.client.HTTPException) as error:
+                raise NotReachable(self._unreachable(error)) from None
+            with suppress(OSError, http.client.HTTPException):
+                yield from _events(response)
+        finally:
+            connection.close()
+
     def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes, str | None]:
         headers = {"Accept": "application/json", "User-Agent": f"weltklassebot/{__version__}", **self._headers}
         if body is not None:
@@ -110,7 +150,7 @@ class Client:
             raise Refused(f"{self.where}: the answer is too large")
         return response.status, content, response.getheader("Content-Type")
 
-    def _unreachable(self, error: OSError) -> str:
+    def _unreachable(self, error: Exception) -> str:
         match error:
             case FileNotFoundError() | ConnectionRefusedError():
                 hint = "is it running, and is this its runtime_dir (WELTKLASSE_RUNTIME_DIR)?" if self.is_local else ""
@@ -120,13 +160,26 @@ class Client:
             case TimeoutError():
                 why = "no answer in time"
             case _:
-                why = str(error.strerror or error)
+                why = str(getattr(error, "strerror", None) or error)
         return f"{self.where}: {why}"
 
     def _unanswered(self, method: str, error: Exception) -> str:
         what = "no answer in time" if isinstance(error, TimeoutError) else f"the connection broke ({error})"
         doubt = "" if method == "GET" else "; it may have been done: look at `status` and `audit tail`"
         return f"{self.where}: {what}{doubt}"
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
+    rest, fields = b"", dict[bytes, bytes]()
+    while data := response.read1(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b": ")
+            if name:
+                fields[name] = value
+            elif b"data" in fields:
+                yield Event(int(fields[b"id"]), fields[b"event"].decode(), fields[b"data"])
+                fields.clear()
 
 
 def _decoded(content: bytes) -> Any:

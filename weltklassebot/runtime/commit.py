@@ -80,6 +80,7 @@ class GroupCommit:
         on_durable: Callable[[list[Entry], float], None],
         on_failure: Callable[[list[Entry], str], None],
         on_rotated: Callable[[], None],
+        on_lines: Callable[[int, bytes], None] = lambda _first, _lines: None,
     ) -> None:
         self.chain = chain
         self.rotation: Final = rotation
@@ -91,10 +92,13 @@ class GroupCommit:
         self._on_durable: Final = on_durable
         self._on_failure: Final = on_failure
         self._on_rotated: Final = on_rotated
+        self._on_lines: Final = on_lines
+        """Told last, with the number of the first: the lines of a batch that is durable."""
         self._rotating = False
         self._proof_wanted = False
         self._gathering: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
+        self._lines = (0, b"")
         self._scheduled = False
         self._blocked = False
         self._unsent = memoryview(b"")
@@ -173,6 +177,7 @@ class GroupCommit:
         state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
         self._in_flight = batch
         self._proof_wanted = False
+        self._lines = (first, data)
         self.rotation.appended(len(bodies), len(data))
         self._hand_over(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
 
@@ -227,10 +232,12 @@ class GroupCommit:
             self._on_rotated()
             return
         batch, self._in_flight = self._in_flight, []
+        lines = self._lines
         self.durable_seq = batch[-1].seq
         # The disk goes on with the next batch while the answers of this one are written.
         self._flush()
         self._leave(batch, reply.fsync_seconds)
+        self._on_lines(*lines)
 
     def _leave(self, batch: list[Entry], fsync_seconds: float) -> None:
         self.waiting -= len(batch)

@@ -1,0 +1,139 @@
+"""What the description says of each route beyond what its types say. A route without a row here has no description, and
+a test fails."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from weltklassebot.api import shapes as s
+from weltklassebot.api.routes import PATHS, Marks, Orders
+from weltklassebot.core import commands as c
+from weltklassebot.runtime.answers import CheckAnswer
+
+__all__ = ["BODIES", "OPERATIONS", "Operation"]
+
+_SEQ: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 10**19 - 1}
+_MOMENT: Final = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": -1e11, "exclusiveMaximum": 1e11}, {"type": "string"}],
+    "description": "Unix seconds, or ISO 8601 with an offset",
+}
+_WORD: Final[dict[str, Any]] = {"type": "string"}
+
+
+class Operation(Struct, frozen=True):
+    group: str
+    summary: str
+    answer: tuple[Any, ...] | str
+    """The types of which the answer is one, or its media type as text."""
+    example: dict[str, Any] | None = None
+    """A body that is understood."""
+    query: dict[str, dict[str, Any]] = {}
+    headers: dict[str, dict[str, Any]] = {}
+    example_answer: Any = None
+
+
+BODIES: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
+    ("POST", "/v1/orders/check"): (c.CheckOrder, Orders),
+    ("POST", "/v1/marks"): (c.Mark, Marks),
+    **{(method, path): (kind,) for method, path, kind in PATHS},
+}
+
+_ORDER: Final = {
+    "client_order_id": "a-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.5", "order_type": "limit",
+    "price": "64000", "account": "main", "strategy": "ma_crossover",
+}  # fmt: skip
+_DENIED: Final = {
+    "allowed": False, "client_order_id": "a-1", "seq": 412, "ts": 1763712000.123456, "state": "RUNNING",
+    "denials": [{"reason": "max_order_notional", "limit": "25000", "value": "32000",
+                 "message": "order notional 32000 exceeds 25000"}],
+}  # fmt: skip
+_DONE: Final = (s.Accepted,)
+_WHY: Final = {"reason": "exchange announces maintenance", "actor": "sre@desk"}
+_NAMED: Final = {"client_order_id": "a-1", "account": "main", "strategy": "ma_crossover"}
+_PAGE: Final[dict[str, Any]] = {
+    "after_seq": _SEQ,
+    "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000},
+}
+_AUDIT: Final = {
+    "after_seq": _SEQ, "since": _MOMENT, "until": _MOMENT, "action": _WORD, "actor": _WORD,
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+}  # fmt: skip
+_STREAM: Final = (
+    'id: 412\nevent: halt\ndata: {"seq":412,"ts":1763712000.123456,...}\n\n'
+    'id: 900\nevent: gap\ndata: {"first_available_seq":901,"after_seq":412}\n\n'
+)
+
+OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
+    # --- orders
+    ("POST", "/v1/orders/check"): Operation(
+        "Orders", "May this order go out? Or several, decided in order. Status 200 for yes and no: the answer is in "
+        "the body", (CheckAnswer, s.CheckAnswers), _ORDER, example_answer=_DENIED),
+    ("POST", "/v1/orders/events"): Operation(
+        "Orders", "What became of an order", _DONE, {**_NAMED, "status": "sent"}),
+    ("GET", "/v1/orders"): Operation(
+        "Orders", "Open orders, the oldest first", (s.Orders,), query={"account": _WORD, "strategy": _WORD, **_PAGE}),
+    ("POST", "/v1/orders/cancel-all"): Operation(
+        "Orders", "Ask for the cancellation of every open order in the scope", _DONE, {**_WHY, "account": "main"}),
+    ("POST", "/v1/orders/resolve"): Operation(
+        "Orders", "An operator's word on the fate of an order", _DONE,
+        {**_NAMED, "status": "canceled", "reason": "the venue says so"}),
+    ("GET", "/v1/cancel-requests"): Operation(
+        "Orders", "Cancel requests that nobody has confirmed", (s.CancelRequests,)),
+    # --- fills and positions
+    ("POST", "/v1/fills"): Operation(
+        "Fills and positions", "An execution", _DONE,
+        {**_NAMED, "fill_id": "f-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.1", "price": "63990"}),
+    ("GET", "/v1/fills/doubtful"): Operation(
+        "Fills and positions", "Fills that wait for an operator's word", (s.DoubtfulFills,)),
+    ("POST", "/v1/fills/accept"): Operation(
+        "Fills and positions", "Book a doubtful fill, or discard it", _DONE,
+        {"fill_id": "f-9", "symbol": "BTC-EUR", "account": "main", "reason": "found at the venue"}),
+    ("GET", "/v1/positions"): Operation(
+        "Fills and positions", "Positions of accounts, or of strategies", (s.Positions,),
+        query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"}}),
+    ("POST", "/v1/positions/adjust"): Operation(
+        "Fills and positions", "Set a position to what it is known to be", _DONE,
+        {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
+    # --- prices and equity
+    ("POST", "/v1/marks"): Operation(
+        "Prices and equity", "A price, or several", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
+    ("POST", "/v1/equity"): Operation(
+        "Prices and equity", "An account's equity", _DONE, {"account": "main", "equity": "100000", "flow": "0"}),
+    # --- stops
+    ("POST", "/v1/admin/halt"): Operation(
+        "Stops", "Stop all opening orders until somebody resumes", _DONE, _WHY),
+    ("POST", "/v1/admin/cooldown"): Operation(
+        "Stops", "Deny opening orders for so many minutes", _DONE, {**_WHY, "minutes": 15}),
+    ("POST", "/v1/admin/resume"): Operation("Stops", "Go back to RUNNING", _DONE, {**_WHY, "reason": "over"}),
+    ("POST", "/v1/admin/reanchor-clock"): Operation(
+        "Stops", "Trust the wall clock again", _DONE, {"reason": "time service repaired"}),
+    ("POST", "/v1/kill-switch/trigger"): Operation(
+        "Stops", "Deny everything and ask for every order's cancellation", _DONE, {**_WHY, "reason": "runaway"}),
+    ("POST", "/v1/kill-switch/recover"): Operation(
+        "Stops", "Begin the way back", _DONE, {"approved_by": "head of risk", "reason": "cause found"}),
+    ("POST", "/v1/kill-switch/complete-recovery"): Operation(
+        "Stops", "Trade again, once every cancellation is confirmed or accepted", _DONE, {"accept": []}),
+    # --- limits
+    ("GET", "/v1/limits"): Operation("Limits", "What is in force, configured, and set at run time", (s.Limits,)),
+    ("PATCH", "/v1/limits"): Operation(
+        "Limits", "Change limits until they are unset; null is unlimited", _DONE,
+        {"set": {"max_order_notional": "10000"}, "reason": "thin market"}),
+    ("POST", "/v1/limits/unset"): Operation(
+        "Limits", "Go back to the configured values", _DONE,
+        {"keys": ["max_order_notional"], "reason": "back to normal"}),
+    # --- what happens
+    ("GET", "/v1/state"): Operation("Watching", "Everything at a glance", (s.StateView,)),
+    ("GET", "/v1/audit"): Operation("Watching", "Records of the journal, newest last", (s.Audit,), query=_AUDIT),
+    ("GET", "/v1/events"): Operation(
+        "Watching", "Every record as it becomes durable, as server-sent events; behind Last-Event-ID as long as that "
+        "is at most 10,000 records back, else a `gap` event says where it goes on", "text/event-stream",
+        query={"after_seq": _SEQ, "action": _WORD}, headers={"Last-Event-ID": _SEQ}, example_answer=_STREAM),
+    # --- the daemon
+    ("GET", "/healthz"): Operation("The daemon", "It runs", (s.Health,)),
+    ("GET", "/readyz"): Operation("The daemon", "It serves; 503 with the reason while it cannot", (s.Ready,)),
+    ("GET", "/metrics"): Operation("The daemon", "Metrics in the text format of Prometheus", "text/plain"),
+    ("GET", "/openapi.json"): Operation("The daemon", "This description", "application/json"),
+    ("GET", "/docs"): Operation("The daemon", "This description as a page", "text/html"),
+}  # fmt: skip

@@ -1,0 +1,231 @@
+"""The forms of what is answered, for the description of the API: the handlers build plain objects of these shapes.
+
+Decimals go out as plain strings, moments as Unix seconds; None is unlimited, unknown or not there, as the name says.
+A test over a running daemon holds the answers against these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from weltklassebot.core.commands import OrderType, Side
+from weltklassebot.core.events import DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.records import Record
+from weltklassebot.runtime.answers import Problem
+
+__all__ = [
+    "Accepted", "Audit", "CancelRequests", "CheckAnswers", "DoubtfulFills", "Health", "Limits", "MarksAccepted",
+    "Orders", "Positions", "Ready", "Refusal", "StateView",
+]  # fmt: skip
+
+Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
+
+
+class Shape(Struct, forbid_unknown_fields=True):
+    """Base of all: nothing is there that is not said here."""
+
+
+class Health(Shape):
+    status: str
+
+
+class Ready(Shape):
+    status: str
+    durable_seq: int
+
+
+class Refusal(Shape):
+    """One order of several that could not be decided."""
+
+    client_order_id: str
+    error: Problem
+
+
+_ANSWERS: Final = [{"$ref": f"#/components/schemas/{name}"} for name in ("CheckAnswer", "Refusal")]
+
+
+class CheckAnswers(Shape):
+    """In the order asked."""
+
+    answers: Annotated[list[Any], Meta(extra_json_schema={"items": {"anyOf": _ANSWERS}})]
+
+
+class MarksAccepted(Shape):
+    accepted: int
+    """How many; a mark that is older than what is known is not."""
+
+
+class Change(Shape):
+    key: str
+    old: Text | None
+    new: Text | None
+
+
+class Accepted(Shape):
+    """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
+
+    seq: int | UnsetType | None = UNSET
+    ts: float | UnsetType = UNSET
+    state: RiskState | UnsetType = UNSET
+    kill_switch: KillSwitchState | UnsetType = UNSET
+    replayed: bool | UnsetType = UNSET
+    durable: bool | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    fill_id: str | UnsetType = UNSET
+    position: Text | UnsetType = UNSET
+    doubtful: bool | UnsetType = UNSET
+    cause: DoubtCause | UnsetType = UNSET
+    reserved_quantity: Text | UnsetType = UNSET
+    ended: bool | UnsetType = UNSET
+    old: Text | UnsetType = UNSET
+    new: Text | UnsetType = UNSET
+    agreeing: int | UnsetType = UNSET
+    cancel_requests: list[str] | UnsetType = UNSET
+    old_peak: Text | UnsetType = UNSET
+    new_peak: Text | UnsetType = UNSET
+    changes: list[Change] | UnsetType = UNSET
+
+
+class KillSwitchView(Shape):
+    state: KillSwitchState
+    since: float
+    reason: str | None
+    recovery_until: float | None
+    approved_by: str | None
+    unconfirmed_cancels: list[str]
+
+
+class PositionView(Shape):
+    account: str
+    symbol: str
+    quantity: Text
+    mark: Text | None
+    stale: bool
+    strategy: str | UnsetType = UNSET
+    open_buys: Text | UnsetType = UNSET
+    open_sells: Text | UnsetType = UNSET
+    exposure: Text | UnsetType | None = UNSET
+
+
+class JournalView(Shape):
+    last_seq: int
+    durable_seq: int
+    chain: str
+    failed: str | None
+
+
+class StateView(Shape):
+    """Everything at a glance."""
+
+    state: RiskState
+    since: float
+    cooldown_until: float | None
+    meta: dict[str, Any]
+    kill_switch: KillSwitchView
+    seq: int
+    awaiting_admin: bool
+    trading_day: str
+    next_roll: float | None
+    trades_today: int
+    equity: Text | None
+    peak_equity: Text | None
+    drawdown: Text | None
+    equity_doubtful: bool
+    gross_notional: Text | None
+    positions: list[PositionView]
+    open_orders: int
+    doubtful_fills: int
+    halted_accounts: list[str]
+    clock_doubted: bool
+    limits: dict[str, Text | int | None]
+    journal: JournalView
+
+
+class OrderView(Shape):
+    account: str
+    strategy: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    quantity: Text
+    price: Text | None
+    stop_price: Text | None
+    status: str
+    filled_quantity: Text
+    reserved_quantity: Text
+    reducing: bool
+    seq: int
+    ts: float
+    valid_until: float | None
+    cancel_id: str | None
+
+
+class Orders(Shape):
+    """A page; there is more as long as `next_after_seq` is a number."""
+
+    orders: list[OrderView]
+    next_after_seq: int | None
+
+
+class Positions(Shape):
+    positions: list[PositionView]
+
+
+class DoubtfulFill(Shape):
+    venue: str
+    account: str
+    strategy: str
+    symbol: str
+    fill_id: str
+    client_order_id: str
+    side: Side
+    quantity: Text
+    price: Text
+    cause: DoubtCause
+    seq: int
+    ts: float
+
+
+class DoubtfulFills(Shape):
+    fills: list[DoubtfulFill]
+
+
+class CancelRequestView(Shape):
+    id: str
+    account: str
+    strategy: str
+    client_order_id: str
+    symbol: str
+    since: float
+    reason: str
+
+
+class CancelRequests(Shape):
+    cancel_requests: list[CancelRequestView]
+
+
+class LimitView(Shape):
+    value: Text | int | None
+    configured: Text | int | None
+    set_at_run_time: bool
+
+
+class Limits(Shape):
+    limits: dict[str, LimitView]
+
+
+class AuditRecord(Record, frozen=True, forbid_unknown_fields=True):
+    """A line of the journal."""
+
+    batch: tuple[int, int]
+    hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Audit(Shape):
+    """A page, newest last; there is more as long as `next_after_seq` is a number."""
+
+    records: list[AuditRecord]
+    next_after_seq: int | None
