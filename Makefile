@@ -3,6 +3,9 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
+# A file's tests stay together: some share a daemon. ARGS=-n0 runs one after the other, with all that they print.
+WORKERS := -n auto --dist loadfile
+
 .PHONY: help run test check bench soak endurance deb lock clean
 
 help: ## what there is
@@ -16,7 +19,7 @@ run: ## the daemon in the foreground, with its defaults (ARGS="--config FILE" an
 test: ## all tests, with whatever they need (ARGS="-k name" and the like are passed on)
 	@ops/environment.sh dev
 	@ops/environment.sh debian
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 check: ## style, types, imports and the fast tests
 	@ops/environment.sh dev
@@ -24,7 +27,7 @@ check: ## style, types, imports and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow" $(WORKERS) $(ARGS)
 
 bench: ## measure (ARGS=SECONDS for each load)
 	@ops/environment.sh dev
