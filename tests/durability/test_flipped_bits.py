@@ -78,7 +78,7 @@ def start(store: Store, directory: Path) -> Recovered | StoreDamaged:
     else:
         said = None
     if said is not None:
-        for part in ("audit verify", str(said.file), f"line {said.line}"):
+        for part in ("audit repair", str(said.file), f"line {said.line}"):
             assert part in str(said)
         return said
     assert repr(engine.state) == store.states[recovered.last_seq]
@@ -158,7 +158,7 @@ def test_in_the_newest_snapshot_and_behind_it(store: Store) -> None:
 
 
 def test_in_older_history(store: Store) -> None:
-    """A start does not look; `audit verify` and the scrub find it. The newest snapshot proves itself by its segment."""
+    """A start does not look; `audit repair` and the scrub find it. The newest snapshot proves itself by its segment."""
     older = [segment.path.name for segment in closed_segments(store.made) if segment.first_seq <= SHAPED]
     looked_at, harmless = 0, 0
     for name in [*older, "snapshot-60.json"]:
