@@ -158,7 +158,7 @@ def test_in_the_newest_snapshot_and_behind_it(store: Store) -> None:
 
 
 def test_in_older_history(store: Store) -> None:
-    """A start does not look; `audit repair` and the scrub find it. The newest snapshot proves itself by its segment."""
+    """A start does not look; `audit verify` and the scrub find it. The newest snapshot proves itself by its segment."""
     older = [segment.path.name for segment in closed_segments(store.made) if segment.first_seq <= SHAPED]
     looked_at, harmless = 0, 0
     for name in [*older, "snapshot-60.json"]:
