@@ -273,3 +273,20 @@ def test_a_proof_with_help_is_the_same_proof(
             alone = verify(store, every_file=every_file, worth_records=None)
             assert verify(store, every_file=every_file, worth_records=1) == alone
         segment.path.write_bytes(good)
+
+
+def test_a_child_that_is_cut_off_comes_forward_all_the_same(
+    tmp_path: Path, day: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _ = store_of(tmp_path, day)
+    monkeypatch.setattr("weltklassebot.journal.snapshot.STEP_SECONDS", 0.0)
+    tenth = closed_segments(store)[9].path
+    good = tenth.read_bytes()
+    tenth.write_bytes(good[:-20])
+    with pytest.raises(StoreDamaged):
+        keep_in_shape(Task(directory=str(store)))
+    assert snapshots(store)[-1][0] > 0, "it was written on the way"
+    tenth.write_bytes(good)
+    assert keep_in_shape(Task(directory=str(store))).snapshot == 210
+    assert len(snapshots(store)) == 2
+    assert repr(recovered_of(store).state) == repr(folded(day).state)

@@ -133,7 +133,9 @@ def _genesis(directory: Path) -> Chain:
     return Chain()
 
 
-def fold_closed(directory: Path, chain: Chain, apply: Callable[[Record], None]) -> float:
+def fold_closed(
+    directory: Path, chain: Chain, apply: Callable[[Record], None], after_each: Callable[[], None] = lambda: None
+) -> float:
     """Fold the closed segments behind where `chain` stands; the time of the last record, 0 if there was none.
 
     Raises `StoreDamaged` for any damage: a closed file was whole when it was closed.
@@ -147,6 +149,7 @@ def fold_closed(directory: Path, chain: Chain, apply: Callable[[Record], None]) 
             last_ts, complaint = _fold(Opened(segment.path, file, closed=True), chain, apply)
             if complaint is not None:
                 raise StoreDamaged(segment.path, chain.lines + 1, complaint)
+            after_each()
     return last_ts
 
 

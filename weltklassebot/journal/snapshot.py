@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ from weltklassebot.journal.snapshot_file import delete_older, snapshots, write_s
 __all__ = ["Done", "Task", "keep_in_shape"]
 
 LOCK: Final = "snapshot.lock"
+STEP_SECONDS: Final = 0.5
+"""At least so long is folded between two snapshots."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,12 +81,41 @@ def _fold(directory: Path) -> tuple[int, int]:
     if not segments or segments[-1].first_seq <= newest:
         return newest, 0
     engine = Engine()
+    written = _Written()
     with no_collection():
         chain, _ = begin(directory, engine.restore)
         began = chain.last_seq
-        fold_closed(directory, chain, engine.apply)
-        write_snapshot(directory, engine.state, chain.hash.decode())
+
+        def on_the_way() -> None:
+            if written.long_ago():
+                write_snapshot(directory, engine.state, chain.hash.decode())
+                delete_older(directory)
+                written.behind(chain.last_seq)
+
+        fold_closed(directory, chain, engine.apply, on_the_way)
+        if written.seq < chain.last_seq:
+            write_snapshot(directory, engine.state, chain.hash.decode())
     return chain.last_seq, chain.last_seq - began
+
+
+class _Written:
+    """When the last snapshot was written. A child that is cut off again and again, with a daemon that does not stay up,
+    must come forward all the same: otherwise each start would take longer than the one before."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._began = self._ended = time.monotonic()
+
+    def long_ago(self) -> bool:
+        """Writing takes no more than a fifth of the time."""
+        now = time.monotonic()
+        if now - self._ended < max(STEP_SECONDS, 4 * (self._ended - self._began)):
+            return False
+        self._began = now
+        return True
+
+    def behind(self, seq: int) -> None:
+        self.seq, self._ended = seq, time.monotonic()
 
 
 @contextmanager
