@@ -3,8 +3,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
-# A file's tests stay together: some share a daemon. ARGS=-n0 runs one after the other, with all that they print.
-WORKERS := -n auto --dist loadfile
+# What stays together is said in tests/conftest.py. ARGS=-n0 runs one after the other, with all that they print.
+WORKERS := -n auto --dist loadgroup
 
 .PHONY: help run test check bench soak endurance deb lock clean
 

@@ -17,7 +17,11 @@ LEFT_TO_THE_FULL_RUN = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        # Several workers: the tests of a file stay together, those of a machine that boots once as well.
+        together = item.path.parent if item.path.parent == HERE / "service" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(HERE))))
         if item.path in LEFT_TO_THE_FULL_RUN:
             item.add_marker(pytest.mark.slow)

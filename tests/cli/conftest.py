@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,5 +48,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path)
+def desk():
+    # A path that sockets can take, whoever runs the tests.
+    home = Path(tempfile.mkdtemp(prefix="wkb-", dir="/tmp"))
+    yield Desk(home)
+    shutil.rmtree(home)

@@ -76,8 +76,8 @@ def test_help_imports_no_command_and_no_daemon():
         (["status", "--config", "/no/such/file"], 78, "/no/such/file: cannot be read"),
     ],
 )
-def test_errors_are_one_line_and_a_code(arguments, code, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_errors_are_one_line_and_a_code(arguments, code, message, desk, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(desk.home))
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     with open("/dev/null") as nothing:

@@ -26,9 +26,9 @@ def test_it_latches_even_if_the_journal_cannot_be_written(desk):
     assert (result.code, result.json) == (0, {"latched": True, "recorded": False})
 
 
-def test_it_is_recorded_even_if_it_cannot_be_latched(desk, tmp_path):
-    (tmp_path / "file").touch()
-    runtime = str(tmp_path / "file" / "run")
+def test_it_is_recorded_even_if_it_cannot_be_latched(desk):
+    (desk.home / "file").touch()
+    runtime = str(desk.home / "file" / "run")
     result = desk("kill-switch", "trigger", "--reason", "r", "--json", WELTKLASSE_RUNTIME_DIR=runtime)
     assert (result.code, result.json) == (0, {"latched": False, "recorded": True})
 
