@@ -76,6 +76,7 @@ class Shell:
             **environment,
         }
         self._log = daemon.directory / "journalctl.txt"
+        self._kept = daemon.directory / "variables.txt"
         self._before = (
             'weltklassebot() { python -m weltklassebot "$@"; }\n'
             f'journalctl() {{ cat "{self._log}"; }}\n'
@@ -115,12 +116,11 @@ class Shell:
 
     def _bash(self, block: str, *, together: bool = False) -> subprocess.CompletedProcess[str]:
         self._log.write_text("".join(f"{line}\n" for line in self._daemon.text))
+        names = re.findall(r"^([A-Z_]+)=", block, re.MULTILINE)
+        keep = f"\ndeclare -p {' '.join(names)} > {self._kept}" if names else ""
+        script = f"set -euo pipefail\n{self._before}{block}{keep}"
         done = subprocess.run(
-            [
-                "bash",
-                "-c",
-                f"set -euo pipefail\n{self._before}{block}".replace(DEFAULT, f"127.0.0.1:{self._daemon.port}"),
-            ],
+            ["bash", "-c", script.replace(DEFAULT, f"127.0.0.1:{self._daemon.port}")],
             env=self._environment,
             cwd=self._daemon.directory,
             stdin=subprocess.DEVNULL,
@@ -130,7 +130,8 @@ class Shell:
             timeout=60,
             check=False,
         )
-        self._before += "".join(f"{line}\n" for line in block.splitlines() if re.match(r"[A-Z_]+=", line))
+        if names and done.returncode == 0:
+            self._before += self._kept.read_text()
         return done
 
     def _service(self, verb: str) -> str:

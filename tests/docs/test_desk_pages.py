@@ -1,0 +1,61 @@
+"""The pages for the desk's own work, followed word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.daemon.daemon import Daemon
+from tests.docs.pages import Page, Shell
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def desk(make: Callable[..., Daemon]) -> Daemon:
+    daemon = make(RISK__RECOVERY_COOLDOWN_SECONDS=0).start()
+    daemon.check("o-1")
+    return daemon
+
+
+def test_risk_states(desk: Daemon) -> None:
+    said = Page("runbooks/risk-states.md").follow("Do now", Shell(desk))
+    assert "COOLDOWN" in said
+    assert "HALTED" in said
+    assert desk.state()["state"] == "RUNNING"
+
+
+def test_kill_switch(desk: Daemon) -> None:
+    page, shell = Page("runbooks/kill-switch.md"), Shell(desk)
+    desk.post("/v1/orders/events", account="main", strategy="test", client_order_id="o-1", status="canceled")
+    said = page.follow("Do now", shell)
+    assert "KILLED" in said
+    assert desk.state()["kill_switch"]["state"] == "ACTIVE"
+    assert "bot 7 sends what nobody asked for" in page.follow("Follow up", shell)
+
+
+def test_tokens(desk: Daemon) -> None:
+    page, shell = Page("runbooks/tokens.md"), Shell(desk)
+    said = page.follow("Do now", shell)
+    assert "max_order_notional" in said
+    assert "401" in said
+    assert page.follow("Follow up", shell)
+
+
+def test_configuration(desk: Daemon) -> None:
+    page, shell = Page("runbooks/configuration.md"), Shell(desk)
+    page.follow("Do now", shell)
+    assert not desk.get("/v1/limits")["limits"]["max_order_notional"].get("changed")
+    said = page.follow("Follow up", shell)
+    assert "small orders until the feed is repaired" in said
+    assert "feed repaired" in said
+
+
+def test_incident(desk: Daemon) -> None:
+    page, shell = Page("runbooks/incident.md"), Shell(desk)
+    said = page.follow("Do now", shell)
+    assert "o-1" in said
+    assert (desk.directory / "incident.jsonl").stat().st_size > 0
+    assert page.follow("Follow up", shell)
+    assert desk.state()["state"] == "RUNNING"
