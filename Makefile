@@ -36,9 +36,10 @@ bench: ## measure (ARGS=SECONDS for each load)
 
 MINUTES ?= 30
 
-soak: ## load, kills, power cuts and broken disks at random for MINUTES=30 (ARGS="--seed N" to draw the same again)
+soak: ## the long proofs, then load, kills, power cuts, broken disks at random for MINUTES=30 (ARGS="--seed N": the same again)
 	@ops/environment.sh dev
 	@ops/environment.sh debian
+	@CYCLES=200 LIVES=3 FLIPS=200 $(BIN)/python -m pytest -q tests/durability tests/daemon/test_kill_nine.py
 	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 DECISIONS ?= 10000000
