@@ -53,6 +53,7 @@ def test_fifty_times(make, journal):
     print(f"{CYCLES} cycles, {book.last_seq} records, {heard} answers, {book.approvals} approvals, {book.stops} stops")
     assert book.approvals > CYCLES
     if journal:
-        # How many records a run came to, and how far the child, at idle priority, is left to the machine.
-        assert len(closed_segments(daemon.store)) > 2
+        # Sixty records, and what the clients had in flight when they were reached. How many records a run comes to, and
+        # how far the child, at idle priority, is left to the machine.
+        assert len(closed_segments(daemon.store)) >= book.last_seq // 100 - 1
         assert len(list(daemon.store.glob("snapshot-*.json"))) <= 3
