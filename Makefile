@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONHASHSEED := 0
 
 # What stays together is said in tests/conftest.py. ARGS=-n0 runs one after the other, with all that they print.
-WORKERS := -n auto --dist loadgroup
+WORKERS := -n auto --dist loadscope
 
 .PHONY: help run test check bench soak endurance deb lock clean
 

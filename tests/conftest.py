@@ -1,8 +1,9 @@
-"""What a developer's loop leaves to `make test`: tests that simulate, or work a real disk and real children hard."""
+"""What a developer's loop leaves to `make test`, and which tests stay together on a worker."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,23 @@ LEFT_TO_THE_FULL_RUN = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        # Several workers: the tests of a file stay together, those of a machine that boots once as well.
-        together = item.path.parent if item.path.parent == HERE / "service" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(HERE))))
         if item.path in LEFT_TO_THE_FULL_RUN:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several workers: the tests of a file stay together and in order, those of the machine that boots once as well.
+
+    The mark `xdist_group` would say the same, but pytest-xdist 3.8 drops it under pytest 9.2 without a word.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/service" if file.startswith("tests/service/") else file
+
+    return Together(config, log)

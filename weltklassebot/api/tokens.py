@@ -16,8 +16,7 @@ import hmac
 import os
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -32,7 +31,6 @@ __all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "T
 Role = Literal["viewer", "trader", "operator"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "trader", "operator")
 MAX_TOKENS: Final = 1_000
-RECHECK_SECONDS: Final = 1.0
 
 _MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 _TOKEN = re.compile(r"wkb_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
@@ -115,7 +113,7 @@ class TokenFile:
         return f"wkb_{token.id}_{secret}", token
 
     def revoke(self, which: str) -> Token:
-        """Take back the token of this id or name. A running daemon knows within a second. Raises `TokenError`."""
+        """Take back the token of this id or name. A running daemon refuses it from now on. Raises `TokenError`."""
         with self._locked():
             tokens = self.tokens()
             found = next((token for token in tokens if which in (token.id, token.name)), None)
@@ -141,18 +139,16 @@ class TokenFile:
 
 
 class Tokens:
-    """The daemon's view: answers from memory, and looks at the file once a second, and for an id that it does not know.
+    """The daemon's view: answers from memory, and looks before each answer whether the file is still the one it read.
 
     Whenever the file cannot be used nobody is let in, and `problem` says why.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.problem: str | None = None
-        self._clock = clock
         self._by_id: dict[str, Token] = {}
         self._seen: tuple[int, ...] | None = None
-        self._looked = float("-inf")
         self._generation = 0
 
     def verify(self, text: str) -> Token | None:
@@ -162,10 +158,6 @@ class Tokens:
         if match is None:
             return None
         token = self._by_id.get(match[1])
-        if token is None:
-            self._looked = float("-inf")  # it may have been made a moment ago
-            self._refresh()
-            token = self._by_id.get(match[1])
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
 
@@ -178,10 +170,6 @@ class Tokens:
         return self._generation
 
     def _refresh(self) -> None:
-        now = self._clock()
-        if now - self._looked < RECHECK_SECONDS:
-            return
-        self._looked = now
         seen = _signature(self.path)
         if seen == self._seen and self.problem is None:
             return

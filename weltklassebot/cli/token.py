@@ -1,4 +1,4 @@
-"""token: works on the file in the state directory; a running daemon takes notice within a second."""
+"""token: works on the file in the state directory; a running daemon takes notice with its next request."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def list_(invocation: Invocation) -> None:
 @click.argument("token_id", metavar="ID_OR_NAME")
 @pass_invocation
 def revoke(invocation: Invocation, token_id: str) -> None:
-    """Take a token back. A running daemon refuses it within a second.
+    """Take a token back. A running daemon refuses it from its next request on.
 
     Example: weltklassebot token revoke bot-1
     """
