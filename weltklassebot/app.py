@@ -25,6 +25,7 @@ from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.events import Events
 from weltklassebot.api.history import History
+from weltklassebot.api.lane import Lanes
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.openapi import description_routes
 from weltklassebot.api.peers import Peers
@@ -253,6 +254,7 @@ class _Daemon:
             doors,
             [*routes, *description_routes(routes)],
             places,
+            Lanes(doors, sequencer, metrics, runtime.keepalive_seconds),
             keepalive_seconds=runtime.keepalive_seconds,
             shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
         )

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from msgspec import Struct
@@ -24,14 +24,15 @@ from weltklassebot.runtime.answers import CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["MAX_BODY_BYTES", "Call", "Doors", "Route", "not_http"]
+__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "Call", "Doors", "Known", "Route", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
 MAX_LARGE_BODIES: Final = 16
 """Of so many bytes or of unknown length, on their way in at a time; the next one is told to come again."""
-_JSON: Final = CIMultiDict({"Content-Type": "application/json"})
-_PROBLEM: Final = CIMultiDict({"Content-Type": "application/problem+json"})
+MEDIA_TYPES: Final = ("application/json", "application/problem+json")
+"""Of an answer, and of a problem."""
+_JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
 
 
 class Call(Struct, gc=False):
@@ -47,6 +48,16 @@ class Call(Struct, gc=False):
         return self.request.query
 
 
+class Known(NamedTuple):
+    """Who is at the other end of a connection, and by what word."""
+
+    authorization: str
+    generation: int
+    """Of the tokens; the kernel's word on a unix socket holds whatever becomes of them."""
+    principal: Principal
+
+
+_BY_KERNEL: Final = -1
 Handler = Callable[[Call], Awaitable[Any]]
 
 
@@ -147,14 +158,19 @@ class Doors:
         """The principal, or why there is none. Found out once a connection, and again when the tokens change."""
         connection: Any = request.protocol
         authorization = request.headers.get("Authorization", "")
-        generation = self._tokens.generation()
-        known = connection.known
-        if known is not None and known[0] == authorization and known[1] == generation:
-            return cast(Principal, known[2])
-        found = self._peer(request) if self._over_unix(request) else self._bearer(authorization)
+        known: Known | None = connection.known
+        if known is not None and known.authorization == authorization and self.holds(known):
+            return known.principal
+        kernel = self._over_unix(request)
+        generation = _BY_KERNEL if kernel else self._tokens.generation()
+        found = self._peer(request) if kernel else self._bearer(authorization)
         if isinstance(found, Principal):
-            connection.known = (authorization, generation, found)
+            connection.known = Known(authorization, generation, found)
         return found
+
+    def holds(self, known: Known) -> bool:
+        """Whether it is still so."""
+        return known.generation == _BY_KERNEL or known.generation == self._tokens.generation()
 
     def still(self, call: Call) -> bool:
         """Whether whoever asked would be let in again: for answers that take long."""

@@ -14,7 +14,8 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import Doors, Route, not_http
+from weltklassebot.api.doors import Doors, Known, Route, not_http
+from weltklassebot.api.lane import Lane, Lanes
 from weltklassebot.api.listeners import BACKLOG
 from weltklassebot.api.stream import OrderStream
 
@@ -29,11 +30,13 @@ class HttpServer:
         doors: Doors,
         routes: list[Route],
         places: Connections,
+        lanes: Lanes,
         *,
         keepalive_seconds: float,
         shutdown_seconds: float,
     ) -> None:
         self._doors: Final = doors
+        self._lanes: Final = lanes
         self._server: Final = web.Server(doors.handler(routes))
         self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
@@ -54,7 +57,7 @@ class HttpServer:
             return _Refusal(self._places, door)
         loop = asyncio.get_running_loop()
         return _Connection(
-            self._server, self._places, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
+            self._server, self._places, self._lanes, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
 
     def stop_accepting(self) -> None:
@@ -90,19 +93,22 @@ class _Connection(web.RequestHandler):
     Its own words repeat the request, in the answer and in the log, and a request may hold a token.
     """
 
-    __slots__ = ("_counted", "_door", "_places", "known")
+    __slots__ = ("_counted", "_door", "_lane", "_lanes", "_places", "known")
 
-    def __init__(self, server: web.Server, places: Connections, door: Door, **settings: Any) -> None:
+    def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._places = places
+        self._lanes = lanes
+        self._lane: Lane | None = None
         self._door = door
         self._counted = False
-        self.known: Any = None
+        self.known: Known | None = None
         """Who this is, as far as `Doors` found out."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._counted = self._places.enter(self._door)
         if self._counted:
+            self._lane = Lane(self._lanes, cast(asyncio.Transport, transport), self.data_received)
             super().connection_made(transport)
             return
         stream = cast(asyncio.WriteTransport, transport)
@@ -112,8 +118,21 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
+            self._lane = None
             self._places.leave(self._door)
             super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lane is None or not self._lane.take(data):
+            super().data_received(data)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        written = await super().finish_response(request, resp, start_time)
+        if self._lane is not None:
+            self._lane.answered(request, written[0], self.known)
+        return written
 
     def handle_error(
         self,

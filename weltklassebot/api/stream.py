@@ -33,6 +33,8 @@ MAX_IN_FLIGHT: Final = 4096
 SHARED_IN_FLIGHT: Final = 128
 """and on each of several: what one has in flight is what the others wait behind."""
 LINES_A_TURN: Final = 32
+LINES_ALONE: Final = 128
+"""A turn of the only connection: larger batches, and nobody there who waits for them."""
 BAD_IN_A_ROW: Final = 64
 BAD_PAUSE_SECONDS: Final = 0.05
 """After so many lines in a row that are not understood, a connection waits: no bot means that."""
@@ -93,6 +95,11 @@ class OrderStream:
         if self.places.count <= 1:
             return MAX_IN_FLIGHT
         return min(SHARED_IN_FLIGHT, max(1, self.sequencer.max_pending // 4))
+
+    @property
+    def turn(self) -> int:
+        """How many lines a connection may have decided before the others get their turn."""
+        return LINES_ALONE if self.places.count <= 1 else LINES_A_TURN
 
     def __call__(self) -> StreamConnection:
         return StreamConnection(self)
@@ -203,8 +210,8 @@ class StreamConnection(asyncio.Protocol):
         self._turn = None
         if self._closed:
             return
-        count, decoding, most = 0, 0.0, self._stream.share
-        while self._lines and count < LINES_A_TURN and len(self._slots) < most and self._bad < BAD_IN_A_ROW:
+        count, decoding, most, turn = 0, 0.0, self._stream.share, self._stream.turn
+        while self._lines and count < turn and len(self._slots) < most and self._bad < BAD_IN_A_ROW:
             line = self._lines.popleft()
             count += 1
             decoding += self._take(line)
