@@ -325,7 +325,7 @@ class _Daemon:
         settings = self._settings
         tcp, admin, orders = self._listeners.open()
         await self._http.start([tcp, admin])
-        await self._stream_server.start(orders)
+        self._stream_server.start(orders)
         state, why = self._engine.state, self._sequencer.failed
         self._log.log(
             logging.INFO if why is None else logging.ERROR,

@@ -58,7 +58,7 @@ def test_every_row_of_the_page_has_its_gauges_and_every_gauge_its_row(daemon):
     for name, limit in rows.items():
         numbers = re.findall(r"^\d+", limit)
         if numbers:
-            assert found[name][1] in (float(numbers[0]), 128.0), name
+            assert found[name][1] in (float(numbers[0]), 64.0), name
     example = (ROOT / "ops" / "config.example.toml").read_text()
     for setting in re.findall(r"`(?:risk|runtime|journal)\.(\w+)`", PAGE):
         assert f"# {setting} = " in example, setting
@@ -177,10 +177,10 @@ def test_a_share_of_the_queue_for_each(make):
                 while True:
                     loop.send(*({"op": "check", **order(f"l-{time.monotonic_ns()}-{n}")} for n in range(500)))
             found = gauges(daemon)
-            assert found["stream_in_flight"] == (128, 128)
-            assert found["pending"][0] == 128, "the rest waits in its own socket"
+            assert found["stream_in_flight"] == (64, 64)
+            assert found["pending"][0] == 64, "the rest waits in its own socket"
             bot.send({"op": "check", **order("neighbour")})
-            while gauges(daemon)["pending"][0] == 128:
+            while gauges(daemon)["pending"][0] == 64:
                 pass
         finally:
             os.kill(daemon.writer_pid, signal.SIGCONT)

@@ -38,11 +38,14 @@ class Connections:
     def enter(self, door: Door) -> bool:
         """Take a place, if there is one. Whoever got one calls `leave` at the end."""
         if not self.has_room(door):
-            self._metrics.refused_connections += 1
+            self.turned_away()
             return False
         self.count += 1
         self.tcp += door == "tcp"
         return True
+
+    def turned_away(self) -> None:
+        self._metrics.refused_connections += 1
 
     def leave(self, door: Door) -> None:
         self.count -= 1

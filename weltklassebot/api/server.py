@@ -13,11 +13,11 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
+from weltklassebot.api.acceptor import Acceptor
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Doors, Known, Route, not_http
 from weltklassebot.api.lane import Lane, Lanes
-from weltklassebot.api.listeners import BACKLOG
-from weltklassebot.api.stream import OrderStream
+from weltklassebot.api.stream import FULL, OrderStream
 
 __all__ = ["HttpServer", "StreamServer"]
 
@@ -41,20 +41,18 @@ class HttpServer:
         self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
         self._keepalive: Final = keepalive_seconds
-        self._servers: Final[list[asyncio.Server]] = []
+        self._acceptors: Final[list[Acceptor]] = []
 
     async def start(self, listeners: list[socket.socket]) -> None:
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
         for listener in listeners:
             door: Door = "admin" if listener.family == socket.AF_UNIX else "tcp"
-            connection = partial(self._connection, door)
-            # Not create_unix_server: that one may take the path away, and the path may be systemd's.
-            self._servers.append(await loop.create_server(connection, sock=listener, backlog=BACKLOG))
+            protocol = partial(self._connection, door)
+            self._acceptors.append(
+                Acceptor(listener, door, self._places, protocol, full=_FULL, silence_seconds=self._keepalive)
+            )
 
     def _connection(self, door: Door) -> asyncio.BaseProtocol:
-        if not self._places.has_room(door):
-            return _Refusal(self._places, door)
         loop = asyncio.get_running_loop()
         return _Connection(
             self._server, self._places, self._lanes, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
@@ -63,28 +61,15 @@ class HttpServer:
     def stop_accepting(self) -> None:
         """Every answer from now on says that it is the last one on its connection."""
         self._doors.closing = True
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.stop()
 
     async def stop(self) -> None:
         """Let what is being answered finish, close."""
         self.stop_accepting()
+        for acceptor in self._acceptors:
+            acceptor.close()
         await self._runner.cleanup()
-
-
-class _Refusal(asyncio.Protocol):
-    """One too many. Far cheaper than a connection: ten thousand of them must not hold up the others."""
-
-    def __init__(self, places: Connections, door: Door) -> None:
-        self._enter: Final = partial(places.enter, door)
-        self._leave: Final = partial(places.leave, door)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._enter():  # somebody left meanwhile, and this one is sent away all the same
-            self._leave()
-        stream = cast(asyncio.WriteTransport, transport)
-        stream.write(_FULL)
-        stream.close()
 
 
 class _Connection(web.RequestHandler):
@@ -158,15 +143,16 @@ class StreamServer:
 
     def __init__(self, stream: OrderStream) -> None:
         self._stream: Final = stream
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
 
-    async def start(self, listener: socket.socket) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._stream, sock=listener, backlog=BACKLOG)
+    def start(self, listener: socket.socket) -> None:
+        self._acceptor = Acceptor(listener, "orders", self._stream.places, self._stream, full=FULL)
 
     def stop_accepting(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
 
     def stop(self) -> None:
-        self.stop_accepting()
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._stream.close()

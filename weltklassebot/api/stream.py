@@ -25,12 +25,12 @@ from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, allowed
 from weltklassebot.runtime.sequencer import Sequencer
 
-__all__ = ["OrderStream", "StreamConnection"]
+__all__ = ["FULL", "OrderStream", "StreamConnection"]
 
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_IN_FLIGHT: Final = 4096
 """On the only connection,"""
-SHARED_IN_FLIGHT: Final = 128
+SHARED_IN_FLIGHT: Final = 64
 """and on each of several: what one has in flight is what the others wait behind."""
 LINES_A_TURN: Final = 32
 LINES_ALONE: Final = 128
@@ -131,6 +131,11 @@ class OrderStream:
             connection.close()
 
 
+_TOO_MANY: Final = Problem(type="overloaded", title="Too many connections", status=503)
+FULL: Final = encode({"error": _TOO_MANY}) + b"\n"
+"""For who knocks and is not let in."""
+
+
 class StreamConnection(asyncio.Protocol):
     """One bot."""
 
@@ -163,7 +168,7 @@ class StreamConnection(asyncio.Protocol):
         if self.principal is None:
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
         elif not self._counted:
-            self._say_goodbye(Problem(type="overloaded", title="Too many connections", status=503))
+            self._say_goodbye(_TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True

@@ -1,0 +1,152 @@
+"""Takes who knocks at a listener: a few at a time, so that ten thousand at once hold up nobody who is inside already.
+
+A connection that has not said anything yet costs a descriptor and no more, and takes no turn of the loop when it goes.
+Over the bound the next one hears one sentence and is sent away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from weltklassebot.api.connections import Connections, Door
+
+__all__ = ["Acceptor"]
+
+A_TURN: Final = 4
+"""So many come in, speak up or go before everybody else has a turn."""
+PAUSE_SECONDS: Final = 0.1
+"""Without a descriptor or memory for one more, the others wait in the listener's queue."""
+
+
+class Acceptor:
+    """`protocol` makes what serves a connection, and takes a place for it; `full` is what is said if there is none.
+
+    With `silence_seconds`: from its first byte on, and who says nothing for so long is sent away. Without: at once.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        door: Door,
+        places: Connections,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        *,
+        full: bytes,
+        silence_seconds: float | None = None,
+    ) -> None:
+        self._listener: Final = listener
+        self._door: Final = door
+        self._places: Final = places
+        self._protocol: Final = protocol
+        self._full: Final = full
+        self._silence: Final = silence_seconds
+        self._loop: Final = asyncio.get_running_loop()
+        self._silent: Final[dict[int, tuple[socket.socket, float]]] = {}
+        """By descriptor, and since when; the longest first."""
+        self._spoke: Final = select.epoll()
+        """Of its own: the loop's would hand over all that happened at once."""
+        self._tasks: Final[set[asyncio.Task[object]]] = set()
+        self._timer: asyncio.Handle | None = None
+        self._stopped = False
+        listener.setblocking(False)
+        self._loop.add_reader(self._spoke.fileno(), self._look)
+        self._listen()
+
+    def stop(self) -> None:
+        """Nobody new. Who came before may still say something."""
+        if not self._stopped:
+            self._stopped = True
+            self._loop.remove_reader(self._listener.fileno())
+            self._listener.close()
+
+    def close(self) -> None:
+        """Whoever has said nothing goes; who is served is not touched."""
+        self.stop()
+        if self._spoke.closed:
+            return
+        self._loop.remove_reader(self._spoke.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        for descriptor in list(self._silent):
+            self._forget(descriptor).close()
+        self._spoke.close()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(A_TURN):
+            try:
+                taken, _address = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError:
+                self._loop.remove_reader(self._listener.fileno())
+                self._loop.call_later(PAUSE_SECONDS, self._listen_again)
+                return
+            taken.setblocking(False)
+            if not self._places.has_room(self._door):
+                self._send_away(taken)
+            elif self._silence is None:
+                self._serve(taken)
+            else:
+                self._wait_for_word(taken, self._silence)
+
+    def _listen_again(self) -> None:
+        if not self._stopped:
+            self._listen()
+
+    def _serve(self, taken: socket.socket) -> None:
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, taken))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _wait_for_word(self, taken: socket.socket, seconds: float) -> None:
+        self._places.enter(self._door)
+        self._silent[taken.fileno()] = (taken, time.monotonic())
+        self._spoke.register(taken.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._end_silence, seconds)
+
+    def _look(self) -> None:
+        """Some have said something, or went."""
+        for descriptor, _events in self._spoke.poll(0, A_TURN):
+            taken = self._forget(descriptor)
+            try:
+                gone = not taken.recv(1, socket.MSG_PEEK)
+            except OSError:
+                gone = True
+            if gone:
+                taken.close()
+            else:
+                self._serve(taken)
+
+    def _forget(self, descriptor: int) -> socket.socket:
+        """It waits no longer; its place is free until its protocol takes one."""
+        taken, _ = self._silent.pop(descriptor)
+        self._spoke.unregister(descriptor)
+        self._places.leave(self._door)
+        return taken
+
+    def _end_silence(self, seconds: float) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for descriptor, (_, since) in list(self._silent.items()):
+            if now - since < seconds:
+                self._timer = self._loop.call_later(seconds - (now - since), self._end_silence, seconds)
+                return
+            self._forget(descriptor).close()
+
+    def _send_away(self, taken: socket.socket) -> None:
+        self._places.turned_away()
+        with taken, suppress(OSError):
+            taken.send(self._full)
+            taken.recv(1 << 16)  # what is left unread would make the kernel take back what was said
