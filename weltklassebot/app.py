@@ -211,7 +211,7 @@ class _Daemon:
             last_seq=self._recovered.last_seq,
             max_pending=runtime.max_pending,
             mark_interval_seconds=runtime.mark_interval_ms / 1000,
-            on_decided=metrics.decided,
+            on_decided=metrics.stages["decide"].observe,
             on_turned_away=metrics.count_check,
         )
         metrics.sequencer = sequencer

@@ -7,7 +7,6 @@ size.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,7 +19,6 @@ __all__ = ["decode", "encode", "encode_plainly", "seal"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Record).decode
-_may_hold_exponent: Final = re.compile(rb"E[-+]").search
 
 
 def encode(record: Record) -> bytes:
@@ -31,7 +29,7 @@ def encode(record: Record) -> bytes:
 def encode_plainly(value: Any) -> bytes:
     """Anything that msgspec knows as JSON, with exact numbers as plain strings."""
     text = _encode(value)
-    if _may_hold_exponent(text):
+    if b"E-" in text or b"E+" in text:
         # Either a Decimal that msgspec prints as "1E-7", or an id that happens to look like one: only the structure
         # knows which.
         text = _encode(_plainly(msgspec.to_builtins(value, builtin_types=(Decimal,))))

@@ -90,9 +90,6 @@ class Metrics:
     def exposition(self) -> bytes:
         return generate_latest(self._registry)
 
-    def decided(self, op: str, seconds: float) -> None:
-        self.stages["decide"].observe(seconds)
-
     def released(self, entries: list[Entry], fsync_seconds: float) -> None:
         """A batch became durable and its answers are about to leave."""
         now = time.perf_counter()

@@ -80,7 +80,7 @@ class Sequencer:
         last_seq: int,
         max_pending: int,
         mark_interval_seconds: float,
-        on_decided: Callable[[str, float], None],
+        on_decided: Callable[[float], None],
         on_turned_away: Callable[[CheckAnswer], None],
     ) -> None:
         self.engine: Final = engine
@@ -205,7 +205,7 @@ class Sequencer:
     def _decide(
         self, command: AnyCommand, principal: Principal, reply: Reply, now: float, *, waits: bool = True
     ) -> None:
-        state = self.state
+        state = self.engine.state
         if now >= state.next_due and state.started and not isinstance(command, Start | Tick):
             self._decide(Tick(), DAEMON, lambda _: None, now)
             now = self.clock.now()
@@ -225,7 +225,7 @@ class Sequencer:
         else:
             assert isinstance(outcome, Replayed)
             self._append(Entry(self.seq, command, None, None, outcomes.replay(command, outcome), reply))
-        self._on_decided(type(command).__struct_config__.tag, time.perf_counter() - began)  # type: ignore[arg-type]
+        self._on_decided(time.perf_counter() - began)
 
     def _record(
         self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
@@ -248,7 +248,7 @@ class Sequencer:
             command,
             events,
         )
-        answer = outcomes.answer(self.state, record, before)
+        answer = outcomes.answer(self.engine.state, record, before)
         state_json = None
         if type(command) is not CheckOrder or len(events) > 1:
             state_json = self._act_on_stops(record)
