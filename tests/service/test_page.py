@@ -19,9 +19,8 @@ def other_store(service: Machine) -> Iterator[None]:
     """An empty one for a while, and a checkout in /root/next; then the version and the store of before."""
     before = service("readlink /opt/weltklassebot/current")
     service(f"systemctl stop weltklassebot; cp -a {STORE} /root/kept; find {STORE} -mindepth 1 -delete")
-    service(
-        "rm -rf /root/next; mkdir /root/next; cd /mnt/checkout; cp -R weltklassebot systemd ops README.md *.toml *.lock /root/next"
-    )
+    service("rm -rf /root/next; mkdir /root/next")
+    service("cd /mnt/checkout; cp -R weltklassebot systemd ops README.md *.toml *.lock /root/next")
     yield
     service(f"systemctl stop weltklassebot; find {STORE} -mindepth 1 -delete; cp -a /root/kept/. {STORE}")
     service(f"rm -rf /root/kept; ln -sfn {before} /opt/weltklassebot/back")
