@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,6 @@ from tests.journal.journals import start as start_record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.provenance import HIGH_WATER, IDENTITY
-from weltklassebot.journal.snapshot import Task, keep_in_shape
-from weltklassebot.journal.store import JOURNAL
 
 
 def halted(daemon: Daemon, why: str) -> None:
@@ -138,30 +135,3 @@ def test_a_store_that_cannot_be_claimed_again_goes_on_with_its_identity(daemon: 
         daemon.start()
         halted(daemon, "cannot be read")
         daemon.terminate()
-
-
-def test_a_store_of_format_1_is_read_and_said(make) -> None:
-    """Written by the version before: no identity, and snapshots that do not say their format."""
-    daemon: Daemon = make()
-    daemon.store.mkdir(parents=True, mode=0o700)
-    first, chain = seal([encode(start_record(format=1)), encode(check(2))], 1, GENESIS)
-    (daemon.store / "risk_audit-00000000000000000001.jsonl").write_bytes(first)
-    (daemon.store / JOURNAL).write_bytes(seal([encode(check(3))], 3, chain)[0])
-    keep_in_shape(Task(directory=str(daemon.store)))
-    _as_format_1(daemon.store / "snapshot-2.json")
-    daemon.start()
-    assert daemon.log("older_format")["found"] == 1
-    assert daemon.log("recovered")["snapshot_seq"] == 2
-    assert daemon.state()["state"] == "RUNNING"
-    daemon.restart()
-    assert not [line for line in daemon.logs if line["event"] == "older_format"]
-
-
-def _as_format_1(path: Path) -> None:
-    from hashlib import sha256
-
-    body = path.read_bytes().rpartition(b',"hash":')[0]
-    assert body.startswith(b'{"format":2,')
-    assert body.endswith(b',"format":1}')
-    body = b'{"format":1,' + body.removeprefix(b'{"format":2,').removesuffix(b',"format":1}') + b"}"
-    path.write_bytes(b'%b,"hash":"%b"}\n' % (body, sha256(body).hexdigest().encode()))

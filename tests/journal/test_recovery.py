@@ -179,7 +179,7 @@ def test_an_endless_line_is_damage_and_not_read_into_memory(tmp_path: Path) -> N
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     body = encode(start(1, FORMAT + 1))
-    unknown = body.replace(b'"format":2', b'"format":2,"colour":"red"')
+    unknown = body.replace(b'"format":3', b'"format":3,"colour":"red"')
     for one in (body, unknown):
         batch, _ = seal([one], 1, GENESIS)
         (tmp_path / JOURNAL).write_bytes(batch)

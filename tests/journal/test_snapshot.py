@@ -19,7 +19,7 @@ from weltklassebot.journal.image import Image, encode_state, state_of
 def written(engine: Engine) -> Engine:
     text = b"".join(encode_state(engine.state))
     other = Engine()
-    other.restore(state_of(msgspec.json.decode(text, type=Image)))
+    other.restore(state_of(msgspec.json.decode(text, type=Image), as_bytes=True))
     assert b"".join(encode_state(other.state)) == text
     return other
 

@@ -1,7 +1,7 @@
 """What has ended, remembered by the hundred thousand: as bytes, and under its owner, so that no name stands twice.
 
 A map from tuples of text to structs would take three times the memory. What is looked up is unpacked anew: to change
-it, put it back.
+it, put it back. `parts` and `take` move all of it from one process to the next as the bytes that it is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,9 +20,15 @@ from msgspec.structs import astuple
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.events import Denial, Reason, RiskState
 
-__all__ = ["Denied", "DeniedOrders", "Ended", "EndedOrders", "FillKey", "Fills"]
+__all__ = [
+    "Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "FillKey", "Fills", "FillsPart",
+]  # fmt: skip
 
 FillKey = tuple[str, str, str, str]
+EndedPart = tuple[tuple[str, str], dict[str, bytes]]
+FillsPart = tuple[tuple[str, str, str], dict[str, int]]
+DeniedPart = list[tuple[tuple[str, str], str, bytes]]
+T = TypeVar("T")
 
 
 class Ended(Struct, gc=False):
@@ -110,6 +117,16 @@ class EndedOrders(_Kept):
             for name, packed in names.items():
                 yield (account, strategy, name), Ended(*_ended(packed))
 
+    def parts(self, most: int) -> Iterator[EndedPart]:
+        """Owner, and no more than so many of what it owns, by name."""
+        for owner, names in self.by_owner.items():
+            yield from ((owner, part) for part in _cut(names, most))
+
+    def take(self, part: EndedPart) -> None:
+        owner, names = part
+        self.by_owner.setdefault(owner, {}).update(names)
+        self.count += len(names)
+
 
 class Fills(_Kept):
     """The digest of every fill of one trading day. Bounded like `EndedOrders`."""
@@ -135,6 +152,16 @@ class Fills(_Kept):
         for (venue, account, symbol), names in self._digests.items():
             for name, digest in names.items():
                 yield (venue, account, symbol, name), digest
+
+    def parts(self, most: int) -> Iterator[FillsPart]:
+        """Venue, account and symbol, and no more than so many digests, by name."""
+        for place, names in self._digests.items():
+            yield from ((place, part) for part in _cut(names, most))
+
+    def take(self, part: FillsPart) -> None:
+        place, names = part
+        self._digests.setdefault(place, {}).update(names)
+        self.count += len(names)
 
 
 class DeniedOrders(_Kept):
@@ -163,11 +190,13 @@ class DeniedOrders(_Kept):
     def put(self, key: OrderKey, denied: Denied) -> None:
         """Under a key that is not in it."""
         account, strategy, name = key
-        owner = (account, strategy)
+        self._append((account, strategy), name, _pack(astuple(denied)))
+
+    def _append(self, owner: tuple[str, str], name: str, packed: bytes) -> None:
         names = self.by_owner.get(owner)
         if names is None:
             names = self.by_owner[owner] = _Names(owner)
-        names[name] = _pack(astuple(denied))
+        names[name] = packed
         self._order.append(names)
         self._names.append(name)
 
@@ -181,3 +210,19 @@ class DeniedOrders(_Kept):
         """The oldest first."""
         for names, name in zip(self._order, self._names, strict=True):
             yield (*names.owner, name), Denied(*_denied(names[name]))
+
+    def parts(self, most: int) -> Iterator[DeniedPart]:
+        """No more than so many, the oldest first: owner, name, and what is kept of it."""
+        rows = ((names.owner, name, names[name]) for names, name in zip(self._order, self._names, strict=True))
+        while part := list(islice(rows, most)):
+            yield part
+
+    def take(self, part: DeniedPart) -> None:
+        for owner, name, packed in part:
+            self._append(owner, name, packed)
+
+
+def _cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:
+    pairs = iter(names.items())
+    while part := dict(islice(pairs, most)):
+        yield part

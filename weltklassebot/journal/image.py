@@ -2,7 +2,8 @@
 
 Nothing is derived anew: sums and orders of maps are written as they stand. Maps whose keys are tuples are lists of
 lists of pairs, so that a long one is never in memory twice; what a book reserves is a list of keys, because the orders
-and doubtful fills themselves stand in their own maps. Numbers are printed plainly and keep their zeros.
+and doubtful fills themselves stand in their own maps. What has ended is written as the bytes that it is kept as, in
+base64: a full memory is read in a fifth of the time. Numbers are printed plainly and keep their zeros.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
 from weltklassebot.core.numbers import ONE
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.remembered import Denied, DeniedOrders, Ended, EndedOrders, FillKey, Fills
+from weltklassebot.core.remembered import (
+    Denied,
+    DeniedOrders,
+    DeniedPart,
+    Ended,
+    EndedOrders,
+    EndedPart,
+    FillKey,
+    Fills,
+    FillsPart,
+)
 from weltklassebot.core.state import (
     AccountEquity,
     Cancel,
@@ -36,6 +47,7 @@ from weltklassebot.journal.codec import encode_plainly
 __all__ = ["Image", "encode_state", "state_of"]
 
 _CHUNK: Final = 1_000
+encode: Final = msgspec.json.Encoder().encode
 
 
 class _Side(Struct, array_like=True, forbid_unknown_fields=True):
@@ -130,14 +142,14 @@ _PAIRS: Final[dict[str, Any]] = {
     "remembered_before": tuple[tuple[str, str], int],
 }
 """The maps with tuples for keys, and what a pair is."""
-_REMEMBERED: Final[dict[str, Any]] = {
-    "ended": EndedOrders,
-    "ended_before": EndedOrders,
-    "denied": DeniedOrders,
-    "fills": Fills,
-    "fills_before": Fills,
+_REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
+    "ended": (EndedOrders, EndedPart),
+    "ended_before": (EndedOrders, EndedPart),
+    "denied": (DeniedOrders, DeniedPart),
+    "fills": (Fills, FillsPart),
+    "fills_before": (Fills, FillsPart),
 }
-"""Those of them that hold bytes."""
+"""Those of them that hold bytes, and the parts in which they are written. Before format 3 they were pairs."""
 
 
 def encode_state(state: State) -> Iterator[bytes]:
@@ -146,7 +158,9 @@ def encode_state(state: State) -> Iterator[bytes]:
     for field in fields(State):
         yield b'%b"%b":' % (separator, field.name.encode())
         value = getattr(state, field.name)
-        if field.name in _PAIRS:
+        if field.name in _REMEMBERED:
+            yield from _encode_list(map(encode, value.parts(_CHUNK)))
+        elif field.name in _PAIRS:
             yield from _encode_pairs(value.items())
         elif field.name == "markets":
             yield from _encode_markets(value)
@@ -158,9 +172,13 @@ def encode_state(state: State) -> Iterator[bytes]:
 
 def _encode_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
     source = iter(pairs)
+    return _encode_list(encode_plainly(chunk) for chunk in iter(lambda: list(islice(source, _CHUNK)), []))
+
+
+def _encode_list(members: Iterable[bytes]) -> Iterator[bytes]:
     separator = b"["
-    while chunk := list(islice(source, _CHUNK)):
-        yield separator + encode_plainly(chunk)
+    for member in members:
+        yield separator + member
         separator = b","
     yield b"]" if separator == b"," else b"[]"
 
@@ -185,17 +203,25 @@ def _side(side: Side) -> _Side:
     return _Side(list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling)
 
 
-def state_of(image: Image) -> State:
-    """The state that was written. Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there."""
-    maps: dict[str, Any] = {name: _REMEMBERED.get(name, dict)() for name in _PAIRS}
+def state_of(image: Image, *, as_bytes: bool) -> State:
+    """The state that was written. `as_bytes`: what has ended is written as it is kept.
+
+    Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there.
+    """
+    maps: dict[str, Any] = {}
     for name, pair in _PAIRS.items():
-        decode: Callable[[Raw], Any] = msgspec.json.Decoder(list[pair]).decode  # type: ignore[valid-type]
+        kind, part = _REMEMBERED.get(name, (dict, None))
+        found = maps[name] = kind()
+        packed = part is not None and as_bytes
+        decode: Callable[[Raw], Any] = msgspec.json.Decoder(part if packed else list[pair]).decode  # type: ignore[valid-type]
         for chunk in getattr(image, name):
-            if name in _REMEMBERED:
-                for key, value in decode(chunk):
-                    maps[name].put(key, value)
+            if packed:
+                found.take(decode(chunk))
+            elif part is None:
+                found.update(_sparing(decode(chunk)))
             else:
-                maps[name].update(_sparing(decode(chunk)))
+                for key, value in decode(chunk):
+                    found.put(key, value)
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
     markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}

@@ -1,6 +1,6 @@
 """`snapshot-<seq>.json`: the state behind a record, so that a start need not fold what came before.
 
-    {"format":2,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
+    {"format":3,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
 
 and a newline. `hash` is sha256, in hex, of every byte before `,"hash":`. A snapshot stands behind the last record of a
 closed segment, and counts only if that record has the hash that it names. The newest two are kept.
@@ -30,13 +30,15 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT: Final = 2
-_FORMAT: Final = 2
+_FORMAT: Final = 3
+_AS_BYTES: Final = 3
 _HASH_KEY: Final = b',"hash":"'
 _TAIL: Final = len(_HASH_KEY) + 64 + 3  # ,"hash":"<64>"}\n
 _LONGEST: Final = 8 * 1024 * 1024
 """No line is longer: a stop that withdraws or cancels every open order."""
 
 _name = re.compile(r"snapshot-(\d{1,19})\.json").fullmatch
+_begins = re.compile(rb'\{"format":(\d{1,9}),').match
 _ends = re.compile(rb'\{"seq":(\d{1,19}),.*"hash":"([0-9a-f]{64})"\}', re.DOTALL).fullmatch
 
 
@@ -48,10 +50,6 @@ class Snapshot(NamedTuple):
     ts: float
     chain: str
     state: State
-
-
-class _Format(msgspec.Struct):
-    format: int
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -114,16 +112,23 @@ def read_snapshot(path: Path) -> Snapshot:
         raise SnapshotDamaged(path, "it was changed, or is not whole: its hash does not fit")
     try:
         # A format to come may have other members; which one it is stands in all of them.
-        found = msgspec.json.decode(data, type=_Format).format
+        found = _format(data[:64])
         if found > _FORMAT:
             raise StoreTooNew(path, 1, found, _FORMAT)
         file = msgspec.json.decode(data, type=_File)
-        state = state_of(file.state)
+        state = state_of(file.state, as_bytes=file.format >= _AS_BYTES)
     except (msgspec.DecodeError, KeyError) as error:
         raise SnapshotDamaged(path, f"the hash fits, and it makes no sense to this version ({error})") from None
     if path.name != f"snapshot-{file.seq}.json" or state.last_seq != file.seq:
         raise SnapshotDamaged(path, f"it stands behind record {file.seq}, and its name says otherwise")
     return Snapshot(path, file.seq, file.ts, file.chain, state)
+
+
+def _format(head: bytes) -> int:
+    found = _begins(head)
+    if found is None:
+        raise msgspec.DecodeError("it does not begin with its format")
+    return int(found[1])
 
 
 def prove(directory: Path, path: Path, seq: int, chain: str) -> None:
