@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import inprocess, load, neighbours, risk_models
+from tests.bench import history, inprocess, load, neighbours, risk_models
 from weltklassebot.api.tokens import TokenFile
 
 CONFIG = """
@@ -168,7 +168,6 @@ def main() -> None:
             home = folder / "http"
             tokens = TokenFile(home / "state" / "tokens.json")
             token, _ = tokens.create(name="bench", role="trader", created=time.time())
-            time.sleep(1.1)  # a running daemon looks for new tokens once a second
             if shutil.which("wrk") is not None:
                 rows += http_rows(folder, token, url, seconds)
             else:
@@ -176,6 +175,7 @@ def main() -> None:
         rate, records = inprocess.fold_rate(folder)
         rows.append(("fold of a journal", f"{rate:,.0f} records/s", f"{records:,} records", "at least 150,000"))
     rows.append(("start to ready on an empty store", f"{median(starts):.2f} s", "", "at most 1 s"))
+    rows += history.rows()
     rows += risk_models.rows()
     print(table(rows))
     print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, {platform.system()}")

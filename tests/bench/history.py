@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -88,15 +89,18 @@ class Home:
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
-def write(home: Home, run: str, records: int) -> None:
-    """So many records: orders of seven strategies on five hundred symbols, and the end of each."""
+def write(home: Home, run: str, commands: int) -> None:
+    """So many commands: orders of seven strategies on five hundred symbols, and the end of each.
+
+    All of them are recorded until the day's memory of what has ended is full; then denials alone are.
+    """
     encode = msgspec.json.Encoder().encode
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(home.sock))
         sent = got = 0
-        while got < records:
+        while got < commands:
             batch = []
-            while sent - got < WINDOW and sent < records:
+            while sent - got < WINDOW and sent < commands:
                 name, strategy = f"{run}{sent // 2}", f"s{sent // 2 % 7}"
                 if sent % 2:
                     line = {"op": "order_event", "client_order_id": name, "strategy": strategy, "status": "canceled"}
@@ -115,13 +119,14 @@ def settled(home: Home) -> None:
         time.sleep(0.5)
 
 
-def starts(home: Home, records: int) -> Iterator[Row]:
+def starts(home: Home) -> Iterator[Row]:
     took = []
     for _ in range(3):
         with home.daemon():
             took.append(home.ready_seconds)
+            records = home.metric("journal_last_seq")
     yield (
-        f"start to ready with {records:,} records of history, after a clean stop",
+        f"start to ready with {records:,.0f} records of history, after a clean stop",
         f"{median(took):.2f} s",
         f"{size(home.store) / 2**20:,.0f} MiB in {len(list(home.store.iterdir()))} files",
         "at most 2 s",
@@ -153,10 +158,12 @@ def verifying(home: Home) -> Iterator[Row]:
     yield "audit verify", f"{records / took:,.0f} records/s", f"{records:,} records", "at least 300,000"
 
 
-def beside_upkeep(home: Home) -> Iterator[Row]:
-    """A bot beside a desk that closes a segment every second or so, while somebody asks for history all the time."""
+def beside_upkeep(folder: Path) -> Iterator[Row]:
+    """A bot beside a desk that closes a segment every two seconds, while somebody asks for history all the time."""
+    home = Home(folder)
     home.config.write_text(CONFIG + "\n[journal]\nsegment_records = 2000\n")
     with home.daemon():
+        write(home, "before", 20_000)
         ratios = []
         for turn in range(3):
             quiet = p99(home.sock, f"q{turn}-")
@@ -175,21 +182,25 @@ def beside_upkeep(home: Home) -> Iterator[Row]:
 @contextmanager
 def chores(home: Home, run: str) -> Iterator[None]:
     """Records that close segments, which the store's child folds and compresses, and queries that read them."""
-    code = (
+    load = (
         "import sys, time; from pathlib import Path; from tests.bench.history import Home, write\n"
-        "home = Home(Path(sys.argv[1]))\n"
-        "for turn in range(1000): write(home, f'{sys.argv[2]}{turn}-', 200); time.sleep(0.1)"
+        "for turn in range(1000): write(Home(Path(sys.argv[1])), f'{sys.argv[2]}{turn}-', 100); time.sleep(0.1)"
     )
-    load = subprocess.Popen([sys.executable, "-c", code, str(home.folder), run], env=home.environment)
-    asking = subprocess.Popen(
-        ["/bin/sh", "-c", 'while :; do "$0" -m weltklassebot audit show --limit 1000 --action halt >/dev/null; done',
-         sys.executable], env=home.environment,
-    )  # fmt: skip
+    asking = (
+        "import sys; from pathlib import Path; from tests.daemon.clients import Http, UnixConnection\n"
+        "ask = Http(UnixConnection(Path(sys.argv[1]) / 'run' / 'admin.sock', 60))\n"
+        "while True: assert ask('GET', '/v1/audit?action=halt&limit=100').status == 200"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", code, str(home.folder), run], env=home.environment)
+        for code in (load, asking)
+    ]
     time.sleep(1.0)  # until the first segments are closed
     try:
         yield
     finally:
-        for child in (asking, load):
+        for child in children:
+            assert child.poll() is None, "it ended by itself"
             child.kill()
             child.wait()
 
@@ -197,16 +208,24 @@ def chores(home: Home, run: str) -> Iterator[None]:
 def rows(records: int = 5_000_000) -> Iterator[Row]:
     folder = Path(tempfile.mkdtemp(prefix="wkb", dir="/tmp"))
     try:
-        home = Home(folder)
+        yield from beside_upkeep(made(folder / "upkeep"))
+        home = Home(made(folder / "years"))
         home.config.write_text(CONFIG)
         with home.daemon():
-            write(home, "h", records)
+            for part in count():
+                write(home, f"h{part}-", 250_000)
+                if home.metric("journal_last_seq") >= records:
+                    break
             settled(home)
-        yield from starts(home, records)
+        yield from starts(home)
         yield from verifying(home)
-        yield from beside_upkeep(home)
     finally:
         shutil.rmtree(folder)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 if __name__ == "__main__":
