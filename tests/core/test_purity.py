@@ -17,6 +17,7 @@ ALLOWED = {
     "dataclasses",
     "datetime",
     "decimal",
+    "itertools",
     "msgspec",
     "msgspec.structs",
     "re",
