@@ -41,6 +41,8 @@ def test_a_full_disk(make: Callable[..., Daemon]) -> None:
                     number += 1
             assert daemon.wait() == 74
             daemon.start(wait=False).log("denying")  # as systemd would
+            assert "No space left on device" in Page("runbooks/alerts/JournalFailing.md").follow("Do now", shell)
+            assert "100%" in Page("runbooks/alerts/JournalDiskFull.md").follow("Do now", shell)
             said = page.follow("While it is full", shell)
             assert "No space left on device" in said
             assert "100%" in said
@@ -72,6 +74,8 @@ def test_a_disk_that_hangs(make: Callable[..., Daemon], tmp_path: Path) -> None:
             with frozen(disk.path):
                 bot.send({"op": "check", **order("held-up")})
                 daemon.log("journal_stalled")
+                stalled = Page("runbooks/alerts/JournalStalled.md").follow("Do now", Shell(daemon))
+                assert "journal_stalled 1.0" in stalled
                 said = page.follow("Do now", Shell(daemon))
                 assert "the disk has not answered for" in said
                 assert "journal_stalled 1.0" in said
