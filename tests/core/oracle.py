@@ -49,6 +49,8 @@ class Oracle:
         self.stops: list[tuple[int, str, bool]] = []
         """(seq, reason, whether reducing orders pass) of every kill, halt and admin cooldown."""
         self.halted_accounts: dict[str, float] = {}
+        self.account_stops: list[tuple[float, str, bool]] = []
+        """(when, account, whether reducing orders pass) of every account's halt, over or not."""
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
         self.fills: list[tuple[ReportFill, int]] = []
@@ -116,9 +118,15 @@ class Oracle:
         if known.order != order:
             return "conflict"
         overtaken = any(seq > known.seq and not (passes and known.reducing) for seq, _, passes in self.stops)
-        halted = self.halted_accounts.get(order.account, -1.0) >= known.ts and not known.reducing
+        never = self.facts.parameters.allow_reducing_when_halted == "never"
+        overtaken |= any(
+            ts >= known.ts
+            and account == order.account
+            and not (passes and known.reducing and not (never and account in self.halted_accounts))
+            for ts, account, passes in self.account_stops
+        )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds)
-        return "no" if known.gone or overtaken or halted or expired else "yes"
+        return "no" if known.gone or overtaken or expired else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
         return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
@@ -323,6 +331,7 @@ class Oracle:
         if recent < p.max_doubtful_fills or fill.account in self.halted_accounts:
             return False
         self.halted_accounts[fill.account] = now
+        self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
         return True
 
     def settle(self, command: AcceptFill) -> None:

@@ -204,8 +204,14 @@ def _typed(kind: type, key: str, value: Any) -> Any:
 
 
 def _setting(kind: type, key: str, text: str) -> Any:
-    value: Any = None if text == "none" else text
-    return msgspec.convert({key: value}, kind, strict=False).__getattribute__(key)
+    """`none` is the word itself where the setting has it, and nothing where it may be nothing."""
+    try:
+        settings = msgspec.convert({key: text}, kind, strict=False)
+    except msgspec.ValidationError:
+        if text != "none":
+            raise
+        settings = msgspec.convert({key: None}, kind)
+    return getattr(settings, key)
 
 
 def _relative(moment: float) -> str:

@@ -174,6 +174,10 @@ def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand,
 
 def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq: int, now: float) -> None:
     state.halted_accounts[event.account] = now
+    nothing_passes = state.parameters.allow_reducing_when_halted == "never"
+    for known in state.orders.values():
+        if known.order.account == event.account and (nothing_passes or not known.reducing):
+            known.valid_until = min(known.valid_until, now)  # overtaken for good, whenever the account is resumed
 
 
 def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, seq: int, now: float) -> None:
