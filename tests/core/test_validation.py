@@ -104,6 +104,7 @@ def test_every_order_type_is_covered():
         (c.SetLimits(set={"max_drawdown": Decimal("1.01")}, reason="a"), "set.max_drawdown"),
         (c.SetLimits(set={"max_trades_per_day": Decimal("2.5")}, reason="a"), "set.max_trades_per_day"),
         (c.SetLimits(set={"cooldown_minutes": None}, reason="a"), "set.cooldown_minutes"),
+        (c.SetLimits(set={"cooldown_minutes": Decimal(10**9 + 1)}, reason="a"), "set.cooldown_minutes"),
         (c.UnsetLimits(keys=("max_size",), reason="a"), "keys.max_size"),
     ],
 )
