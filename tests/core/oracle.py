@@ -444,10 +444,10 @@ class Oracle:
             self.killed(seq)
         if command.restored:
             self.halt("restored", seq, at_start=True)
+        elif command.latch == "halt" and (self.risk != "HALTED" or self.cause in ("max_drawdown", "journal_failed")):
+            self.halt("latch", seq, at_start=True)
         elif self.risk != "HALTED":
-            if command.latch == "halt":
-                self.halt("latch", seq, at_start=True)
-            elif command.latch == "journal_failed":
+            if command.latch == "journal_failed":
                 self.halt("journal_failed", seq, at_start=True)
             elif self.breached():
                 self.halt("max_drawdown", seq, at_start=True)
