@@ -400,6 +400,30 @@ class Oracle:
                 gone.add(known.order.key)
         return gone
 
+    def take_back_untold(self, released: int | None, unwanted: list[Order]) -> None:
+        """Nobody was told yes: withdrawn, and not asked back."""
+        for known in unwanted:
+            if released is not None and known.seq > released and not known.sent and not known.filled:
+                known.withdrawn = True
+                self.end(known)
+
+    def opening(self, account: str | None) -> list[Order]:
+        """What is open and would open or flip something, the oldest being taken to close first."""
+        left: dict[tuple[str, str, str], Fraction] = {}
+        found = []
+        for known in self.facts.open():
+            order = known.order
+            if account not in (None, order.account):
+                continue
+            held = self.facts.held(order.account, order.symbol)
+            place = (order.account, order.symbol, order.side)
+            room = left.setdefault(place, max(held if order.side == "sell" else -held, ZERO))
+            if known.remaining <= room:
+                left[place] = room - known.remaining
+            else:
+                found.append(known)
+        return found
+
     def killed(self, seq: int) -> None:
         self.kill = "KILLED"
         self.stops.append((seq, "kill_switch", False))
