@@ -213,7 +213,8 @@ class Oracle:
         against = set()
         own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
         if order.symbol not in facts.marks:
-            if p.mark_required or not own:
+            limited = order.order_type in ("limit", "stop_limit")
+            if p.mark_required or not limited or not own:
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")
