@@ -317,9 +317,9 @@ class Run:
 
     def seen_from_outside(self) -> None:
         state = self.engine.state
-        msgspec.json.encode(views.summary(state))
+        msgspec.json.encode(views.summary(state, self.now))
         for rows in (
-            views.positions(state, by_strategy=True), views.orders(state), views.cancel_requests(state),
+            views.positions(state, self.now, by_strategy=True), views.orders(state), views.cancel_requests(state),
             views.doubtful_fills(state),
         ):  # fmt: skip
             msgspec.json.encode(list(rows))

@@ -117,7 +117,7 @@ class _Reads:
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
-        summary = views.summary(sequencer.state)
+        summary = views.summary(sequencer.state, sequencer.clock.now())
         return summary | {
             "positions": list(_mine(call, summary["positions"])),
             "journal": {
@@ -142,8 +142,9 @@ class _Reads:
         by = read_query(call, {"by": str}).get("by", "account")
         if by not in ("account", "strategy"):
             raise problem("by", "must be account or strategy")
-        rows = views.positions(self._sequencer.state, by_strategy=by == "strategy")
-        return {"positions": list(_mine(call, islice(rows, MAX_ROWS)))}
+        sequencer = self._sequencer
+        rows = views.positions(sequencer.state, sequencer.clock.now(), by_strategy=by == "strategy")
+        return {"positions": list(islice(_mine(call, rows), MAX_ROWS))}
 
     async def doubtful_fills(self, call: Call) -> Any:
         return {"fills": list(_mine(call, views.doubtful_fills(self._sequencer.state)))}
