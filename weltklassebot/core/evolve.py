@@ -143,6 +143,7 @@ def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, s
         state.doubted_accounts += 1
     account.last = command
     account.doubted = command.equity
+    account.doubted_as_of = now if command.as_of is None else min(now, command.as_of)
     account.agreeing = event.agreeing
     account.pending_flow += command.flow
 
