@@ -156,13 +156,13 @@ class _Reads:
         return {"limits": views.limits(self._sequencer.state)}
 
     async def audit(self, call: Call) -> Any:
-        """A page of records, newest last. It shows every account, so a token that is bound to some may not read it."""
+        """A page of durable records, newest last. It shows every account: a token bound to some may not read it."""
         if (refused := sees_all(call.principal)) is not None:
             return refused
         query = read_query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
-        found = await self._history.page(query)
+        found = await self._history.page({**query, "through_seq": self._sequencer.commit.durable_seq})
         return found if isinstance(found, Problem) else web.Response(body=found, headers=_JSON)
 
 
