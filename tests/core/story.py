@@ -179,6 +179,7 @@ class Story:
             "day": lambda: state.trading_day,
             "equity": lambda: plain(state.equity),
             "peak": lambda: plain(state.peak),
+            "day_equity": lambda: "none" if state.day_equity is None else plain(state.day_equity),
             "drawdown": lambda: plain(drawdown(state.equity, state.peak)),
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
