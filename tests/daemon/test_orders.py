@@ -255,3 +255,14 @@ def test_open_orders_come_in_pages(daemon):
     second = daemon.get(f"/v1/orders?limit=3&after_seq={first['next_after_seq']}")
     assert [row["client_order_id"] for row in second["orders"]] == ["p-3", "p-4"]
     assert second["next_after_seq"] is None
+
+
+def test_positions_come_in_pages(daemon):
+    for symbol in "DBACE":
+        daemon.post("/v1/positions/adjust", symbol=symbol, account="main", quantity="1", price="1", reason="carried")
+    first = daemon.get("/v1/positions?limit=3")
+    assert ([row["symbol"] for row in first["positions"]], first["next_offset"]) == (["A", "B", "C"], 3)
+    second = daemon.get(f"/v1/positions?limit=3&offset={first['next_offset']}")
+    assert ([row["symbol"] for row in second["positions"]], second["next_offset"]) == (["D", "E"], None)
+    assert daemon.get("/v1/positions?offset=9999999999999999999") == {"positions": [], "next_offset": None}
+    assert daemon.http("GET", "/v1/positions?limit=0").status == 422

@@ -131,20 +131,21 @@ class _Reads:
     async def orders(self, call: Call) -> Any:
         """A page of open orders, the oldest first; there is more as long as `next_after_seq` is a number."""
         query = read_query(call, {"account": str, "strategy": str, "after_seq": whole, "limit": whole})
-        limit = query.pop("limit", 1000)
-        if not 1 <= limit <= MAX_ROWS:
-            raise problem("limit", f"must be 1 to {MAX_ROWS}")
+        limit = _page_size(query)
         rows = list(islice(_mine(call, views.orders(self._sequencer.state, **query)), limit + 1))
         more = len(rows) > limit
         return {"orders": rows[:limit], "next_after_seq": rows[limit - 1]["seq"] if more else None}
 
     async def positions(self, call: Call) -> Any:
-        by = read_query(call, {"by": str}).get("by", "account")
+        """A page of positions, sorted; there is more as long as `next_offset` is a number."""
+        query = read_query(call, {"by": str, "offset": whole, "limit": whole})
+        by, offset, limit = query.get("by", "account"), query.get("offset", 0), _page_size(query)
         if by not in ("account", "strategy"):
             raise problem("by", "must be account or strategy")
         sequencer = self._sequencer
         rows = views.positions(sequencer.state, sequencer.clock.now(), by_strategy=by == "strategy")
-        return {"positions": list(islice(_mine(call, rows), MAX_ROWS))}
+        found, end = list(_mine(call, rows)), offset + limit
+        return {"positions": found[offset:end], "next_offset": end if len(found) > end else None}
 
     async def doubtful_fills(self, call: Call) -> Any:
         return {"fills": list(_mine(call, views.doubtful_fills(self._sequencer.state)))}
@@ -185,6 +186,13 @@ def _aside(store: Path) -> asyncio.Future[float]:
 
     threading.Thread(target=look, daemon=True).start()
     return found
+
+
+def _page_size(query: dict[str, Any]) -> int:
+    limit: int = query.pop("limit", 1000)
+    if not 1 <= limit <= MAX_ROWS:
+        raise problem("limit", f"must be 1 to {MAX_ROWS}")
+    return limit
 
 
 def read_query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
