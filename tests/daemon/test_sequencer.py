@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from weltklassebot.core.commands import CheckOrder, Cooldown, Start
+from weltklassebot.core.commands import (
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    Cooldown,
+    Halt,
+    ReportFill,
+    Start,
+    TriggerKillSwitch,
+)
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import FORMAT
 from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.sequencer import Sequencer
 
@@ -33,7 +44,7 @@ class Clock:
 
 
 class Commit:
-    """A disk that takes everything at once."""
+    """A disk that has not answered yet."""
 
     failed = stalled = None
     waiting = 0
@@ -42,32 +53,70 @@ class Commit:
         self.taken: list[Entry] = []
 
     def entries(self) -> list[Entry]:
-        return []
+        return self.taken
 
     def append(self, entry: Entry) -> None:
         self.taken.append(entry)
 
 
 @pytest.fixture
-def sequencer() -> Sequencer:
+def sequencer(tmp_path: Path) -> Sequencer:
     one = Sequencer(
-        Engine(), Clock(), None, last_seq=0, max_pending=10, mark_interval_seconds=0.0,
+        Engine(), Clock(), RuntimeLatch(tmp_path, None), last_seq=0, max_pending=10, mark_interval_seconds=0.0,
         on_decided=lambda *_: None, on_turned_away=lambda *_: None,
     )  # fmt: skip
     one.commit = Commit()
     # A wall clock is not what this is about: it may differ by years.
-    parameters = Parameters(after_restart="expiry", max_clock_step_seconds=1e12)
-    one.submit(Start(version="t", format=FORMAT, parameters=parameters, wall=NOON), DAEMON, lambda _: None)
+    parameters = Parameters(after_restart="expiry", max_clock_step_seconds=1e12, max_doubtful_fills=1)
+    submit(one, Start(version="t", format=FORMAT, parameters=parameters, wall=NOON))
     return one
+
+
+def submit(sequencer: Sequencer, command: AnyCommand) -> Entry:
+    """What waits for the disk because of it."""
+    sequencer.submit(command, DAEMON, lambda _: None)
+    return sequencer.commit.taken[-1]
+
+
+ORDER = CheckOrder(client_order_id="a-1", symbol="ACME", side="buy", quantity=Decimal(1), price=Decimal(100))
 
 
 def test_what_falls_due_while_a_tick_is_decided_is_done_before_the_order(sequencer: Sequencer) -> None:
     """The day rolls, the process is held up for a minute, and a cooldown ends meanwhile."""
     midnight = NOON + 12 * 3600
     cooldown = Cooldown(reason="breathe", minutes=(midnight + 30 - NOON) / 60)
-    sequencer.submit(cooldown, DAEMON, lambda _: None)
+    submit(sequencer, cooldown)
     sequencer.clock.next = [midnight, midnight + 60]
-    order = CheckOrder(client_order_id="a-1", symbol="ACME", side="buy", quantity=Decimal(1), price=Decimal(100))
-    sequencer.submit(order, DAEMON, lambda _: None)
+    assert submit(sequencer, ORDER).answer.allowed
     assert [entry.record.action for entry in sequencer.commit.taken[2:]] == ["tick", "tick", "check"]
-    assert sequencer.commit.taken[-1].answer.allowed
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        (Halt(reason="r"), "halted"),
+        (TriggerKillSwitch(reason="r"), "kill_switch"),
+        (Cooldown(reason="r"), "cooldown"),
+        (CancelAll(reason="r"), "cancel_requested"),
+        (
+            ReportFill(
+                fill_id="f", client_order_id="nobody", symbol="ACME", side="buy", quantity=Decimal(1), price=Decimal(1)
+            ),
+            "account_halted",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("released", [True, False], ids=["the yes was heard", "the yes waits as well"])
+def test_a_yes_that_waits_is_overtaken_by_a_stop_though_it_is_only_repeated(
+    sequencer: Sequencer, stop: AnyCommand, reason: str, released: bool
+) -> None:
+    first = submit(sequencer, ORDER)
+    if released:
+        sequencer.released_seq = first.seq
+        sequencer.commit.taken.clear()
+    again = submit(sequencer, ORDER)
+    assert (again.answer.allowed, again.answer.replayed) == (True, True)
+    submit(sequencer, stop)
+    waiting = [again] if released else [first, again]
+    assert [(one.answer.allowed, one.answer.denials[0].reason) for one in waiting] == [(False, reason)] * len(waiting)
