@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,13 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Cooldown,
     Halt,
+    Mark,
     ReportFill,
     Start,
     TriggerKillSwitch,
 )
 from weltklassebot.core.engine import Engine
-from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.core.records import FORMAT
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.latching import RuntimeLatch
@@ -61,13 +64,17 @@ class Commit:
 
 @pytest.fixture
 def sequencer(tmp_path: Path) -> Sequencer:
+    return started(tmp_path, after_restart="expiry", max_doubtful_fills=1)
+
+
+def started(directory: Path, **settings: Any) -> Sequencer:
     one = Sequencer(
-        Engine(), Clock(), RuntimeLatch(tmp_path, None), last_seq=0, max_pending=10, mark_interval_seconds=0.0,
+        Engine(), Clock(), RuntimeLatch(directory, None), last_seq=0, max_pending=10, mark_interval_seconds=60.0,
         on_decided=lambda *_: None, on_turned_away=lambda *_: None,
     )  # fmt: skip
     one.commit = Commit()
     # A wall clock is not what this is about: it may differ by years.
-    parameters = Parameters(after_restart="expiry", max_clock_step_seconds=1e12, max_doubtful_fills=1)
+    parameters = Parameters(max_clock_step_seconds=1e12, **settings)
     submit(one, Start(version="t", format=FORMAT, parameters=parameters, wall=NOON))
     return one
 
@@ -120,3 +127,23 @@ def test_a_yes_that_waits_is_overtaken_by_a_stop_though_it_is_only_repeated(
     submit(sequencer, stop)
     waiting = [again] if released else [first, again]
     assert [(one.answer.allowed, one.answer.denials[0].reason) for one in waiting] == [(False, reason)] * len(waiting)
+
+
+def test_marks_that_wait_are_recorded_before_the_decision_that_needs_them(tmp_path: Path) -> None:
+    """That of the symbol, and the rate of its currency; nothing of others."""
+    sequencer = started(tmp_path, symbols={"ES": Instrument(currency="USD"), "*": Instrument()})
+
+    async def trade() -> Entry:
+        for symbol in ("ES", "USD-EUR", "OTHER"):
+            for price in (1, 2, 3):
+                sequencer.submit(Mark(symbol=symbol, price=Decimal(price)), DAEMON, lambda _: None)
+        order = CheckOrder(client_order_id="a-1", symbol="ES", side="buy", quantity=Decimal(1), order_type="market")
+        return submit(sequencer, order)
+
+    approved = asyncio.run(trade()).record.events[0]
+    assert approved.notional == 9
+    recorded = [entry.record.command for entry in sequencer.commit.taken if entry.record.action == "mark"]
+    assert [(mark.symbol, mark.price) for mark in recorded] == [
+        ("ES", 1), ("USD-EUR", 1), ("OTHER", 1), ("ES", 3), ("USD-EUR", 3),
+    ]  # fmt: skip
+    assert len(sequencer.marks) == 1
