@@ -26,7 +26,11 @@ def halt(store: JsonlStateStore, *, actor: str, reason: str) -> dict[str, Any]:
 
 
 def resume(store: JsonlStateStore, *, actor: str, reason: str, rebase_peak: bool = False) -> dict[str, Any]:
-    """Back to RUNNING. Refused while the cause of a halt still holds, unless `rebase_peak`. Returns the risk state."""
+    """Back to RUNNING. Refused while the cause of a halt still holds, unless `rebase_peak`. Returns the risk state.
+
+    A halt that the daemon latched in its runtime directory outlasts this: the next start finds it and is halted, until
+    somebody resumes there. A machine that restarted has no latch.
+    """
     return _run(store, Resume(reason=reason, rebase_peak=rebase_peak, actor=actor), actor)
 
 

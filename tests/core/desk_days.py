@@ -254,15 +254,16 @@ class Days:
                 account=account,
                 strategy=strategy,
                 status=status,
-                filled_quantity=filled,
+                filled_quantity=None if status == "not_sent" else filled,
                 reason="looked it up",
             )
+        status = STATUSES[b[6] % len(STATUSES)]
         return ReportOrder(
             client_order_id=client_order_id,
             account=account,
             strategy=strategy,
-            status=STATUSES[b[6] % len(STATUSES)],
-            filled_quantity=filled,
+            status=status,
+            filled_quantity=None if status == "not_sent" else filled,
         )
 
     def equity(self, b: bytes, now: float) -> ReportEquity:

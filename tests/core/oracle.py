@@ -49,6 +49,8 @@ class Oracle:
         self.stops: list[tuple[int, str, bool]] = []
         """(seq, reason, whether reducing orders pass) of every kill, halt and admin cooldown."""
         self.halted_accounts: dict[str, float] = {}
+        self.account_stops: list[tuple[float, str, bool]] = []
+        """(when, account, whether reducing orders pass) of every account's halt, over or not."""
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
         self.fills: list[tuple[ReportFill, int]] = []
@@ -116,9 +118,15 @@ class Oracle:
         if known.order != order:
             return "conflict"
         overtaken = any(seq > known.seq and not (passes and known.reducing) for seq, _, passes in self.stops)
-        halted = self.halted_accounts.get(order.account, -1.0) >= known.ts and not known.reducing
+        never = self.facts.parameters.allow_reducing_when_halted == "never"
+        overtaken |= any(
+            ts >= known.ts
+            and account == order.account
+            and not (passes and known.reducing and not (never and account in self.halted_accounts))
+            for ts, account, passes in self.account_stops
+        )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds)
-        return "no" if known.gone or overtaken or halted or expired else "yes"
+        return "no" if known.gone or overtaken or expired else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
         return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
@@ -205,7 +213,8 @@ class Oracle:
         against = set()
         own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
         if order.symbol not in facts.marks:
-            if p.mark_required or not own:
+            limited = order.order_type in ("limit", "stop_limit")
+            if p.mark_required or not limited or not own:
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")
@@ -323,6 +332,7 @@ class Oracle:
         if recent < p.max_doubtful_fills or fill.account in self.halted_accounts:
             return False
         self.halted_accounts[fill.account] = now
+        self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
         return True
 
     def settle(self, command: AcceptFill) -> None:
@@ -391,6 +401,30 @@ class Oracle:
                 gone.add(known.order.key)
         return gone
 
+    def take_back_untold(self, released: int | None, unwanted: list[Order]) -> None:
+        """Nobody was told yes: withdrawn, and not asked back."""
+        for known in unwanted:
+            if released is not None and known.seq > released and not known.sent and not known.filled:
+                known.withdrawn = True
+                self.end(known)
+
+    def opening(self, account: str | None) -> list[Order]:
+        """What is open and would open or flip something, the oldest being taken to close first."""
+        left: dict[tuple[str, str, str], Fraction] = {}
+        found = []
+        for known in self.facts.open():
+            order = known.order
+            if account not in (None, order.account):
+                continue
+            held = self.facts.held(order.account, order.symbol)
+            place = (order.account, order.symbol, order.side)
+            room = left.setdefault(place, max(held if order.side == "sell" else -held, ZERO))
+            if known.remaining <= room:
+                left[place] = room - known.remaining
+            else:
+                found.append(known)
+        return found
+
     def killed(self, seq: int) -> None:
         self.kill = "KILLED"
         self.stops.append((seq, "kill_switch", False))
@@ -435,10 +469,10 @@ class Oracle:
             self.killed(seq)
         if command.restored:
             self.halt("restored", seq, at_start=True)
+        elif command.latch == "halt" and (self.risk != "HALTED" or self.cause in ("max_drawdown", "journal_failed")):
+            self.halt("latch", seq, at_start=True)
         elif self.risk != "HALTED":
-            if command.latch == "halt":
-                self.halt("latch", seq, at_start=True)
-            elif command.latch == "journal_failed":
+            if command.latch == "journal_failed":
                 self.halt("journal_failed", seq, at_start=True)
             elif self.breached():
                 self.halt("max_drawdown", seq, at_start=True)

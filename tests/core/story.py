@@ -179,6 +179,7 @@ class Story:
             "day": lambda: state.trading_day,
             "equity": lambda: plain(state.equity),
             "peak": lambda: plain(state.peak),
+            "day_equity": lambda: "none" if state.day_equity is None else plain(state.day_equity),
             "drawdown": lambda: plain(drawdown(state.equity, state.peak)),
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
@@ -204,8 +205,14 @@ def _typed(kind: type, key: str, value: Any) -> Any:
 
 
 def _setting(kind: type, key: str, text: str) -> Any:
-    value: Any = None if text == "none" else text
-    return msgspec.convert({key: value}, kind, strict=False).__getattribute__(key)
+    """`none` is the word itself where the setting has it, and nothing where it may be nothing."""
+    try:
+        settings = msgspec.convert({key: text}, kind, strict=False)
+    except msgspec.ValidationError:
+        if text != "none":
+            raise
+        settings = msgspec.convert({key: None}, kind)
+    return getattr(settings, key)
 
 
 def _relative(moment: float) -> str:

@@ -56,6 +56,13 @@ def test_the_same_order_again_gets_the_first_answer():
         manager.check(order(quantity="2"), NOW + 2)
 
 
+def test_the_answer_says_which_state_the_order_met_the_first_time_and_again():
+    manager = RiskManager(Parameters(max_trades_per_day=1))
+    first, again = manager.check(order(), NOW), manager.check(order(), NOW + 1)
+    assert manager.engine.state.risk.state == "COOLDOWN"
+    assert first.state == again.state == "RUNNING"
+
+
 def test_a_default_that_is_spelled_out_is_the_same_order():
     manager = RiskManager(Parameters(max_order_notional=Decimal(1)))
     assert not manager.check(order(), NOW).allowed

@@ -186,6 +186,8 @@ class Run:
                 oracle.withdraw(released, spares_reducing=False)
                 self.everything_is_asked_back()
             case CancelAll():
+                scope = [one for one in oracle.facts.open() if command.symbol in (None, one.order.symbol)]
+                oracle.take_back_untold(released, scope)
                 self.everything_is_asked_back(command.symbol)
             case RecoverKillSwitch():
                 assert oracle.kill == "KILLED"
@@ -212,7 +214,7 @@ class Run:
         if oracle.doubt(fill, self.now):
             spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
             oracle.withdraw(released, spares, fill.account)
-            self.nothing_opening_rests(fill.account)
+            self.nothing_opening_rests(fill.account, released)
 
     def halt_on_breach(self, released: int | None) -> None:
         if self.oracle.breached() and self.oracle.risk != "HALTED":
@@ -221,7 +223,7 @@ class Run:
     def halt(self, cause: str, released: int | None) -> None:
         self.oracle.halt(cause, self.seq)
         self.oracle.withdraw(released, self.oracle.halt_passes_reducing(cause))
-        self.nothing_opening_rests(None)
+        self.nothing_opening_rests(None, released)
 
     def asked_back(self, key: OrderKey) -> bool:
         """Whether its cancellation was requested and is not confirmed."""
@@ -233,11 +235,13 @@ class Run:
             if symbol in (None, known.order.symbol):
                 assert known.over or self.asked_back(known.order.key)
 
-    def nothing_opening_rests(self, account: str | None) -> None:
+    def nothing_opening_rests(self, account: str | None, released: int | None) -> None:
         """What no cancellation was asked for closes no more than there is."""
         policy = self.engine.state.parameters.cancel_on_halt
         if policy == "none":
             return
+        everything = [one for one in self.oracle.facts.open() if account in (None, one.order.account)]
+        self.oracle.take_back_untold(released, everything if policy == "all" else self.oracle.opening(account))
         left: dict[tuple[str, str, str], Fraction] = {}
         for known in self.oracle.facts.open():
             order = known.order
@@ -313,9 +317,9 @@ class Run:
 
     def seen_from_outside(self) -> None:
         state = self.engine.state
-        msgspec.json.encode(views.summary(state))
+        msgspec.json.encode(views.summary(state, self.now))
         for rows in (
-            views.positions(state, by_strategy=True), views.orders(state), views.cancel_requests(state),
+            views.positions(state, self.now, by_strategy=True), views.orders(state), views.cancel_requests(state),
             views.doubtful_fills(state),
         ):  # fmt: skip
             msgspec.json.encode(list(rows))

@@ -84,6 +84,11 @@ def test_every_order_type_is_covered():
         (c.ReportEquity(equity=Decimal(1), flow=Decimal("sNaN")), "flow"),
         (c.ReportEquity(equity=Decimal(1), as_of=1e12), "as_of"),
         (c.ReportOrder(client_order_id="a", status="filled", filled_quantity=Decimal(-1)), "filled_quantity"),
+        (c.ReportOrder(client_order_id="a", status="not_sent", filled_quantity=Decimal(1)), "filled_quantity"),
+        (
+            c.ResolveOrder(client_order_id="a", status="not_sent", filled_quantity=Decimal(1), reason="r"),
+            "filled_quantity",
+        ),
         (c.ReportOrder(client_order_id="a", status="done"), "status"),
         (c.Halt(reason=""), "reason"),
         (c.Halt(reason="x" * 501), "reason"),
@@ -104,6 +109,7 @@ def test_every_order_type_is_covered():
         (c.SetLimits(set={"max_drawdown": Decimal("1.01")}, reason="a"), "set.max_drawdown"),
         (c.SetLimits(set={"max_trades_per_day": Decimal("2.5")}, reason="a"), "set.max_trades_per_day"),
         (c.SetLimits(set={"cooldown_minutes": None}, reason="a"), "set.cooldown_minutes"),
+        (c.SetLimits(set={"cooldown_minutes": Decimal(10**9 + 1)}, reason="a"), "set.cooldown_minutes"),
         (c.UnsetLimits(keys=("max_size",), reason="a"), "keys.max_size"),
     ],
 )

@@ -13,8 +13,9 @@ from tests.daemon.routes import ROUTES, STREAM, method, refused
 BAD_NUMBERS = (
     b"NaN", b"Infinity", b"-Infinity", b'"NaN"', b'"sNaN"', b'"Infinity"', b'"-inf"', b"1e400", b'"1e400"', b"1e30",
     b"1" * 40, b'"0.' + b"1" * 40 + b'"', b"1e-19", b'"1_000"', b'"1\\u005f000"', '"١٢"'.encode(), b'"\\u0661\\u0662"',
-    '"\uff11\uff12"'.encode(), b'"0x10"', b'"1,5"', b'"1 000"', b'""', b'"a"', b"null", b"true", b"[]", b"{}", b'"--1"',
-    b"1.", b"01", b'"1e1000000000"', b'"1E-999999999"', b'"1e-999999999999999999999999"',
+    '"\uff11\uff12"'.encode(), b'"0x10"', b'"1,5"', b'"1 000"', b'""', b'"5\\n"', b'"\\u00a05"', b'"a"', b"null",
+    b"true", b"[]", b"{}", b'"--1"', b"1.", b"01", b'"1e1000000000"', b'"1E-999999999"',
+    b'"1e-999999999999999999999999"',
 )  # fmt: skip
 BAD_IDS = (
     "", "a" * 65, "a" * 10_000, "a b", "a\n", "\na", "a\x00", "a\x7f", "ä", "\u0661", "a/b", "a\u200b", "\U0001f4a5",

@@ -102,6 +102,18 @@ def test_a_step_back_is_doubted_until_it_is_taken_back_or_accepted(desk: Desk) -
     assert desk.clock_records() == ["clock", "clock", "clock", "reanchor_clock"]
 
 
+def test_a_step_towards_now_that_does_not_reach_it_is_doubted(desk: Desk) -> None:
+    """`now` is ahead, and that was accepted: the wall clock comes nearer by more than is allowed, and is behind yet."""
+    desk.move(-100)
+    assert desk.reasons("o-1") == ["clock"]
+    desk.daemon.post("/v1/admin/reanchor-clock", reason="it was ahead")
+    assert desk.reasons("o-2") == []
+    desk.move(-50)
+    assert desk.reasons("o-3") == ["clock"]
+    assert desk.daemon.state()["clock_doubted"] is True
+    assert desk.clock_records() == ["clock", "reanchor_clock", "clock"]
+
+
 def test_a_suspended_machine_wakes_up_to_stale_prices(make: Callable[..., Daemon]) -> None:
     """Nothing runs, the monotonic clock stands still, and the wall clock goes on: the first order sees it."""
     desk = Desk(make(RISK__REQUIRE_MARK="true", RISK__MAX_MARK_AGE_SECONDS=60))

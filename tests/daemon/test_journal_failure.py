@@ -34,6 +34,19 @@ pytestmark = [pytest.mark.fault_injection, pytest.mark.slow]
 EIO = "fdatasync:error=EIO:delay_enter=300000:when=1+"
 
 
+def test_the_audit_shows_nothing_that_is_not_on_disk_yet(daemon, inject):
+    before = daemon.check("before")
+    inject(daemon.writer_pid, "fdatasync:delay_enter=1500000")
+    with daemon.stream() as bot, daemon.admin() as ask:
+        bot.send({"op": "check", **order("held-up")})
+        while b'"held-up"' not in daemon.journal.read_bytes():
+            pass  # until it is written, and not synced
+        assert ask("GET", "/v1/audit").json["records"][-1]["seq"] == before["seq"]
+        held_up = bot.answer()
+        assert held_up["allowed"]
+        assert ask("GET", "/v1/audit").json["records"][-1]["seq"] == held_up["seq"]
+
+
 def test_what_waits_for_a_disk_that_fails_is_denied(daemon, inject):
     daemon.check("before")
     good = daemon.records()

@@ -194,6 +194,21 @@ def test_marks_value_orders_and_many_come_at_once(daemon):
     assert old == {"accepted": 0}, "older than what is known"
 
 
+def test_the_mark_of_a_feed_that_went_silent_is_shown_as_stale(make):
+    daemon = make(RISK__MAX_MARK_AGE_SECONDS="1").start()
+    daemon.post("/v1/positions/adjust", symbol="X", account="main", quantity="1", reason="carried")
+    daemon.post("/v1/marks", symbol="X", price="5")
+    (row,) = daemon.state()["positions"]
+    assert row["stale"] is False
+    last = daemon.state()["journal"]["last_seq"]
+    bound = time.monotonic() + 20
+    while not row["stale"] and time.monotonic() < bound:
+        (row,) = daemon.get("/v1/positions")["positions"]
+    assert (row["mark"], row["stale"]) == ("5", True)
+    assert daemon.state()["positions"][0]["stale"] is True
+    assert daemon.state()["journal"]["last_seq"] == last, "nothing came but time"
+
+
 def test_equity_moves_the_drawdown_and_a_doubtful_one_does_not(daemon):
     daemon.post("/v1/equity", account="main", equity="100000")
     daemon.post("/v1/equity", account="main", equity="110000")
@@ -240,3 +255,14 @@ def test_open_orders_come_in_pages(daemon):
     second = daemon.get(f"/v1/orders?limit=3&after_seq={first['next_after_seq']}")
     assert [row["client_order_id"] for row in second["orders"]] == ["p-3", "p-4"]
     assert second["next_after_seq"] is None
+
+
+def test_positions_come_in_pages(daemon):
+    for symbol in "DBACE":
+        daemon.post("/v1/positions/adjust", symbol=symbol, account="main", quantity="1", price="1", reason="carried")
+    first = daemon.get("/v1/positions?limit=3")
+    assert ([row["symbol"] for row in first["positions"]], first["next_offset"]) == (["A", "B", "C"], 3)
+    second = daemon.get(f"/v1/positions?limit=3&offset={first['next_offset']}")
+    assert ([row["symbol"] for row in second["positions"]], second["next_offset"]) == (["D", "E"], None)
+    assert daemon.get("/v1/positions?offset=9999999999999999999") == {"positions": [], "next_offset": None}
+    assert daemon.http("GET", "/v1/positions?limit=0").status == 422

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
+
+from tests.daemon.clients import order
 
 EVENT = {"account": "main", "strategy": "test"}
 
@@ -192,3 +196,27 @@ def test_cancel_all_asks_for_what_is_in_its_scope(daemon):
     event = {"client_order_id": "main-A", "status": "canceled", "account": "main", "strategy": "test"}
     daemon.post("/v1/orders/events", **event)
     assert len(daemon.get("/v1/cancel-requests")["cancel_requests"]) == 1
+
+
+def test_whoever_is_asked_to_cancel_is_not_told_yes_afterwards(make):
+    """The cancellation overtakes the answer, which waits for the disk: the bot hears a no, and is asked for nothing."""
+    daemon = make(JOURNAL__STALL_SECONDS="15").start()
+    body = json.dumps({"reason": "tidy"}).encode()
+    with daemon.stream() as bot, daemon.admin() as operator, daemon.admin() as eyes:
+        assert bot.ask({"op": "subscribe"})["subscribed"]
+        seq = daemon.state()["journal"]["last_seq"]
+        writer = daemon.writer_pid
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            bot.send({"op": "check", **order("a-1")})
+            while eyes("GET", "/v1/state")["journal"]["last_seq"] == seq:
+                pass
+            operator.connection.request("POST", "/v1/orders/cancel-all", body)
+            while eyes("GET", "/v1/state")["journal"]["last_seq"] == seq + 1:
+                pass
+        finally:
+            os.kill(writer, signal.SIGCONT)
+        assert json.loads(operator.connection.getresponse().read())["cancel_requests"] == []
+        answer = bot.answer()
+        assert (answer["allowed"], reasons(answer), bot.pushes) == (False, ["cancel_requested"], [])
+    assert daemon.state()["open_orders"] == 0

@@ -82,7 +82,7 @@ def test_an_order_is_answered_once(store: JsonlStateStore) -> None:
 
 def test_numbers_are_exact_across_runs(store: JsonlStateStore) -> None:
     store.run(ReportEquity(equity=Decimal("1E-7")), "bot")
-    assert summary(store.load().state)["equity"] == "0.0000001"
+    assert summary(store.load().state, 0.0)["equity"] == "0.0000001"
     assert b"E-" not in (store.directory / JOURNAL).read_bytes()
 
 

@@ -143,7 +143,7 @@ def _look_closely(data: bytes) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # the decoder proper will say so
     for field, text in _number_texts(tree):
-        if not _NUMBER(text.strip()):
+        if not _NUMBER(text):
             raise problem(field, "must be a plain decimal number")
 
 

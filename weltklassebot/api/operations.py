@@ -92,7 +92,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"fill_id": "f-9", "symbol": "BTC-EUR", "account": "main", "reason": "found at the venue"}),
     ("GET", "/v1/positions"): Operation(
         "Fills and positions", "Positions of accounts, or of strategies", (s.Positions,),
-        query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"}}),
+        query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"},
+               "offset": {"type": "integer", "minimum": 0, "default": 0}, "limit": _PAGE["limit"]}),
     ("POST", "/v1/positions/adjust"): Operation(
         "Fills and positions", "Set a position to what it is known to be", _DONE,
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),

@@ -117,7 +117,7 @@ class _Reads:
 
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
-        summary = views.summary(sequencer.state)
+        summary = views.summary(sequencer.state, sequencer.clock.now())
         return summary | {
             "positions": list(_mine(call, summary["positions"])),
             "journal": {
@@ -131,19 +131,21 @@ class _Reads:
     async def orders(self, call: Call) -> Any:
         """A page of open orders, the oldest first; there is more as long as `next_after_seq` is a number."""
         query = read_query(call, {"account": str, "strategy": str, "after_seq": whole, "limit": whole})
-        limit = query.pop("limit", 1000)
-        if not 1 <= limit <= MAX_ROWS:
-            raise problem("limit", f"must be 1 to {MAX_ROWS}")
+        limit = _page_size(query)
         rows = list(islice(_mine(call, views.orders(self._sequencer.state, **query)), limit + 1))
         more = len(rows) > limit
         return {"orders": rows[:limit], "next_after_seq": rows[limit - 1]["seq"] if more else None}
 
     async def positions(self, call: Call) -> Any:
-        by = read_query(call, {"by": str}).get("by", "account")
+        """A page of positions, sorted; there is more as long as `next_offset` is a number."""
+        query = read_query(call, {"by": str, "offset": whole, "limit": whole})
+        by, offset, limit = query.get("by", "account"), query.get("offset", 0), _page_size(query)
         if by not in ("account", "strategy"):
             raise problem("by", "must be account or strategy")
-        rows = views.positions(self._sequencer.state, by_strategy=by == "strategy")
-        return {"positions": list(_mine(call, islice(rows, MAX_ROWS)))}
+        sequencer = self._sequencer
+        rows = views.positions(sequencer.state, sequencer.clock.now(), by_strategy=by == "strategy")
+        found, end = list(_mine(call, rows)), offset + limit
+        return {"positions": found[offset:end], "next_offset": end if len(found) > end else None}
 
     async def doubtful_fills(self, call: Call) -> Any:
         return {"fills": list(_mine(call, views.doubtful_fills(self._sequencer.state)))}
@@ -155,13 +157,13 @@ class _Reads:
         return {"limits": views.limits(self._sequencer.state)}
 
     async def audit(self, call: Call) -> Any:
-        """A page of records, newest last. It shows every account, so a token that is bound to some may not read it."""
+        """A page of durable records, newest last. It shows every account: a token bound to some may not read it."""
         if (refused := sees_all(call.principal)) is not None:
             return refused
         query = read_query(call, _AUDIT_KEYS)
         if not 1 <= query.get("limit", 100) <= 1000:
             raise problem("limit", "must be 1 to 1000")
-        found = await self._history.page(query)
+        found = await self._history.page({**query, "through_seq": self._sequencer.commit.durable_seq})
         return found if isinstance(found, Problem) else web.Response(body=found, headers=_JSON)
 
 
@@ -184,6 +186,13 @@ def _aside(store: Path) -> asyncio.Future[float]:
 
     threading.Thread(target=look, daemon=True).start()
     return found
+
+
+def _page_size(query: dict[str, Any]) -> int:
+    limit: int = query.pop("limit", 1000)
+    if not 1 <= limit <= MAX_ROWS:
+        raise problem("limit", f"must be 1 to {MAX_ROWS}")
+    return limit
 
 
 def read_query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,10 @@ class Orders(Shape):
 
 
 class Positions(Shape):
+    """A page; there is more as long as `next_offset` is a number."""
+
     positions: list[PositionView]
+    next_offset: int | None
 
 
 class DoubtfulFill(Shape):

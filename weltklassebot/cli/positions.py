@@ -24,7 +24,13 @@ def list_(invocation: Invocation) -> None:
 
     Example: weltklassebot positions list --json
     """
-    invocation.show(invocation.get("/v1/positions"))
+    rows: list[object] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = invocation.get("/v1/positions", offset=offset)
+        rows += page["positions"]
+        offset = page["next_offset"]
+    invocation.show({"positions": rows})
 
 
 @positions.command("adjust", cls=Command)

@@ -97,7 +97,7 @@ def replay(
     if what_if is not None:
         invocation.show(answer | what_if.answer(), "\n".join(what_if.words(count)))
         return 0
-    answer["state"] = summary(engine.state) if began or count else None
+    answer["state"] = summary(engine.state, engine.state.now) if began or count else None
     invocation.show(answer)
     return REFUSED if differing else 0
 

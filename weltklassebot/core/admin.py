@@ -55,13 +55,22 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
     if killed:
         events += kill_events(state, seq, None, latched=True)
     cause = _halt_at_start(state, start)
-    if cause == "restored" or (cause is not None and state.risk.state != "HALTED"):
+    if cause is not None and _is_news(state, cause):
         halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters)
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
     difference = _difference(start.wall, now)
     if abs(difference) > start.parameters.max_clock_step_seconds:
         events.append(ClockDoubted(difference=difference))
     return events
+
+
+def _is_news(state: State, cause: HaltCause) -> bool:
+    """A halt that is in force already is none, but for one that lets less pass: a person's, over an automatic one."""
+    return (
+        state.risk.state != "HALTED"
+        or cause == "restored"
+        or (cause == "latch" and state.risk.cause in ("max_drawdown", "journal_failed"))
+    )
 
 
 def _halt_at_start(state: State, start: Start) -> HaltCause | None:

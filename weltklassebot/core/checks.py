@@ -18,6 +18,8 @@ from weltklassebot.core.state import State
 __all__ = ["decide_check", "gate", "own_price"]
 
 _PLAIN = Instrument()
+_LIMITED = ("limit", "stop_limit")
+"""Only a limit is kept: what else an order says of prices bounds nothing, and cannot stand for a mark."""
 
 
 def gate(state: State, *, reducing: bool) -> Reason | None:
@@ -181,7 +183,7 @@ def _check_inputs(
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
-        if parameters.mark_required or not own_price(order):
+        if parameters.mark_required or order.order_type not in _LIMITED or not own_price(order):
             denials.append(Denial("no_mark"))
     elif now - market.as_of > oldest:
         denials.append(Denial("stale_mark", Decimal(repr(oldest)), Decimal(repr(round(now - market.as_of, 6)))))

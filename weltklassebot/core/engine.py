@@ -173,7 +173,7 @@ class Engine:
             case TriggerKillSwitch() | RecoverKillSwitch() | CompleteRecovery():
                 return decide_kill_switch(state, command, seq, now, released)
             case CancelAll():
-                return decide_cancel_all(state, command, seq)
+                return decide_cancel_all(state, command, seq, released)
             case AdjustPosition():
                 return decide_adjust(state, command)
             case AcceptFill():

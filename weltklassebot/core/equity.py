@@ -34,7 +34,7 @@ def decide_equity(
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
     as_of = now if report.as_of is None else min(now, report.as_of)
-    if account.known and as_of < account.as_of:
+    if (account.known and as_of < account.as_of) or as_of < account.doubted_as_of:
         raise Refused("as_of is older than the last report of this account")
     flow = account.pending_flow + report.flow
     agreeing = _agreeing(state, account, report, flow)

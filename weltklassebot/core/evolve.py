@@ -143,6 +143,7 @@ def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, s
         state.doubted_accounts += 1
     account.last = command
     account.doubted = command.equity
+    account.doubted_as_of = now if command.as_of is None else min(now, command.as_of)
     account.agreeing = event.agreeing
     account.pending_flow += command.flow
 
@@ -174,6 +175,10 @@ def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand,
 
 def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq: int, now: float) -> None:
     state.halted_accounts[event.account] = now
+    nothing_passes = state.parameters.allow_reducing_when_halted == "never"
+    for known in state.orders.values():
+        if known.order.account == event.account and (nothing_passes or not known.reducing):
+            known.valid_until = min(known.valid_until, now)  # overtaken for good, whenever the account is resumed
 
 
 def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, seq: int, now: float) -> None:

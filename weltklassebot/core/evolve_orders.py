@@ -120,6 +120,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
+        quantity=order.quantity,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)

@@ -63,11 +63,14 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
 
 
 def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replayed:
-    """The same end may be reported twice; anything else about an order that ended is a contradiction."""
+    """The same end may be reported twice; anything else about an order that ended is a contradiction, and so is more
+    that was filled: nothing is reserved for it any more."""
     ended = state.recall_ended(report.key)
     if ended is None:
         raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
-    if report.status == "filled" and ended.unfilled:
+    said = report.filled_quantity if report.status in TERMINAL else None
+    more = report.status == "filled" if said is None or ended.filled is None else said > ended.filled
+    if more and ended.unfilled:
         raise Refused(
             f"order {report.client_order_id} has ended with {plain(ended.unfilled)} unfilled: report the fills"
         )

@@ -54,14 +54,13 @@ class RiskManager:
 
     def check(self, order: CheckOrder, now: float) -> Decision:
         """Decide one order. Raises `Invalid` for an order that makes no sense, `Conflict` for a key that is taken."""
-        outcome = self.submit(order, now)
+        outcome, risk_state = self._submit(order, now)
         if isinstance(outcome, Replayed):
             return Decision(
                 allowed=outcome.allowed, seq=outcome.seq, ts=outcome.ts, state=outcome.state, denials=outcome.denials,
                 valid_until=outcome.valid_until, max_reducing_quantity=outcome.max_reducing_quantity, replayed=True,
             )  # fmt: skip
         answer = outcome.events[0]
-        risk_state = self.engine.state.risk.state
         if isinstance(answer, OrderApproved):
             return Decision(True, self._seq, now, risk_state, (), answer.valid_until)
         assert isinstance(answer, OrderDenied)
@@ -72,6 +71,10 @@ class RiskManager:
 
     def submit(self, command: AnyCommand, now: float) -> Recorded | Replayed:
         """Put any command in: fills, marks, equity, halts. Raises `Invalid`, and `Refused` for what is not possible."""
+        return self._submit(command, now)[0]
+
+    def _submit(self, command: AnyCommand, now: float) -> tuple[Recorded | Replayed, RiskState]:
+        """What came of it, and the risk state that it met."""
         validate(command)
         if not self.engine.state.now <= now < 1e11:
             raise Invalid("now", f"must be Unix seconds, and not before {self.engine.state.now}")
@@ -79,10 +82,11 @@ class RiskManager:
             self._start(now)
         if now >= self.engine.state.next_due:
             self._handle(Tick(), now)
+        met = self.engine.state.risk.state
         outcome = self.engine.handle(command, seq=self._seq + 1, now=now)
         if type(outcome) is Recorded:
             self._seq += 1
-        return outcome
+        return outcome, met
 
     def _start(self, now: float) -> None:
         self._started = True

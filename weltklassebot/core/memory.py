@@ -111,7 +111,9 @@ def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
         reason = "kill_switch"
     elif known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
         reason = "halted"
-    elif known.ts <= state.halted_accounts.get(known.order.account, -1.0) and not known.reducing:
+    elif known.ts <= state.halted_accounts.get(known.order.account, -1.0) and (
+        not known.reducing or state.parameters.allow_reducing_when_halted == "never"
+    ):
         reason = "account_halted"
     elif known.seq < state.cooldown_seq and not known.reducing:
         reason = "cooldown"

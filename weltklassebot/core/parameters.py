@@ -14,7 +14,16 @@ from msgspec import Struct
 
 from weltklassebot.core.numbers import ONE
 
-__all__ = ["LIMITS", "NEVER_UNLIMITED", "WHOLE", "Instrument", "Parameters", "limit_error", "with_limits"]
+__all__ = [
+    "LIMITS",
+    "MOST_COUNTED",
+    "NEVER_UNLIMITED",
+    "WHOLE",
+    "Instrument",
+    "Parameters",
+    "limit_error",
+    "with_limits",
+]
 
 
 class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -92,6 +101,9 @@ LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trad
 WHOLE: Final = frozenset({"max_trades_per_day", "cooldown_minutes"})
 """Those of them that count."""
 
+MOST_COUNTED: Final = 10**9
+"""As minutes, nearly two thousand years: what ends later than that, no calendar can print."""
+
 NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
 
 
@@ -103,8 +115,8 @@ def limit_error(key: str, value: Decimal | None) -> str | None:
         return "cannot be unlimited; 0 switches it off" if key in NEVER_UNLIMITED else None
     if not value.is_finite() or value < 0 or value >= 10**18:
         return "must be a finite number, not negative"
-    if key in WHOLE and value != value.to_integral_value():
-        return "must be a whole number"
+    if key in WHOLE and (value > MOST_COUNTED or value != value.to_integral_value()):
+        return f"must be a whole number, at most {MOST_COUNTED}"
     if key == "max_drawdown" and not 0 < value <= 1:
         return "must be a fraction above 0 and at most 1 (0.2 is 20 %)"
     return None

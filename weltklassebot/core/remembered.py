@@ -44,6 +44,12 @@ class Ended(Struct, gc=False):
     counted: bool
     reason: Reason
     """Why a replay of it is not a yes."""
+    quantity: Decimal | None = None
+    """Of the order; older snapshots do not say."""
+
+    @property
+    def filled(self) -> Decimal | None:
+        return None if self.quantity is None else self.quantity - self.unfilled
 
 
 class Denied(Struct, gc=False):
@@ -56,7 +62,9 @@ class Denied(Struct, gc=False):
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
-_ended: Final = msgspec.msgpack.Decoder(tuple[int, int, float, str, str, Decimal, float, bool, Reason]).decode
+_ended: Final = msgspec.msgpack.Decoder(
+    tuple[int, int, float, str, str, Decimal, float, bool, Reason, Decimal | None]
+).decode
 _denied: Final = msgspec.msgpack.Decoder(tuple[int, int, float, RiskState, tuple[Denial, ...], Decimal | None]).decode
 
 

@@ -70,6 +70,7 @@ class AccountEquity(Struct, kw_only=True):
     last: ReportEquity | None = None
     """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
+    doubted_as_of: float = 0.0
     agreeing: int = 0
     pending_flow: Decimal = ZERO
 

@@ -6,6 +6,7 @@ Moves are those of `machines`; a pair that is missing there is refused.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Literal
 
@@ -161,37 +162,52 @@ def stop_orders(
 ) -> list[AnyEvent]:
     """What a halt of the desk, or of one account, does to the orders that are open."""
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, account=account)
-    events = _withdrawal(withdrawn, released_through_seq, reason)
-    scope = policy.cancel_on_halt
-    if scope != "none":
-        gone = set(withdrawn)
+    unwanted: list[OpenOrder] = []
+    if policy.cancel_on_halt != "none":
         resting = [
             known
             for known in state.orders.values()
-            if account in (None, known.order.account) and known.order.key not in gone
+            if account in (None, known.order.account) and known.order.key not in withdrawn
         ]
-        events += _cancels(seq, resting if scope == "all" else _opening(state, resting))
-    return events
+        unwanted = resting if policy.cancel_on_halt == "all" else _opening(state, resting)
+    return _take_back(state, seq, released_through_seq, reason, unwanted, withdrawn)
 
 
 def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
     """All that a kill does."""
-    withdrawn = _unreleased(state, released_through_seq, spare_reducing=False)
-    gone = set(withdrawn)
     return [
         KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin"),
-        *_withdrawal(withdrawn, released_through_seq, "kill_switch"),
-        *_cancels(seq, [known for known in state.orders.values() if known.order.key not in gone]),
+        *_take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
+    ]
+
+
+def _take_back(
+    state: State,
+    seq: int,
+    released_through_seq: int | None,
+    reason: Reason,
+    unwanted: list[OpenOrder],
+    withdrawn: Collection[OrderKey] = (),
+) -> list[AnyEvent]:
+    """Withdraw those of which nobody was told yes, and ask for the cancellation of the others.
+
+    A bot that was asked to cancel an order and is told yes to it only then might send it.
+    """
+    untold = _unreleased(state, released_through_seq, spare_reducing=False)
+    gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
+    return [
+        *_withdrawal([key for key in untold if key in gone], released_through_seq, reason),
+        *_cancels(seq, [known for known in unwanted if known.order.key not in gone]),
     ]
 
 
 def _unreleased(
     state: State, released_through_seq: int | None, *, spare_reducing: bool = True, account: str | None = None
-) -> tuple[OrderKey, ...]:
-    """Approvals whose answers have not left the daemon. The newest orders are at the end."""
+) -> dict[OrderKey, None]:
+    """Approvals whose answers have not left the daemon, the oldest first. The newest orders are at the end."""
     found: list[OrderKey] = []
     if released_through_seq is None:
-        return ()
+        return {}
     for known in reversed(state.orders.values()):
         if known.seq <= released_through_seq:
             break
@@ -199,13 +215,13 @@ def _unreleased(
         untold = known.status in NOBODY_KNOWS and not known.sent and not known.filled
         if untold and account in (None, known.order.account) and not (spare_reducing and known.reducing):
             found.append(known.order.key)
-    return tuple(reversed(found))
+    return dict.fromkeys(reversed(found))
 
 
-def _withdrawal(orders: tuple[OrderKey, ...], released_through_seq: int | None, reason: Reason) -> list[AnyEvent]:
+def _withdrawal(orders: Collection[OrderKey], released_through_seq: int | None, reason: Reason) -> list[AnyEvent]:
     if not orders or released_through_seq is None:
         return []
-    return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=orders, reason=reason)]
+    return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=tuple(orders), reason=reason)]
 
 
 def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:
@@ -240,15 +256,13 @@ def _cancels(seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
     return [CancelsRequested(requests=requests)]
 
 
-def decide_cancel_all(state: State, command: CancelAll, seq: int) -> list[AnyEvent]:
-    """Ask for the cancellation of everything open in the scope."""
-    return _cancels(
-        seq,
-        [
-            known
-            for known in state.orders.values()
-            if command.account in (None, known.order.account)
-            and command.strategy in (None, known.order.strategy)
-            and command.symbol in (None, known.order.symbol)
-        ],
-    )
+def decide_cancel_all(state: State, command: CancelAll, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """Take back everything open in the scope."""
+    unwanted = [
+        known
+        for known in state.orders.values()
+        if command.account in (None, known.order.account)
+        and command.strategy in (None, known.order.strategy)
+        and command.symbol in (None, known.order.symbol)
+    ]
+    return _take_back(state, seq, released_through_seq, "cancel_requested", unwanted)

@@ -194,6 +194,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("status", status, _STATUSES)
             if filled is not None and filled < 0:
                 raise Invalid("filled_quantity", "must not be negative")
+            if filled and status == "not_sent":
+                raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case UnsetLimits(keys=keys):

@@ -38,7 +38,7 @@ def risk_state_file(state: State) -> dict[str, Any]:
     }
 
 
-def summary(state: State) -> dict[str, Any]:
+def summary(state: State, now: float) -> dict[str, Any]:
     """`GET /v1/state`, but for what only the journal and the shell know."""
     risk, kill = state.risk, state.kill_switch
     equity, peak = state.equity, state.peak
@@ -61,7 +61,7 @@ def summary(state: State) -> dict[str, Any]:
         "drawdown": plain(drawdown(equity, peak)) if equity is not None and peak is not None else None,
         "equity_doubtful": bool(state.doubted_accounts),
         "gross_notional": plain(state.gross) if not state.unpriced else None,
-        "positions": list(positions(state)),
+        "positions": list(positions(state, now)),
         "open_orders": len(state.orders),
         "doubtful_fills": len(state.doubtful),
         "halted_accounts": sorted(state.halted_accounts),
@@ -85,9 +85,12 @@ def limits(state: State) -> dict[str, Any]:
 _NOWHERE = Market()
 
 
-def positions(state: State, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:
-    """Accounts' positions, or those of each strategy; marks that are too old to decide on are shown as stale."""
-    oldest = state.now - state.parameters.max_mark_age_seconds
+def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:
+    """Accounts' positions, or those of each strategy; marks that are too old to decide on are shown as stale.
+
+    `now`: of the clock. The last record may be as old as the mark that it brought.
+    """
+    oldest = now - state.parameters.max_mark_age_seconds
     if by_strategy:
         rows: Iterable[tuple[str, str | None, str, Decimal]] = (
             (account, strategy, symbol, held) for (account, strategy, symbol), held in state.positions.items()

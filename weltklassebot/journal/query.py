@@ -41,6 +41,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     directory: str
     after_seq: int = 0
+    through_seq: int | None = None
+    """How far the journal is on disk: what a running daemon wrote behind it may be lost yet. None: all of it."""
     since: float | None = None
     until: float | None = None
     action: str | None = None
@@ -173,9 +175,13 @@ class _Page:
         """What the file has of it. Sets `done` when no other file is needed."""
         query = self._query
         size = file.seek(0, os.SEEK_END)
-        since, until = query.since, query.until
+        since, until, through = query.since, query.until, query.through_seq
         start = bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
-        end = size if until is None else bisect(file, size, lambda _, ts: ts < until)
+        end = size
+        if until is not None or through is not None:
+            end = bisect(
+                file, size, lambda seq, ts: (until is None or ts < until) and (through is None or seq <= through)
+            )
         for offset, line in (backward if query.newest else forward)(file, start, end):
             if not self._wanted(offset, line):
                 continue

@@ -22,10 +22,11 @@ def compare_clocks(sequencer: Sequencer) -> None:
     """Tell the core when the wall clock leaves its tolerance, and when it comes back."""
     state = sequencer.state
     wall = sequencer.clock.wall()
-    difference = wall - sequencer.clock.now() - state.clock_offset
+    ahead = wall - sequencer.clock.now()
+    difference = ahead - state.clock_offset
     far = abs(difference) > state.parameters.max_clock_step_seconds
-    if far and not state.self_anchored and difference > 0:
-        reason = f"the wall clock is {difference:.3f} s ahead"
+    if far and not state.self_anchored and ahead > 0 and difference > 0:
+        reason = f"the wall clock is {ahead:.3f} s ahead"
         sequencer.submit(ReanchorClock(reason=reason, wall=wall, automatic=True), DAEMON, _ignore)
     elif far is not state.clock_doubted:
         sequencer.submit(ReportClock(wall=wall), DAEMON, _ignore)

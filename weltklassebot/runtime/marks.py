@@ -4,6 +4,7 @@ on that symbol. What is overtaken by a newer mark before that is dropped."""
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,8 @@ from weltklassebot.runtime.principals import Principal
 
 __all__ = ["Marks"]
 
+MARKS_A_TURN: Final = 64
+"""Recorded before others have their turn: a feed of many symbols must not hold up orders and stops."""
 _NEVER: Final = (0.0, 0.0)
 
 
@@ -27,7 +30,9 @@ class Marks:
         self._waiting: dict[str, tuple[Mark, Principal]] = {}
         self._recorded: dict[str, tuple[float, float]] = {}
         """When a mark of this symbol was recorded last, and of when it was."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._round: deque[str] = deque()
+        """Symbols whose interval is over."""
+        self._timer: asyncio.Handle | None = None
         self.conflated = 0
 
     def take(self, mark: Mark, principal: Principal, now: float) -> bool:
@@ -49,7 +54,7 @@ class Marks:
             return self._put(mark, principal, now)
         self._waiting[symbol] = (msgspec.structs.replace(mark, ts=as_of), principal)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._interval, self.flush_all)
+            self._timer = asyncio.get_running_loop().call_later(self._interval, self._begin_round)
         return True
 
     def _put(self, mark: Mark, principal: Principal, now: float) -> bool:
@@ -65,10 +70,28 @@ class Marks:
             self._put(*waiting, now)
 
     def flush_all(self) -> None:
-        self._timer = None
-        waiting, self._waiting = self._waiting, {}
-        for mark, principal in waiting.values():
-            self._put(mark, principal, mark.ts or 0.0)
+        """At a stop: nothing waits any longer."""
+        self._round = deque(self._waiting)
+        self._put_some(len(self._round))
+
+    def _begin_round(self) -> None:
+        self._round = deque(self._waiting)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._put_some(MARKS_A_TURN)
+        loop = asyncio.get_running_loop()
+        if self._round:
+            self._timer = loop.call_soon(self._go_on)
+        else:
+            self._timer = loop.call_later(self._interval, self._begin_round) if self._waiting else None
+
+    def _put_some(self, most: int) -> None:
+        for _ in range(min(most, len(self._round))):
+            waiting = self._waiting.pop(self._round.popleft(), None)  # a decision may have taken it already
+            if waiting is not None:
+                mark, _ = waiting
+                self._put(*waiting, mark.ts or 0.0)
 
     def __len__(self) -> int:
         return len(self._waiting)

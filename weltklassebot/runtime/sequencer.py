@@ -206,7 +206,8 @@ class Sequencer:
         self, command: AnyCommand, principal: Principal, reply: Reply, now: float, *, waits: bool = True
     ) -> None:
         state = self.engine.state
-        if now >= state.next_due and state.started and not isinstance(command, Start | Tick):
+        while now >= state.next_due and state.started and not isinstance(command, Start | Tick):
+            # Again, if it took so long that something else fell due meanwhile.
             self._decide(Tick(), DAEMON, lambda _: None, now)
             now = self.clock.now()
         began = time.perf_counter()

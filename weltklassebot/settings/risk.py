@@ -16,7 +16,15 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from weltklassebot.core.commands import ID_PATTERN
-from weltklassebot.core.parameters import LIMITS, NEVER_UNLIMITED, WHOLE, Instrument, Parameters, limit_error
+from weltklassebot.core.parameters import (
+    LIMITS,
+    MOST_COUNTED,
+    NEVER_UNLIMITED,
+    WHOLE,
+    Instrument,
+    Parameters,
+    limit_error,
+)
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, validated, whole
 
 __all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
@@ -78,7 +86,7 @@ _PARSERS: Final[dict[str, Parser]] = {
 def _limit(key: str) -> Parser:
     """A limit has the range that it has at run time."""
     parse_number = decimal(0, 10**18 - 1)
-    parse_whole = whole(0, 10**9)
+    parse_whole = whole(0, MOST_COUNTED)
 
     def parse(value: Any) -> Decimal | int:
         found: Decimal | int = parse_whole(value) if key in WHOLE else parse_number(value)
