@@ -9,18 +9,11 @@ import pytest
 
 from tests.var.cases import CASES, aligned
 from weltklassebot.var import InputError
+from weltklassebot.var.acerbi_szekely import acerbi_szekely, z2_statistic
 from weltklassebot.var.scoring import diebold_mariano, fissler_ziegel_loss, tick_loss
 from weltklassebot.var.sequential import e_backtest, e_values
-from weltklassebot.var.shortfall import (
-    _tail,
-    acerbi_szekely,
-    du_escanciano,
-    implied_degrees,
-    mcneil_frey,
-    nolde_ziegel,
-    z2_statistic,
-)
-from weltklassebot.var.special import normal_cdf, normal_quantile
+from weltklassebot.var.shortfall import du_escanciano, mcneil_frey, nolde_ziegel
+from weltklassebot.var.special import implied_degrees, normal_cdf, normal_quantile, tail_of
 
 P = 0.025
 VAR = -normal_quantile(P)
@@ -60,7 +53,7 @@ def test_z1_and_z2_hold_their_size_and_see_heavier_tails(test: str) -> None:
 
 @pytest.mark.parametrize("degrees", [2.5, 4.0, 10.0, 100.0, math.inf])
 def test_the_tail_that_a_forecast_implies(degrees: float) -> None:
-    found = implied_degrees(_tail(1 - P, degrees)[1], 1 - P)
+    found = implied_degrees(tail_of(P, degrees)[1], P)
     assert found == pytest.approx(degrees, rel=1e-6)
 
 

@@ -81,8 +81,10 @@ def test_a_loss_as_large_as_var_is_no_hit() -> None:
 
 def test_what_a_missing_row_is() -> None:
     returns, var = [0.1, np.nan, -2.0, 0.1], [1.0, 1.0, 1.0, np.nan]
-    with pytest.raises(InputError, match=r"row 1 is missing.*\(and 1 more rows\)"):
+    with pytest.raises(InputError, match="returns: row 1 is missing"):
         validate(returns, var)
+    with pytest.raises(InputError, match=r"var: row 3 is missing.*\(and 1 more rows\)"):
+        validate([0.1] * 5, [*var, np.nan])
     dropped = validate(returns, var, missing="drop")
     assert (dropped.observations, dropped.hits, dropped.missing) == (2, 1, 2)
     counted = validate(returns, var, missing="exception")
@@ -192,7 +194,10 @@ def test_rolling_is_one_window_at_a_time(method: str, window: int, step: int, p:
 
 def test_zones_change_when_they_change() -> None:
     found = rolling(hits_at(500, *range(250, 255)), 0.99)
-    assert found.zone_changes() == (ZoneChange(254, 0, 0, 1), ZoneChange(500 - 1, 0, 1, 0))[: len(found.zone_changes())]
+    assert (
+        found.zone_changes()
+        == (ZoneChange(254, (0,), 0, 1), ZoneChange(500 - 1, (0,), 1, 0))[: len(found.zone_changes())]
+    )
     assert found.zone_changes()[0].row == 254
 
 
@@ -262,7 +267,7 @@ def test_the_import_leaves_out_what_takes_seconds() -> None:
         ([0, 1], {}, "hits: must be booleans"),
         ([True, False], {"window": 3}, "window: must be from 2 to the number of rows"),
         ([True, False], {"window": 2, "step": 0}, "step: must be at least 1"),
-        ([[[True]]], {}, "one or two dimensions"),
+        ([[[[True]]]], {}, "one to three dimensions"),
     ],
 )
 def test_rolling_names_bad_input(hits: list[object], options: dict[str, int], says: str) -> None:
