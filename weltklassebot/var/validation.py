@@ -20,10 +20,12 @@ from weltklassebot.var.violations import Aligned, Missing, VarAs, Violation, ali
 
 __all__ = ["RED_SIZE", "Validation", "VaRBacktestRunner", "validate"]
 
+_SAID_ALREADY: Final = ("cc_first",)
+"""The other form of CC is shown; counted twice it would only make Holm's correction stricter."""
 RED_SIZE: Final = 0.001
 """An adjusted p-value up to here makes red what `size` makes yellow."""
 _TWO_SIDED: Final = (
-    "pof", "tuff", "cc", "cc_first", "tbfi", "tbf", "weibull_cc", "discrete_weibull_cc", "gmm", "dq", "du_escanciano"
+    "pof", "tuff", "cc", "tbfi", "tbf", "weibull_cc", "discrete_weibull_cc", "gmm", "dq", "du_escanciano"
 )  # fmt: skip
 """They also reject for too few hits, which costs capital but is no danger: that is yellow at most."""
 
@@ -134,7 +136,11 @@ def _light(
     light, reasons = basel.zone, []
     if basel.zone is not Light.GREEN:
         reasons.append(f"traffic light {basel.zone}: {basel.hits} hits in {basel.observations}")
-    counted = [(test, test.p_value) for test in tests if test.p_value is not None and test.method != "asymptotic"]
+    counted = [
+        (test, test.p_value)
+        for test in tests
+        if test.p_value is not None and test.method != "asymptotic" and test.name not in _SAID_ALREADY
+    ]
     adjusted = holm([alone for _, alone in counted])
     for (test, alone), p_value in zip(counted, adjusted, strict=True):
         if p_value > size:
