@@ -21,7 +21,16 @@ import numpy as np
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
 from weltklassebot.var.special import Floats, Ints, binomial_cdf, binomial_log_pmf, binomial_sf, log_choose, xlogx
 
-__all__ = ["Kind", "MOST_CLASSES", "conditional_p_value", "feasible", "p_value", "pof_p_value", "tuff_p_value"]
+__all__ = [
+    "Kind",
+    "MOST_CLASSES",
+    "clear_caches",
+    "conditional_p_value",
+    "feasible",
+    "p_value",
+    "pof_p_value",
+    "tuff_p_value",
+]
 
 Kind = Literal["cci", "cc", "cc_first"]
 """cci: independence; cc: POF on T plus independence; cc_first: the likelihood on T - 1, given the first observation."""
@@ -98,6 +107,12 @@ def conditional_p_value(statistic: float, n: int, hits: int) -> float:
     classes = _classes(n, hits, hits)
     weight = np.exp(classes.log_count - float(log_choose(n, hits)))
     return min(1.0, float(weight[_independence(classes) >= floor].sum()))
+
+
+def clear_caches() -> None:
+    """Forget every distribution that was counted."""
+    _distribution.cache_clear()
+    _likely.cache_clear()
 
 
 class _Classes(NamedTuple):

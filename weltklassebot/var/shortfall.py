@@ -24,6 +24,7 @@ _BLOCK: Final = 4_000_000
 _FEW: Final = "the asymptotic p is rough with fewer than 30 hits"
 _ROUGH: Final = "a bootstrap of fewer than 10 hits is rough: it knows no other sizes than theirs"
 _FEWEST: Final = 99
+_FEWEST_HITS: Final = 5
 
 
 def mcneil_frey(
@@ -34,7 +35,8 @@ def mcneil_frey(
 
     t = sqrt(x) mean / standard deviation of the residuals of x hits. `scale` is the forecast volatility, one a row; VaR
     where it is not given. With `rng` the p-value is bootstrapped, as in the paper: t of samples with replacement from
-    the centred residuals; else it is Student's with x - 1 degrees. Undefined with fewer than two different residuals.
+    the centred residuals; else it is Student's with x - 1 degrees. Undefined with fewer than two
+    different residuals, or a bootstrap of fewer than five.
     Source: McNeil and Frey, Journal of Empirical Finance 7 (2000), 271-300.
     """
     losses, risk, shortfall, _ = tail_series(loss, var, es, 0.5)
@@ -77,6 +79,11 @@ def _mean_zero(
     deviation = float(residuals.std(ddof=1)) if n > 1 else 0.0
     if deviation <= 1e-12 * float(np.abs(residuals).max(initial=0.0)):
         return undefined(claim, "fewer than two hits of different size", size=size, method=said, hits=n)
+    if rng is not None and n < _FEWEST_HITS:
+        # Of two, every sample is the observed pair or one number twice: it would reject whenever t > 0.
+        return undefined(
+            claim, f"a bootstrap of fewer than {_FEWEST_HITS} hits says nothing", size=size, method=said, hits=n
+        )
     t = math.sqrt(n) * float(residuals.mean()) / deviation
     if rng is None:
         above, beyond = student_cdf(-t, n - 1), 2.0 * student_cdf(-abs(t), n - 1)
@@ -111,7 +118,8 @@ def nolde_ziegel(
 
     With hit indicator I and p = 1 - level: V1 = I - p, V2 = ES - VaR - (loss - VaR) I / p; statistic T m' S^-1 m with m
     their means and S their second moments, two-sided. V2 is taken over the mean ES, which changes no digit but those of
-    rounding. Source: Nolde and Ziegel, Annals of Applied Statistics 11 (2017), 1833-1874.
+    rounding. `p_one_sided` looks for risk that is too small alone: both means' t, by Hommel's correction. Source: Nolde
+    and Ziegel, Annals of Applied Statistics 11 (2017), 1833-1874.
     """
     losses, risk, shortfall, p = tail_series(loss, var, es, level)
     claim = Claim("nolde_ziegel", "VaR and ES are calibrated, together", "one of them is not")
@@ -123,8 +131,11 @@ def nolde_ziegel(
     if np.linalg.cond(second) > 1e12:
         return undefined(claim, "the moments are collinear", size=size)
     statistic = len(losses) * float(mean @ np.linalg.solve(second, mean))
-    few = (_FEW,) if hits.sum() < 30 else ()
-    return concluded(claim, statistic=statistic, p_value=chi2_sf(statistic, 2), size=size, df=2, warnings=few)
+    worse = sorted(normal_cdf(-t) for t in np.sqrt(len(losses)) * mean / np.sqrt(np.diag(second)) * (1.0, -1.0))
+    return concluded(
+        claim, statistic=statistic, p_value=chi2_sf(statistic, 2), size=size, df=2,
+        warnings=(_FEW,) if hits.sum() < 30 else (), p_one_sided=min(1.0, 3.0 * min(worse[0], worse[1] / 2.0)),
+    )  # fmt: skip
 
 
 def du_escanciano(
