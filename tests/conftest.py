@@ -13,8 +13,11 @@ LEFT_TO_THE_FULL_RUN = {
     HERE / "journal" / "test_cut_off.py",
     HERE / "journal" / "test_segments.py",
     HERE / "var" / "test_exact.py",
+    HERE / "var" / "test_exact_digits.py",
+    HERE / "var" / "test_properties.py",
     HERE / "var" / "test_shortfall.py",
     HERE / "var" / "test_simulation.py",
+    HERE / "var" / "test_size_and_power.py",
 }
 
 

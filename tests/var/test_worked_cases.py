@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,6 +37,17 @@ def says(result: TestResult, statistic: float | None, p_value: float | None, tol
 
 def level(case: Case) -> float:
     return round(1 - case["alpha"], 15)
+
+
+def test_nothing_of_the_cases_is_left_out() -> None:
+    """Every number that they have is held against a test of ours below, in this many cases."""
+    assert len(CASES) == 25
+    held = Counter(key for case in CASES for key, value in case["truth"].items() if value is not None)
+    assert held == {
+        "T": 25, "x": 25, "p": 25, "pof": 25, "bin": 25, "binom_exact": 25, "tl": 25, "tuff": 25, "nij": 24, "cci": 24,
+        "cc": 24, "exact": 23, "tbfi": 24, "tbf": 24, "duration": 19, "duration_discrete_haas06": 19, "dq_em4": 2,
+        "dq_gas4": 2, "tick_loss": 2,
+    }  # fmt: skip
 
 
 @every_case
