@@ -36,6 +36,22 @@ def test_the_light(hits: tuple[int, ...], light: Light) -> None:
     assert (light == Light.GREEN) == (not result.reasons)
 
 
+def test_no_hit_is_never_too_many() -> None:
+    """Where so few are expected that none is likelier than 95 %, or 99.99 %."""
+    for n, level in ((1, 0.99), (5, 0.99), (50, 0.999999), (250, 0.9999)):
+        assert v.traffic_light(0, level, observations=n).zone == Light.GREEN
+        assert v.traffic_light(0, level, observations=n).yellow_from == 1
+    assert validate([0.1], [1.0]).light == Light.GREEN
+
+
+def test_an_es_of_zero_is_said_and_ends_nothing() -> None:
+    result = validate(
+        [0.1, 0.2, -1.0], [0.0, 1.0, 0.5], es=[0.0, 1.1, 0.7], rng=np.random.default_rng(1), replications=99
+    )
+    for name in ("mcneil_frey", "exceedance_residuals", "nolde_ziegel", "z1", "z2", "z3"):
+        assert result[name].reason == "ES is 0 in row 0"
+
+
 def test_too_few_hits_are_no_danger() -> None:
     result = validate(series(3000), 1.0, 0.99)
     assert result["pof"].decision == "reject"

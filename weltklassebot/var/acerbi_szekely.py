@@ -14,7 +14,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
+from weltklassebot.var.results import Claim, InputError, TestResult, check_replications, concluded, undefined
 from weltklassebot.var.special import (
     Floats,
     beta_cdf,
@@ -25,13 +25,12 @@ from weltklassebot.var.special import (
 )
 from weltklassebot.var.violations import tail_probability, tail_series
 
-__all__ = ["acerbi_szekely", "expected_tail_mean", "z1_statistic", "z2_statistic", "z3_statistic"]
+__all__ = ["Z", "acerbi_szekely", "expected_tail_mean", "z1_statistic", "z2_statistic", "z3_statistic"]
 
 Z = Literal["z1", "z2", "z3"]
 _SMALL: Final = "expected shortfall is larger than was said"
 _OTHER: Final = {"z1": _SMALL, "z2": f"{_SMALL}, or more hits", "z3": f"{_SMALL}, or the tail heavier"}
 _BLOCK: Final = 4_000_000
-FEWEST_REPLICATIONS: Final = 99
 
 
 def acerbi_szekely(
@@ -50,8 +49,7 @@ def acerbi_szekely(
     2014).
     """
     losses, risk, shortfall, p = tail_series(loss, var, es, level)
-    if replications < FEWEST_REPLICATIONS:
-        raise InputError(f"replications: must be at least {FEWEST_REPLICATIONS}, not {replications}")
+    check_replications(replications)
     claim = Claim(test, "losses follow the forecast tail", _OTHER[test])
     n = len(losses)
     reason = ""

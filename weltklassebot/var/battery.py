@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from weltklassebot.var.acerbi_szekely import acerbi_szekely
+from weltklassebot.var.acerbi_szekely import Z, acerbi_szekely
 from weltklassebot.var.discrete_durations import (
     discrete_weibull_cc,
     discrete_weibull_independence,
@@ -13,7 +15,7 @@ from weltklassebot.var.discrete_durations import (
 from weltklassebot.var.durations import weibull_cc, weibull_independence
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
-from weltklassebot.var.results import InputError, TestResult
+from weltklassebot.var.results import Claim, TestResult, undefined
 from weltklassebot.var.shortfall import du_escanciano, exceedance_residuals, mcneil_frey, nolde_ziegel
 from weltklassebot.var.simulate import SIMULATED, simulated
 from weltklassebot.var.unconditional import binomial_z, exact_binomial, pof, tuff
@@ -21,7 +23,8 @@ from weltklassebot.var.violations import Aligned
 
 __all__ = ["battery"]
 
-_LAGS_OF_VIOLATIONS = 5
+_LAGS_OF_VIOLATIONS: Final = 5
+_Z: Final[tuple[Z, ...]] = ("z1", "z2", "z3")
 
 
 def battery(
@@ -65,8 +68,13 @@ def _of_shortfall(
     if rows.es is None or not known.any():
         return ()
     loss, var, es = rows.loss[known], rows.var[known], rows.es[known]
+    names = ("mcneil_frey", "exceedance_residuals", "nolde_ziegel", *(_Z if rng is not None else ()))
     if not (es > 0).all():
-        raise InputError(f"es: row {int(rows.rows[known][np.argmin(es > 0)])} is 0")
+        row = int(rows.rows[known][np.argmin(es > 0)])
+        return tuple(
+            undefined(Claim(name, "expected shortfall is right", "it is not"), f"ES is 0 in row {row}", size=size)
+            for name in names
+        )
     # Their bootstrap is no better than Student's t with few hits, and with many it is the same: they do not count.
     tests = (
         mcneil_frey(loss, var, es, size=size), exceedance_residuals(loss, var, es, size=size),
@@ -75,8 +83,7 @@ def _of_shortfall(
     if rng is None:
         return tests
     return tests + tuple(
-        acerbi_szekely(test, loss, var, es, level, rng, replications=replications, size=size)
-        for test in ("z1", "z2", "z3")
+        acerbi_szekely(test, loss, var, es, level, rng, replications=replications, size=size) for test in _Z
     )
 
 

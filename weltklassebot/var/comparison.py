@@ -44,7 +44,7 @@ class Pair:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Mean scores by model, smaller is better, on `observations` days that all of them have; `fz` is None where a model
-    has no ES."""
+    has no ES, or one that is 0 on a day."""
 
     observations: int
     tick: Mapping[str, float]
@@ -59,7 +59,8 @@ class Comparison:
 
 
 def compare(loss: npt.ArrayLike, models: Mapping[str, Forecasts], level: float, *, size: float = 0.05) -> Comparison:
-    """Mean tick loss of every model's VaR and, where all have ES, mean FZ0 loss of the pair; Diebold and Mariano's test
+    """Mean tick loss of every model's VaR and, where all have an ES above 0, mean FZ0 loss of the pair; Diebold and
+    Mariano's test
     of every two, with Holm's correction.
 
     `loss` is positive for losses. Days on which the loss or any model's number is NaN are left out for all. Raises
@@ -76,7 +77,7 @@ def compare(loss: npt.ArrayLike, models: Mapping[str, Forecasts], level: float, 
     if not known.any():
         raise InputError("loss: there is no day on which all models have a number")
     scores = {"tick": {name: tick_loss(losses[known], var[name][known], level) for name in models}}
-    if len(es) == len(models):
+    if len(es) == len(models) and all((values[known] > 0).all() for values in es.values()):
         scores["fz"] = {
             name: fissler_ziegel_loss(losses[known], var[name][known], es[name][known], level) for name in models
         }

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var.results import Claim, InputError, Method, TestResult, concluded, undefined
+from weltklassebot.var.results import Claim, InputError, Method, TestResult, check_replications, concluded, undefined
 from weltklassebot.var.special import Floats, chi2_sf, normal_cdf, student_cdf
 from weltklassebot.var.violations import tail_probability, tail_series
 
@@ -23,7 +23,6 @@ _SMALL: Final = "expected shortfall is larger than was said"
 _BLOCK: Final = 4_000_000
 _FEW: Final = "the asymptotic p is rough with fewer than 30 hits"
 _ROUGH: Final = "a bootstrap of fewer than 10 hits is rough: it knows no other sizes than theirs"
-_FEWEST: Final = 99
 _FEWEST_HITS: Final = 5
 
 
@@ -74,8 +73,8 @@ def _mean_zero(
 ) -> TestResult:
     n = len(residuals)
     said: Method = "asymptotic" if rng is None else "simulated"
-    if rng is not None and replications < _FEWEST:
-        raise InputError(f"replications: must be at least {_FEWEST}, not {replications}")
+    if rng is not None:
+        check_replications(replications)
     deviation = float(residuals.std(ddof=1)) if n > 1 else 0.0
     if deviation <= 1e-12 * float(np.abs(residuals).max(initial=0.0)):
         return undefined(claim, "fewer than two hits of different size", size=size, method=said, hits=n)
@@ -204,8 +203,7 @@ def _autocorrelated(centred: Floats, lags: int) -> Floats:
 def _uniform_p_value(
     statistic: Callable[[Floats], Floats], observed: float, n: int, rng: np.random.Generator, replications: int
 ) -> float:
-    if replications < _FEWEST:
-        raise InputError(f"replications: must be at least {_FEWEST}, not {replications}")
+    check_replications(replications)
     extreme, used, left = 0, 0, replications
     while left:
         rows = min(left, max(1, _BLOCK // n))

@@ -18,7 +18,7 @@ from weltklassebot.var import discrete_durations, durations, independence
 from weltklassebot.var.discrete_weibull import Counted, discrete_statistic, fit_discrete
 from weltklassebot.var.dynamic_quantile import dq_statistics, dynamic_quantile
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
-from weltklassebot.var.results import Decision, InputError, TestResult
+from weltklassebot.var.results import Decision, TestResult, check_replications
 from weltklassebot.var.special import Bools, Floats
 from weltklassebot.var.violations import hits_of, tail_probability
 
@@ -26,7 +26,6 @@ __all__ = ["SIMULATED", "Simulated", "simulated", "simulated_p_value"]
 
 Simulated = Literal["tbfi", "tbf", "weibull", "weibull_cc", "discrete_weibull", "discrete_weibull_cc", "gmm", "dq"]
 SIMULATED: Final[tuple[Simulated, ...]] = get_args(Simulated)
-_FEWEST: Final = 99
 _TIE: Final = 1e-9
 _CELLS: Final = 1_000_000
 """Replications are drawn in blocks of at most so many days."""
@@ -66,8 +65,7 @@ def simulated_p_value(
     statistic: Callable[[Bools], Floats], observed: float, n: int, p: float, rng: np.random.Generator, replications: int
 ) -> tuple[float, int]:
     """The p-value, and how many rows counted. `statistic` gives one number per row of hits, NaN where undefined."""
-    if replications < _FEWEST:
-        raise InputError(f"replications: must be at least {_FEWEST}, not {replications}")
+    check_replications(replications)
     extreme = used = 0
     left = replications
     while left:

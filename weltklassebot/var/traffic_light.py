@@ -91,7 +91,10 @@ def type_ii_error(hits: int, observations: int, coverage: float) -> float:
 
 
 def zone_table(observations: int, level: float) -> Ints:
-    """0, 1, 2 for green, yellow, red by the number of hits, 0 to `observations`."""
+    """0, 1, 2 for green, yellow, red by the number of hits, 0 to `observations`.
+
+    No hit is green, also where so few are expected that its probability alone passes 95 %.
+    """
     p = tail_probability(level)
     zones = np.full(observations + 1, 2, dtype=np.int64)
     first = 0
@@ -99,6 +102,7 @@ def zone_table(observations: int, level: float) -> Ints:
         last = _first_at_least(until, observations, p)
         zones[first:last] = zone
         first = max(first, last)
+    zones[0] = 0
     return zones
 
 

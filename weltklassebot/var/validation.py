@@ -13,7 +13,7 @@ import numpy.typing as npt
 from weltklassebot.var.battery import battery
 from weltklassebot.var.comparison import Comparison, Forecasts, compare
 from weltklassebot.var.multiplicity import holm
-from weltklassebot.var.results import InputError, Light, TestResult
+from weltklassebot.var.results import InputError, Light, TestResult, check_replications
 from weltklassebot.var.sequential import MOST_ROWS, Betting, EProcess, e_backtest, e_backtest_forecasts
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
 from weltklassebot.var.violations import Aligned, Missing, VarAs, Violation, align, listed, tail_probability
@@ -90,6 +90,8 @@ def validate(
     """
     if not 0.0 < size < 1.0:
         raise InputError(f"size: must be strictly between 0 and 1, like 0.05, not {size!r}")
+    if rng is not None:
+        check_replications(replications)
     rows = align(
         returns, var, es=es, probabilities=probabilities, var_as=var_as, missing=missing, dates=dates, name=name
     )
