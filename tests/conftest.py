@@ -12,6 +12,7 @@ LEFT_TO_THE_FULL_RUN = {
     HERE / "journal" / "test_ahead.py",
     HERE / "journal" / "test_cut_off.py",
     HERE / "journal" / "test_segments.py",
+    HERE / "var" / "test_documented_sizes.py",
     HERE / "var" / "test_exact.py",
     HERE / "var" / "test_exact_digits.py",
     HERE / "var" / "test_properties.py",

@@ -21,6 +21,7 @@ from weltklassebot.var import (
     weibull_cc,
     weibull_independence,
 )  # fmt: skip
+from weltklassebot.var.discrete_durations import gmm_statistic
 from weltklassebot.var.dynamic_quantile import dq_statistics
 
 ONE_BY_ONE = {
@@ -70,6 +71,21 @@ def test_the_same_generator_gives_the_same_answer() -> None:
 def test_too_few_replications_are_refused() -> None:
     with pytest.raises(InputError, match="replications"):
         simulated("weibull", [True, False, True, False, True], 0.9, np.random.default_rng(1), replications=9)
+
+
+def test_the_polynomials_of_gmm_are_orthonormal_under_the_null() -> None:
+    """One duration's statistic grows by M_j squared; of two, averaged over both, it is 1 + (mean of M_j)^2."""
+    p = 0.1
+    d = np.arange(1.0, 500.0)
+    weight = p * (1 - p) ** (d - 1)
+    one = [gmm_statistic(d, np.arange(len(d)), p, moments) for moments in range(5)]
+    squares = [weight @ (one[j] - one[j - 1]) for j in range(1, 5)]
+    assert squares == pytest.approx([1.0] * 4, rel=1e-6)
+    first, second = (grid.ravel() for grid in np.meshgrid(d, d))
+    pairs = np.stack([first, second], axis=1).ravel()
+    two = [gmm_statistic(pairs, np.arange(0, len(pairs), 2), p, moments) for moments in range(5)]
+    both = np.outer(weight, weight).ravel()
+    assert [both @ (two[j] - two[j - 1]) for j in range(1, 5)] == pytest.approx([1.0] * 4, rel=1e-6)
 
 
 def test_gmm_durations() -> None:

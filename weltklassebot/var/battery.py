@@ -7,11 +7,7 @@ from typing import Final
 import numpy as np
 
 from weltklassebot.var.acerbi_szekely import Z, acerbi_szekely
-from weltklassebot.var.discrete_durations import (
-    discrete_weibull_cc,
-    discrete_weibull_independence,
-    gmm_durations,
-)
+from weltklassebot.var.discrete_durations import discrete_weibulls, gmm_durations
 from weltklassebot.var.durations import weibull_cc, weibull_independence
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
@@ -55,7 +51,7 @@ def _of_hits(
     return (
         *certain, tbfi(hits, level, size=size), tbf(hits, level, size=size),
         weibull_independence(hits, level, size=size), weibull_cc(hits, level, size=size),
-        discrete_weibull_independence(hits, level, size=size), discrete_weibull_cc(hits, level, size=size),
+        *discrete_weibulls(hits, level, size=size),
         gmm_durations(hits, level, size=size), dynamic_quantile(hits, regressor, level, size=size),
     )  # fmt: skip
 

@@ -8,13 +8,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var.discrete_weibull import LEAST_SHAPE, Counted, discrete_statistic, fit_discrete
+from weltklassebot.var.discrete_weibull import LEAST_SHAPE, Counted, DiscreteFit, discrete_statistic, fit_discrete
 from weltklassebot.var.durations import MOST_SHAPE, durations_of
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
 from weltklassebot.var.violations import hits_of, tail_probability
 
-__all__ = ["discrete_weibull_cc", "discrete_weibull_independence", "gmm_durations", "gmm_statistic"]
+__all__ = [
+    "discrete_weibull_cc",
+    "discrete_weibull_independence",
+    "discrete_weibulls",
+    "gmm_durations",
+    "gmm_statistic",
+]
 
 _WARNING: Final = "the asymptotic p is too small in short series: simulate it"
 _TIMID: Final = "the asymptotic p is too large with fewer than 30 hits: simulate it"
@@ -26,8 +32,7 @@ def discrete_weibull_independence(hits: npt.ArrayLike, level: float, *, size: fl
     P(D > d) = exp(-(a d)^b); b is sought between 0.001 and 10. Unlike the continuous test it stays right in long
     series. Source: Haas, Improved duration-based backtesting of value-at-risk, Journal of Risk 8 (2006), 17-38.
     """
-    claim = Claim("discrete_weibull", "durations have no memory (b = 1)", "hits cluster, or keep their distance")
-    return _discrete(claim, hits, level, size, 1)
+    return discrete_weibulls(hits, level, size=size)[0]
 
 
 def discrete_weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult:
@@ -36,9 +41,22 @@ def discrete_weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05
     P(D > d) = exp(-(a d)^b); under the null durations are geometric with the level's own probability.
     Source: Haas, Journal of Risk 8 (2006), 17-38.
     """
-    p = tail_probability(level)
-    claim = Claim("discrete_weibull_cc", f"durations are geometric with probability {p:g}", "memory, or another mean")
-    return _discrete(claim, hits, level, size, 2)
+    return discrete_weibulls(hits, level, size=size)[1]
+
+
+def discrete_weibulls(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> tuple[TestResult, TestResult]:
+    """Independence, and the joint test, by one fit."""
+    series, p = hits_of(hits), tail_probability(level)
+    claims = (
+        Claim("discrete_weibull", "durations have no memory (b = 1)", "hits cluster, or keep their distance"),
+        Claim("discrete_weibull_cc", f"durations are geometric with probability {p:g}", "memory, or another mean"),
+    )
+    counted = _counted(series) if len(series) else None
+    if counted is None:
+        reason = "fewer than two durations, or none that is not censored"
+        return undefined(claims[0], reason, size=size), undefined(claims[1], reason, size=size)
+    fit = fit_discrete(counted, p)
+    return _concluded(claims[0], fit, 1, size), _concluded(claims[1], fit, 2, size)
 
 
 def gmm_durations(hits: npt.ArrayLike, level: float, *, moments: int = 3, size: float = 0.05) -> TestResult:
@@ -75,12 +93,7 @@ def gmm_statistic(durations: Floats, starts: Ints, p: float, moments: int) -> Fl
     return statistic
 
 
-def _discrete(claim: Claim, hits: npt.ArrayLike, level: float, size: float, df: int) -> TestResult:
-    series, p = hits_of(hits), tail_probability(level)
-    counted = _counted(series) if len(series) else None
-    if counted is None:
-        return undefined(claim, "fewer than two durations, or none that is not censored", size=size)
-    fit = fit_discrete(counted, p)
+def _concluded(claim: Claim, fit: DiscreteFit, df: int, size: float) -> TestResult:
     shape = float(fit.shape[0])
     at_bound = shape >= MOST_SHAPE * (1 - 1e-6) or shape <= LEAST_SHAPE * (1 + 1e-6)
     warnings = (_WARNING,) + ((f"b is at its bound of {shape:g}",) if at_bound else ())

@@ -157,8 +157,9 @@ def du_escanciano(
         raise InputError(f"probabilities: row {row} is not between 0 and 1: {u[row]}")
     n = len(u)
     said: Method = "asymptotic" if rng is None else "simulated"
-    few = ("the asymptotic p is rough with fewer than 10 expected hits: simulate it",)
-    warnings = few if rng is None and n * p < 10 else ()
+    enough = 10 if lags is None else 100
+    few = (f"the asymptotic p is rough with fewer than {enough} expected hits: simulate it",)
+    warnings = few if rng is None and n * p < enough else ()
     if lags is None:
         claim = Claim("du_escanciano", f"cumulative violations have mean {p / 2:g}", "they have another mean")
 
