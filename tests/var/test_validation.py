@@ -151,6 +151,10 @@ def test_the_runner_takes_the_worst() -> None:
     results = runner.run()
     assert [results[name].light for name in ("good", "bad")] == ["green", "red"]
     assert runner.overall(results) == Light.RED
+    alone = {name: result.smallest_p for name, result in results.items()}
+    assert runner.over_all(results) == {"good": alone["good"], "bad": 2 * alone["bad"]}
+    with pytest.raises(ValueError, match="read-only"):
+        results["bad"].running.log_wealth[0] = 0.0
 
 
 def test_scale_and_sign_change_nothing() -> None:

@@ -73,7 +73,8 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     found, compared = _run(series, options, file)
     overall = VaRBacktestRunner.overall(found)
     head = {
-        "light": str(overall), "file": file.name, "sha256": _digest(file), "version": __version__,
+        "light": str(overall), "over_all": dict(VaRBacktestRunner.over_all(found)), "file": file.name,
+        "sha256": _digest(file), "version": __version__,
         **{name: options[name] for name in ("level", "size", "missing", "replications", "seed")},
     }  # fmt: skip
     answer = head | {

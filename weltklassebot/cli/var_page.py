@@ -26,10 +26,14 @@ TEMPLATE: Final = """<!doctype html>
  tests at size {{ head.size }};
  {% if head.replications %}{{ head.replications }} replications, seed {{ head.seed }}{% else %}nothing simulated
  {%- endif %}. The light is Basel's zone, and exact or simulated p-values after Holm's correction.</p>
-<table><tr><th>series</th><th>light</th><th>days</th><th>hits</th><th>expected</th><th>zone</th><th>multiplier
+<table><tr><th>series</th><th>light</th><th>days</th><th>hits</th><th>expected</th><th>p</th>
+{% if found | length > 1 %}<th>over all</th>{% endif %}<th>zone</th><th>multiplier
  1996</th><th>MAR32</th><th>every day</th></tr>
 {% for result in found %}<tr><td>{{ result.name }}</td><td>{{ light(result.light) }}</td>
  <td>{{ result.observations }}</td><td>{{ result.hits }}</td><td>{{ "%g" | format(result.expected) }}</td>
+ <td>{% if result.smallest_p is not none %}{{ "%.2g" | format(result.smallest_p) }}{% endif %}</td>
+ {% if found | length > 1 %}<td>{% if result.name in head.over_all %}{{ "%.2g" | format(head.over_all[result.name]) }}
+ {% endif %}</td>{% endif %}
  <td>{{ result.traffic_light.zone }}</td><td>{{ "%.2f" | format(result.traffic_light.multiplier_1996) }}</td>
  <td>{{ "%.2f" | format(result.traffic_light.multiplier_mar32) }}</td><td>{{ result.running.light }}</td></tr>
 {% endfor %}</table>

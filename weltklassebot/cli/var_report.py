@@ -51,8 +51,10 @@ def page(
         raise Usage(f"{error.name} is not installed: pip install 'weltklassebot[report]'") from None
     environment = jinja2.Environment(autoescape=True)
     given = {each.name: each for each in series}
-    pictured = [_pictured(found[name], given[name], var_as, head["missing"]) for name in worst_first(found)]
-    shown = [(each.result, _pictures(number, each)) for number, each in enumerate(pictured[:MOST_PICTURED])]
+    pictured = [
+        _pictured(found[name], given[name], var_as, head["missing"]) for name in worst_first(found)[:MOST_PICTURED]
+    ]
+    shown = [(each.result, _pictures(number, each)) for number, each in enumerate(pictured)]
     zones = _picture("all", 0, _zones_of_all(pictured)) if len(pictured) > 1 else None
     return environment.from_string(TEMPLATE).render(
         head=head, found=list(found.values()), compared=compared, zones=zones, models=shown, plotly=script,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from weltklassebot.cli.output import table
@@ -19,7 +20,10 @@ _VIOLATIONS_SHOWN: Final = 10
 def verdict(head: dict[str, Any], found: dict[str, Validation], compared: dict[str, Comparison]) -> str:
     """The whole page."""
     shown = worst_first(found)[:MOST_DETAILS]
-    parts = ["\n".join(["VALIDATION OF VALUE AT RISK", "", *_settings(head)]), "\n".join(_summary(found))]
+    parts = [
+        "\n".join(["VALIDATION OF VALUE AT RISK", "", *_settings(head)]),
+        "\n".join(_summary(found, head["over_all"])),
+    ]
     parts += [_details(name, found[name]) for name in shown]
     if len(found) > len(shown):
         parts.append(f"{len(found) - len(shown)} more are in --json and --json-file, test by test")
@@ -50,11 +54,15 @@ def _settings(head: dict[str, Any]) -> list[str]:
     return [f"{name:<{width}}  {said}" for name, said in words.items()]
 
 
-def _summary(found: dict[str, Validation]) -> list[str]:
+def _summary(found: dict[str, Validation], over_all: Mapping[str, float]) -> list[str]:
+    def words(p_value: float | None) -> str | None:
+        return None if p_value is None else f"{p_value:.2g}"
+
     rows = [
         {
             "series": name, "light": str(each.light).upper(), "days": each.observations, "hits": each.hits,
-            "expected": f"{each.expected:g}", "zone": str(each.traffic_light.zone),
+            "expected": f"{each.expected:g}", "p": words(each.smallest_p),
+            "over all": words(over_all.get(name)) if len(found) > 1 else None, "zone": str(each.traffic_light.zone),
             "multiplier 1996": f"{each.traffic_light.multiplier_1996:.2f}",
             "MAR32": f"{each.traffic_light.multiplier_mar32:.2f}", "every day": str(each.running.light),
         }

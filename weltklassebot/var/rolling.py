@@ -62,6 +62,11 @@ class Rolling:
     cc: Floats
     cc_p: Floats
 
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if isinstance(values := getattr(self, name), np.ndarray):
+                values.flags.writeable = False
+
     def zone_changes(self) -> tuple[ZoneChange, ...]:
         """In order of time."""
         at, *series = np.nonzero(np.diff(self.zone, axis=0))

@@ -131,4 +131,6 @@ def _judged(log_wealth: Floats, bets: Floats) -> EProcess:
     crossed = [np.flatnonzero(log_wealth >= np.log(threshold)) for threshold in THRESHOLDS]
     yellow, red = (int(at[0]) if len(at) else None for at in crossed)
     light = Light.RED if red is not None else Light.YELLOW if yellow is not None else Light.GREEN
+    for series in (log_wealth, bets):
+        series.flags.writeable = False
     return EProcess(log_wealth, bets, light, yellow, red)

@@ -32,13 +32,15 @@ _TWO_SIDED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What is to be said of one series of forecasts. `light` and `reasons` follow the rule in `validate`."""
+    """What is to be said of one series of forecasts. `light` and `reasons` follow the rule in `validate`;
+    `smallest_p` is the smallest of the p-values that count, after Holm's correction over the tests."""
 
     name: str
     level: float
     size: float
     light: Light
     reasons: tuple[str, ...]
+    smallest_p: float | None
     observations: int
     hits: int
     expected: float
@@ -59,7 +61,7 @@ class Validation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
-        plain = ("name", "level", "size", "observations", "hits", "expected", "missing", "first", "last")
+        plain = ("name", "level", "size", "smallest_p", "observations", "hits", "expected", "missing", "first", "last")
         return {name: getattr(self, name) for name in plain} | {
             "light": str(self.light),
             "reasons": list(self.reasons),
@@ -101,7 +103,7 @@ def validate(
     tests = battery(rows, level, size, rng, replications)
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
-    light, reasons = _light(basel, tests, size, too_many=x > expected)
+    light, reasons, smallest = _light(basel, tests, size, too_many=x > expected)
     dated = rows.dates if rows.dates is not None else tuple(int(row) for row in rows.rows)
     return Validation(
         name=name,
@@ -109,6 +111,7 @@ def validate(
         size=size,
         light=light,
         reasons=reasons,
+        smallest_p=smallest,
         observations=len(rows.hits),
         hits=x,
         expected=expected,
@@ -134,7 +137,7 @@ def _running_es(rows: Aligned, level: float) -> EProcess | None:
 
 def _light(
     basel: TrafficLight, tests: Sequence[TestResult], size: float, *, too_many: bool
-) -> tuple[Light, tuple[str, ...]]:
+) -> tuple[Light, tuple[str, ...], float | None]:
     light, reasons = basel.zone, []
     if basel.zone is not Light.GREEN:
         reasons.append(f"traffic light {basel.zone}: {basel.hits} hits in {basel.observations}")
@@ -150,7 +153,7 @@ def _light(
         red = p_value <= RED_SIZE and (too_many or test.name not in _TWO_SIDED)
         light = Light.RED if red else max(light, Light.YELLOW, key=list(Light).index)
         reasons.append(f"{test.name}: p {alone:.2g} ({test.method}), {p_value:.2g} after Holm's correction")
-    return light, tuple(reasons)
+    return light, tuple(reasons), float(adjusted.min()) if len(adjusted) else None
 
 
 class VaRBacktestRunner:
@@ -203,6 +206,14 @@ class VaRBacktestRunner:
                 raise InputError(f"{name}: has other returns than {chosen[0]}: models are compared on one portfolio")
         models = {name: Forecasts(each.var, each.es) for name, each in rows.items()}
         return compare(first, models, self._options["level"], size=self._options.get("size", 0.05))
+
+    @staticmethod
+    def over_all(results: Mapping[str, Validation]) -> Mapping[str, float]:
+        """Each one's `smallest_p` after Holm's correction over all of them: of a thousand right models some are yellow
+        for themselves, and none of them, most likely, by this. Those without one are left out."""
+        known = {name: result.smallest_p for name, result in results.items() if result.smallest_p is not None}
+        adjusted = holm(list(known.values()))
+        return MappingProxyType({name: float(p_value) for name, p_value in zip(known, adjusted, strict=True)})
 
     @staticmethod
     def overall(results: Mapping[str, Validation]) -> Light:
