@@ -12,7 +12,7 @@ from weltklassebot.cli.exits import DONE, REFUSED, Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 
 if TYPE_CHECKING:
-    from weltklassebot.cli.var_input import Series
+    from weltklassebot.cli.var_input import Asked, Series
     from weltklassebot.var import Comparison, Validation
 
 __all__ = ["var"]
@@ -75,6 +75,7 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     head = {
         "light": str(overall), "over_all": dict(VaRBacktestRunner.over_all(found)), "file": file.name,
         "sha256": _digest(file), "version": __version__,
+        "input": _said(asked, options),
         **{name: options[name] for name in ("level", "size", "missing", "replications", "seed")},
     }  # fmt: skip
     answer = head | {
@@ -117,6 +118,18 @@ def _run(
         first = ", row 0 is the first return" if options["prices"] else ""
         behind = ", row 0 is the first behind the window" if options["models"] else first
         raise Usage(f"{file}: {error}{behind}") from None
+
+
+def _said(asked: Asked, options: dict[str, Any]) -> dict[str, Any]:
+    """What was taken for what, so that the verdict can be repeated."""
+    said = {
+        "returns": list(asked.returns) or ([] if asked.prices else ["return"]), "prices": list(asked.prices),
+        "portfolio": asked.portfolio, "dates": asked.dates, "model": list(asked.models),
+        "window": asked.window if asked.models else None, "var": [] if asked.models else list(asked.var) or ["var"],
+        "var as": None if asked.models else options["var_as"], "es": list(asked.es),
+        "probabilities": list(asked.probabilities),
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value not in (None, [])}
 
 
 def _convention(options: dict[str, Any]) -> Any:

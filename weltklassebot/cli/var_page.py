@@ -22,6 +22,8 @@ TEMPLATE: Final = """<!doctype html>
  {displaylogo: false, responsive: true})</script>{% endmacro %}
 <h1>VaR validation {{ light(head.light) }}</h1>
 <p>{{ head.file }} <small>sha256 {{ head.sha256 }}; weltklassebot {{ head.version }}</small><br>
+ {% for name, value in head.input.items() %}{{ name }} {{ value if value is string or value is number else
+ value | join(", ") }}{% if not loop.last %}; {% endif %}{% endfor %}<br>
  Level {{ head.level }}; a hit is a loss strictly greater than VaR; rows without a number: {{ head.missing }};
  tests at size {{ head.size }};
  {% if head.replications %}{{ head.replications }} replications, seed {{ head.seed }}{% else %}nothing simulated

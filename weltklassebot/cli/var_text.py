@@ -42,6 +42,9 @@ def worst_first(found: dict[str, Validation]) -> list[str]:
 def _settings(head: dict[str, Any]) -> list[str]:
     words = {
         "file": f"{head['file']} (sha256 {head['sha256']})",
+        "input": "; ".join(
+            f"{name} {', '.join(value) if isinstance(value, list) else value}" for name, value in head["input"].items()
+        ),
         "program": f"weltklassebot {head['version']}",
         "level": f"{head['level']:g}; a hit is a loss strictly greater than VaR",
         "rows without a number": {

@@ -22,6 +22,7 @@ __all__ = ["du_escanciano", "exceedance_residuals", "mcneil_frey", "nolde_ziegel
 _SMALL: Final = "expected shortfall is larger than was said"
 _BLOCK: Final = 4_000_000
 _FEW: Final = "the asymptotic p is rough with fewer than 30 hits"
+_FEW_OF_TWO: Final = "the asymptotic p is too small with fewer than 100 hits"
 _ROUGH: Final = "a bootstrap of fewer than 10 hits is rough: it knows no other sizes than theirs"
 _FEWEST_HITS: Final = 5
 
@@ -133,7 +134,7 @@ def nolde_ziegel(
     worse = sorted(normal_cdf(-t) for t in np.sqrt(len(losses)) * mean / np.sqrt(np.diag(second)) * (1.0, -1.0))
     return concluded(
         claim, statistic=statistic, p_value=chi2_sf(statistic, 2), size=size, df=2,
-        warnings=(_FEW,) if hits.sum() < 30 else (), p_one_sided=min(1.0, 3.0 * min(worse[0], worse[1] / 2.0)),
+        warnings=(_FEW_OF_TWO,) if hits.sum() < 100 else (), p_one_sided=min(1.0, 3.0 * min(worse[0], worse[1] / 2.0)),
     )  # fmt: skip
 
 
