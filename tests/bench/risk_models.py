@@ -74,12 +74,12 @@ def rolling_rows(hits: Any, beside: dict[str, Any]) -> Iterator[Row]:
         exact.clear_caches()
         rolling(hits, 0.99)
 
-    name = f"VaR: POF, CCI, CC, light; {WINDOW} days, {PORTFOLIOS:,} x {DAYS:,}"
+    name = f"VaR: rolling {WINDOW} days of {PORTFOLIOS:,} x {DAYS:,}"
     took = seconds(afresh, 3)
     windows = (DAYS - WINDOW + 1) * PORTFOLIOS
-    yield f"{name}, exact", f"{took:.2f} s", _times(beside, "window", windows, took), "at most 1 s, 300 x vartests"
+    yield f"{name}, exact p", f"{took:.2f} s", _times(beside, "window", windows, took), "at most 1 s, 300 x"
     took = seconds(lambda: rolling(hits, 0.99, method="asymptotic"), 3)
-    yield f"{name}, asymptotic", f"{took:.2f} s", _times(beside, "window", windows, took), "at most 1 s, 300 x vartests"
+    yield f"{name}, asymptotic p", f"{took:.2f} s", _times(beside, "window", windows, took), "at most 1 s, 300 x"
 
 
 def _times(beside: dict[str, Any], measure: str, count: int, took: float) -> str:

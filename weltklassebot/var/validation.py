@@ -104,7 +104,7 @@ def validate(
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
     light, reasons, smallest = _light(basel, tests, size, too_many=x > expected)
-    dated = rows.dates if rows.dates is not None else tuple(int(row) for row in rows.rows)
+    first, last = (int(rows.rows[at]) if rows.dates is None else rows.dates[at] for at in (0, -1))
     return Validation(
         name=name,
         level=level,
@@ -116,8 +116,8 @@ def validate(
         hits=x,
         expected=expected,
         missing=rows.missing,
-        first=dated[0],
-        last=dated[-1],
+        first=first,
+        last=last,
         traffic_light=basel,
         running=e_backtest(rows.hits / p),
         running_es=_running_es(rows, level),
