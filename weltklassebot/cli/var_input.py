@@ -12,7 +12,7 @@ from typing import Any
 
 from weltklassebot.cli.exits import Usage
 
-__all__ = ["Asked", "Series", "read_columns", "read_series"]
+__all__ = ["Asked", "Series", "numbers", "read_columns", "read_series"]
 
 Columns = dict[str, list[Any]]
 
@@ -98,8 +98,8 @@ def _of_portfolio(columns: Columns, asked: Asked, portfolio: str, where: str) ->
                 raise Usage(f"{option}: {len(given)} for {len(sources)} portfolios")
     found: list[Series] = []
     for at, source in enumerate(sources):
-        numbers = _numbers(columns, source, where)
-        gains = _of_prices(numbers, source, where) if asked.prices else numbers
+        read = numbers(columns, source, where)
+        gains = _of_prices(read, source, where) if asked.prices else read
         own = dates[len(dates) - len(gains) :]
         name = " / ".join(filter(None, (portfolio, source if len(sources) > 1 else "")))
         if asked.models:
@@ -120,7 +120,7 @@ def _given(
             raise Usage(f"{option}: {len(names)} for {len(risks)} --var")
 
     def column(names: tuple[str, ...], place: int) -> Any:
-        return _numbers(columns, names[place], where)[-len(gains) :] if names else None
+        return numbers(columns, names[place], where)[-len(gains) :] if names else None
 
     for place in range(len(risks)) if at is None else (min(at, len(risks) - 1),):
         yield Series(
@@ -206,7 +206,8 @@ def _column(columns: Columns, name: str, where: str) -> list[Any]:
     return columns[name]
 
 
-def _numbers(columns: Columns, name: str, where: str) -> Any:
+def numbers(columns: Columns, name: str, where: str) -> Any:
+    """A column as floats, NaN where nothing stands."""
     import numpy as np
 
     words = _column(columns, name, where)
