@@ -69,7 +69,7 @@ def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.Ca
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%m/%d/%Y"]) == 0
     assert "2024-01-09 to 2024-02-01" in capsys.readouterr().out
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%d/%m/%Y"]) == 2
-    assert "dates: row 2 comes after 2024-10-01" in capsys.readouterr().err
+    assert "dates of var: row 2 comes after 2024-10-01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

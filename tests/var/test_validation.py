@@ -136,6 +136,16 @@ def test_more_bad_input() -> None:
         validate([0.1, 0.1], [-1.0, 1.0], var_as="quantile", name="desk")
     with pytest.raises(InputError, match="dates: row 2 comes after 5: 3"):
         validate([0.1] * 3, 1.0, dates=[1, 5, 3])
+    with pytest.raises(InputError, match="dates of desk: has 2 rows, the returns have 3"):
+        validate([0.1] * 3, 1.0, dates=[1, 5], name="desk")
+    with pytest.raises(InputError, match="dates of desk: row 1 cannot be compared with the one before: 'x'"):
+        validate([0.1] * 2, 1.0, dates=[1, "x"], name="desk")
+    with pytest.raises(InputError, match="probabilities of desk: row 1 is not between 0 and 1"):
+        validate([0.1] * 2, 1.0, probabilities=[0.5, 1.5], name="desk")
+    with pytest.raises(InputError, match="es of desk: row 0 is a smaller loss than VaR"):
+        validate([0.1] * 2, 1.0, es=[0.5, 1.5], name="desk")
+    with pytest.raises(InputError, match="row 1 has no partner"):
+        validate([0.1] * 2, [1.0])
     with pytest.raises(InputError, match="dates: row 1 stands there twice"):
         validate([0.1] * 2, 1.0, dates=[1, 1])
     with pytest.raises(InputError, match="hits: row 1 is neither 0 nor 1"):

@@ -101,7 +101,7 @@ def align(
     if shortfall is not None:
         _refuse_first(shortfall < risk, f"es{of}", "is a smaller loss than VaR", shortfall * sign)
     ranks = None if probabilities is None else _probabilities(probabilities, f"probabilities{of}", len(gain))
-    _check_dates(dates, len(gain))
+    _check_dates(dates, len(gain), f"dates{of}")
     gap = np.isnan(gain) | np.isnan(risk)
     for more in (shortfall, ranks):
         if more is not None:
@@ -225,16 +225,16 @@ def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) ->
         raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
 
 
-def _check_dates(dates: Sequence[Any] | None, rows: int) -> None:
+def _check_dates(dates: Sequence[Any] | None, rows: int, name: str) -> None:
     if dates is None:
         return
     if len(dates) != rows:
-        raise InputError(f"dates: has {len(dates)} rows, the returns have {rows}")
+        raise InputError(f"{name}: has {len(dates)} rows, the returns have {rows}")
     for row in range(1, rows):
         try:
             ascending = bool(dates[row - 1] < dates[row])
         except TypeError:
-            raise InputError(f"dates: row {row} cannot be compared with the one before: {dates[row]!r}") from None
+            raise InputError(f"{name}: row {row} cannot be compared with the one before: {dates[row]!r}") from None
         if not ascending:
             what = "stands there twice" if dates[row - 1] == dates[row] else f"comes after {dates[row - 1]}"
-            raise InputError(f"dates: row {row} {what}: {dates[row]}")
+            raise InputError(f"{name}: row {row} {what}: {dates[row]}")
