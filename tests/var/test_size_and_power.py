@@ -36,7 +36,7 @@ LEVEL, P = 0.95, 0.05
 VAR = -normal_quantile(P)
 ES = math.exp(-VAR * VAR / 2) / math.sqrt(2 * math.pi) / P
 Rng = np.random.Generator
-SIZE, RUNS = 0.1, 300
+SIZE, RUNS = 0.1, 200
 
 
 def right(rng: Rng, n: int) -> np.ndarray:
@@ -126,7 +126,7 @@ def test_too_many_hits_are_found_sooner_or_later(test: Callable[..., TestResult]
 @pytest.mark.parametrize("test", ["tbf", "weibull_cc", "discrete_weibull_cc", "gmm", "dq"])
 def test_too_many_hits_are_found_by_durations(test: str) -> None:
     run = lambda rng, n: simulated(test, too_many(rng, n), LEVEL, rng, replications=199)  # noqa: E731 - it is one
-    assert grows(power(run, (60, 180, 540), 60))
+    assert grows(power(run, (60, 180, 540), 40))
 
 
 @pytest.mark.parametrize("test", [cci, cc])
@@ -137,7 +137,7 @@ def test_clusters_are_found_by_neighbours(test: Callable[..., TestResult]) -> No
 @pytest.mark.parametrize("test", ["tbfi", "tbf", "weibull", "discrete_weibull", "weibull_cc", "dq"])
 def test_clusters_are_found_by_durations(test: str) -> None:
     run = lambda rng, n: simulated(test, clustered(rng, n), LEVEL, rng, replications=199)  # noqa: E731
-    assert grows(power(run, (100, 300, 1200), 60))
+    assert grows(power(run, (100, 300, 1200), 40))
 
 
 SHORTFALL: dict[str, Callable[[np.ndarray, Rng], TestResult]] = {
@@ -166,6 +166,6 @@ def test_an_e_process_is_red_sooner_or_later_and_rarely_without_need(betting: st
         )
         return sum(process.first_red is not None for process in processes) / runs
 
-    assert red(500, 1.0, 200) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 200)
-    found = [red(n, 2.0, 60) for n in (100, 400, 1600)]
+    assert red(400, 1.0, 100) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 100)
+    found = [red(n, 2.0, 40) for n in (100, 300, 900)]
     assert grows(found)
