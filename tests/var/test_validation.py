@@ -167,6 +167,17 @@ def test_the_runner_takes_the_worst() -> None:
         results["bad"].running.log_wealth[0] = 0.0
 
 
+def test_what_is_drawn_for_a_series_is_its_own() -> None:
+    def second(first: np.ndarray) -> v.Validation:
+        runner = VaRBacktestRunner(0.95, rng=np.random.default_rng(3), replications=99)
+        runner.add("first", first, 1.0)
+        runner.add("second", series(300, 4, 5, 90), 1.0)
+        return runner.run()["second"]
+
+    assert second(series(200, 3, 50)).tests == second(series(100)).tests
+    assert second(series(100))["weibull"].method == "simulated"
+
+
 def test_scale_and_sign_change_nothing() -> None:
     rng = np.random.default_rng(5)
     returns, var = rng.normal(0, 1, 500), rng.uniform(1.5, 2.5, 500)

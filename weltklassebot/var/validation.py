@@ -181,9 +181,17 @@ class VaRBacktestRunner:
         self._series[name] = own | ({} if dates is None else {"dates": dates})
 
     def run(self) -> Mapping[str, Validation]:
-        """Every series by its name. Raises InputError that names the first series that cannot be tested."""
-        found = {name: validate(name=name, **(self._options | given)) for name, given in self._series.items()}
-        return MappingProxyType(found)
+        """Every series by its name. Raises InputError that names the first series that cannot be tested.
+
+        With `rng` each series has a generator of its own, spawned from it: what is drawn for one does not depend on how
+        much was drawn for those before it.
+        """
+        rng: np.random.Generator | None = self._options.get("rng")
+        own = [{}] * len(self._series) if rng is None else [{"rng": each} for each in rng.spawn(len(self._series))]
+        return MappingProxyType({
+            name: validate(name=name, **(self._options | given | drawn))
+            for (name, given), drawn in zip(self._series.items(), own, strict=True)
+        })  # fmt: skip
 
     def compare(self, *names: str) -> Comparison:
         """Which of these models of one portfolio is best (all that were added, if none is named), on the days on which
