@@ -60,6 +60,7 @@ lock: ## pin again (ARGS="--upgrade", or "--upgrade-package NAME")
 	@ops/environment.sh dev
 	$(COMPILE) $(ARGS) -o requirements.lock pyproject.toml
 	$(COMPILE) $(ARGS) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(COMPILE) $(ARGS) --extra bench --extra var -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
 
 clean: ## remove what was made
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,7 +4,8 @@
 #   run     what the daemon needs        (requirements.lock)
 #   dev     what tests and checks need   (requirements-dev.lock, a superset with the same versions)
 #   debian  the Debian packages that tests drive (strace, curl, ...), when they may be installed
-#   bench   the load generator, when it may be installed
+#   bench   the load generator, when it may be installed, and `.venv/bench` with the packages that VaR validation is
+#           measured against (requirements-bench.lock): they are no dependency of ours
 #
 # A stamp holds the hash of the locks, of the package and of the interpreter; when it differs, the environment is
 # made afresh, so an old one never serves. Every package is pinned by hash, the build backend too. Which registry is
@@ -88,9 +89,10 @@ key() {
 
 has() { [ "$(cat "$VENV/.stamp-$1" 2>/dev/null)" = "$KEY" ]; }
 
+# install LOCK [ENVIRONMENT]
 install() {
   # The pinned setuptools comes with the first lock, so that nothing is built with an unpinned one.
-  "$VENV/bin/python" -m pip install -q --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$1" </dev/null
+  "${2:-$VENV}/bin/python" -m pip install -q --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$1" </dev/null
 }
 
 make_environment() {
@@ -114,6 +116,15 @@ make_environment() {
   fi
 }
 
+make_bench_environment() {
+  local key
+  key=$({ cat requirements-bench.lock; "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'; pwd; } | sha256sum)
+  [ "$(cat "$VENV/bench/.stamp" 2>/dev/null)" != "$key" ] || return 0
+  echo "installing what is measured beside ..." >&2
+  rm -rf "$VENV/bench"
+  "$PYTHON" -m venv "$VENV/bench" && install requirements-bench.lock "$VENV/bench" && echo "$key" >"$VENV/bench/.stamp"
+}
+
 case ${1:-} in
   run | dev)
     # One at a time: the lock is on the checkout itself and ends with this process.
@@ -130,6 +141,8 @@ case ${1:-} in
   bench)
     install_debian "${DEBIAN_PACKAGES_FOR_BENCH[@]}" ||
       echo "not installed: ${DEBIAN_PACKAGES_FOR_BENCH[*]}; the rows that need it are left out" >&2
+    make_bench_environment ||
+      echo "not installed: requirements-bench.lock; rows of VaR validation have nothing beside them" >&2
     ;;
   *) fail "usage: $0 run|dev|debian|bench" ;;
 esac

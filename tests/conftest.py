@@ -12,9 +12,15 @@ LEFT_TO_THE_FULL_RUN = {
     HERE / "journal" / "test_ahead.py",
     HERE / "journal" / "test_cut_off.py",
     HERE / "journal" / "test_segments.py",
+    HERE / "var" / "test_documented_sizes.py",
     HERE / "var" / "test_exact.py",
+    HERE / "var" / "test_exact_digits.py",
+    HERE / "var" / "test_properties.py",
+    HERE / "var" / "test_real_series.py",
     HERE / "var" / "test_shortfall.py",
     HERE / "var" / "test_simulation.py",
+    HERE / "var" / "test_size_and_power.py",
+    HERE / "var" / "test_which_p_value.py",
 }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-import re
+from datetime import date, timedelta
 from pathlib import Path
 
 import backtesting
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from weltklassebot.cli import main
+from weltklassebot.var import SIMULATED
 
 GOOG = str(Path(backtesting.__file__).parent / "test" / "GOOG.csv")
 
@@ -65,7 +69,7 @@ def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.Ca
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%m/%d/%Y"]) == 0
     assert "2024-01-09 to 2024-02-01" in capsys.readouterr().out
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%d/%m/%Y"]) == 2
-    assert "dates: row 2 comes after 2024-10-01" in capsys.readouterr().err
+    assert "dates of var: row 2 comes after 2024-10-01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,22 @@ def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.Ca
         (("return,var",), (), "has no rows"),
         (("return,var", "0.1,1"), ("--level", "99"), "level: must be strictly between 0 and 1"),
         (("return,var", "0.1,1"), ("--var", "var", "--model", "normal"), "one or the other"),
+        (("return,var", "0.1,1", "inf,1"), (), "returns of var: row 1 is infinite"),
+        (("return,var", "0.1,1"), ("--es", "var", "--es", "var"), "--es: 2 for 1 --var"),
+        (("a,b,v", "0.1,1,1"), ("--returns", "a", "--returns", "b", "--var", "v"), "--var: 1 for 2 portfolios"),
+        (("desk,return,var", "x,0.1,1", ",0.1,1"), ("--portfolio", "desk"), "desk: row 1 names no portfolio"),
+        (
+            ("desk,return,var", "x,0.1,1", "y,0.1,-1"),
+            ("--portfolio", "desk"),
+            "var of y / var: row 0 has the wrong sign",
+        ),
+        (("desk,return,var", "x,0.1,1", "y,z,1"), ("--portfolio", "desk"), "y: return: row 0 is no number: 'z'"),
+        (("p,var", "1,1", "0,1"), ("--prices", "p"), "p: row 1 is no positive price: 0.0"),
+        (("p,var", "1,1"), ("--prices", "p"), "p: one price makes no return"),
+        (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 0 has the wrong sign"),
+        (("p", "1", "2"), ("--prices", "p", "--model", "normal"), "window: must be from 10"),
+        (("return,var", "0.1,1"), ("--simulate", "9"), "replications: must be at least 99, not 9"),
+        (("return,var,u", "0.1,1,2"), ("--probabilities", "u"), "probabilities of var: row 0 is not between 0 and 1"),
     ],
 )
 def test_bad_files(
@@ -89,29 +109,98 @@ def test_bad_files(
     assert says in capsys.readouterr().err
 
 
-def test_the_report_is_one_file_that_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "report.html"
-    arguments = ["var", "validate", GOOG, "--prices", "Close", "--dates", "", "--model", "normal", "--html", str(page)]
-    assert main(arguments) == 1
-    text = page.read_text()
-    ours = text[: text.index("<script>")] + text[text.index("<style>") :]
-    assert "RED" in ours
-    assert "src=" not in ours
-    assert "http" not in ours
-    pictures = re.findall(r'Plotly\.newPlot\("(\w+)-0", (\[.*\]), (\{.*\}),\n', ours)
-    assert [name for name, *_ in pictures] == ["series", "zones", "p", "waits"]
-    for _, data, layout in pictures:
-        assert json.loads(layout)["title"]["text"]
-        assert all(len(trace["x"]) == len(trace["y"]) > 0 for trace in json.loads(data))
-    assert "overall: RED" in capsys.readouterr().out
+def desks(tmp_path: Path) -> Path:
+    """Two desks with two models each; the second desk's second model is bad."""
+    rows = [
+        f"2024-{1 + day // 28:02d}-{1 + day % 28:02d},{desk},{-2 if day % every == 3 else 0.1},1,{second}"
+        for desk, every, second in (("rates", 100, 2.5), ("credit", 12, 0.5)) for day in range(300)
+    ]  # fmt: skip
+    return Path(written(tmp_path, "day,desk,return,a,b", *rows))
 
 
-def test_what_a_file_says_stays_text_in_the_report(tmp_path: Path) -> None:
-    evil = "</script><b>"
-    path = written(
-        tmp_path, f"date,return,{evil}", *(f"{evil}{day:03d},{-2 if day == 9 else 0.1},1" for day in range(99))
-    )
-    page = tmp_path / "report.html"
-    assert main(["var", "validate", path, "--var", evil, "--html", str(page)]) == 0
-    text = page.read_text()
-    assert evil not in text[text.index("<style>") :]
+def test_many_portfolios_and_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, copy = str(desks(tmp_path)), tmp_path / "answer.json"
+    arguments = ["var", "validate", path, "--portfolio", "desk", "--dates", "day", "--var", "a", "--var", "b"]
+    assert main([*arguments, "--json-file", str(copy)]) == 1
+    text = capsys.readouterr().out
+    assert "rates / a " in text
+    assert "credit / b: RED" in text
+    assert "models compared on rates: mean losses over 300 days" in text
+    assert "reviewed by" in text
+    assert main([*arguments, "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == json.loads(copy.read_text())
+    assert answer["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    found = {each["name"]: each for each in answer["validations"]}
+    assert {name: each["light"] for name, each in found.items()} == {
+        "rates / a": "green", "rates / b": "green", "credit / a": "red", "credit / b": "red",
+    }  # fmt: skip
+    assert [found[name]["hits"] for name in found] == [3, 0, 25, 25]
+    assert set(answer["comparisons"]) == {"rates", "credit"}
+    assert found["credit / a"]["traffic_light"]["multiplier_1996"] == 4.0
+
+
+def test_portfolios_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{-2 if day == 9 else 0.1},{-2 if day % 9 == 0 else 0.1},1,1" for day in range(100)]
+    path = written(tmp_path, "x,y,var_x,var_y", *rows)
+    columns = ("--returns", "x", "--returns", "y", "--var", "var_x", "--var", "var_y")
+    assert main(["var", "validate", path, *columns, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["validations"]
+    assert [(each["name"], each["hits"]) for each in found] == [("x / var_x", 1), ("y / var_y", 12)]
+    assert main(["var", "validate", path, *columns[:4], "--model", "normal", "--window", "20", "--json"]) in (0, 1)
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)["validations"]] == ["x / normal", "y / normal"]
+
+
+def test_expected_shortfall_and_the_distribution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{-2 - day / 100 if day % 40 == 9 else 0.1},1,1.4,{0.005 if day % 40 == 9 else 0.5}" for day in range(200)]
+    path = written(tmp_path, "return,var,es,u", *rows)
+    arguments = ["var", "validate", path, "--es", "es", "--probabilities", "u", "--simulate", "199", "--json"]
+    assert main([*arguments, "--level", "0.975"]) in (0, 1)
+    (found,) = json.loads(capsys.readouterr().out)["validations"]
+    methods = {test["name"]: test["method"] for test in found["tests"]}
+    assert len(methods) == 23
+    assert {name for name, method in methods.items() if method == "simulated"} == {
+        *SIMULATED, "z1", "z2", "z3", "du_escanciano", "du_escanciano_cc",
+    }  # fmt: skip
+    assert found["running_es"]["light"] in ("green", "yellow", "red")
+
+
+def test_parquet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = [date(2024, 1, 1) + timedelta(days=day) for day in range(60)]
+    gains = [None if day == 5 else -2.0 if day == 9 else 0.1 for day in range(60)]
+    path = tmp_path / "pnl.parquet"
+    parquet.write_table(pa.table({"date": days, "return": gains, "var": [1.0] * 60}), path)
+    arguments = ["var", "validate", str(path), "--level", "0.99", "--dates", "date"]
+    assert main(arguments) == 2
+    assert "returns of var: row 5 is missing" in capsys.readouterr().err
+    assert main([*arguments, "--missing", "drop", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["validations"]
+    assert (found["first"], found["hits"], found["missing"]) == ("2024-01-01", 1, 1)
+    assert found["violations"][0]["date"] == "2024-01-10"
+    twice = pa.table([gains, [1.0] * 60, [1.0] * 60], names=["return", "var", "var"])
+    parquet.write_table(twice, path)
+    assert main(["var", "validate", str(path)]) == 2
+    assert "column 'var' stands there twice" in capsys.readouterr().err
+    path.write_bytes(b"PAR1 and no more")
+    assert main(["var", "validate", str(path)]) == 2
+    assert "cannot be read as parquet" in capsys.readouterr().err
+
+
+def test_a_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{-5 if day < 12 else 0.1},{-2.5 if day < 30 else 0.1},3,2" for day in range(250)]
+    path = written(tmp_path, "apl,hpl,var_99,var_975", *rows)
+    assert main(["var", "desk", path]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("passed")
+    gap = written(tmp_path, "apl,hpl,var_99,var_975", *rows[:249], ",0.1,3,2")
+    assert main(["var", "desk", gap, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["level"], each["actual"], each["hypothetical"], each["passed"]) for each in found["backtests"]] == [
+        (0.99, 13, 0, False), (0.975, 13, 30, True),
+    ]  # fmt: skip
+    short = written(tmp_path, "apl,hpl,var_99,var_975", "0.1,0.1,3,2")
+    assert main(["var", "desk", short]) == 0
+    assert "less than a year" in capsys.readouterr().out
+    assert main(["var", "desk", short, "--var-99", "other"]) == 2
+    assert "has no column 'other'" in capsys.readouterr().err
+    assert main(["var", "desk", written(tmp_path, "apl,hpl,var_99,var_975", "0.1,0.1,-3,2")]) == 2
+    assert "var of actual at 0.99: row 0 has the wrong sign" in capsys.readouterr().err

@@ -9,8 +9,8 @@ import pytest
 
 from weltklassebot.var import exact
 from weltklassebot.var.independence import cc, cci
-from weltklassebot.var.likelihood import independence_ratio, pof_ratio, transitions
-from weltklassebot.var.unconditional import pof
+from weltklassebot.var.likelihood import independence_ratio, pof_ratio, transitions, tuff_ratio
+from weltklassebot.var.unconditional import pof, tuff
 
 SEQUENCES = {n: np.array(list(product((False, True), repeat=n))) for n in (2, 3, 6, 9)}
 
@@ -68,6 +68,35 @@ def test_a_right_model_is_rejected_at_most_as_often_as_the_size_says(size: float
     for test in (pof, cc, cci):
         rejected = np.array([test(hits, 1 - p, size=size).decision == "reject" for hits in SEQUENCES[n]])
         assert weight[rejected].sum() <= size + 1e-12
+
+
+@pytest.mark.parametrize("size", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("p", [0.05, 0.3])
+@pytest.mark.parametrize("kind", ["pof", "cc", "cci"])
+def test_it_is_rejected_exactly_as_often_as_enumeration_says(kind: str, size: float, p: float) -> None:
+    """The largest tail of the enumerated distribution that is no more than the size; for CCI, of those that say a
+    word."""
+    n = 9
+    x = SEQUENCES[n].sum(axis=1)
+    weight = p**x * (1 - p) ** (n - x)
+    found = statistics(kind, n, p)
+    tails = [weight[found >= value - 1e-10].sum() for value in np.unique(found)]
+    want = max((tail for tail in tails if tail <= size), default=0.0)
+    options = {"method": "exact"} if kind == "cci" else {}
+    test = {"pof": pof, "cc": cc, "cci": cci}[kind]
+    rejected = [test(hits, 1 - p, size=size, **options).decision == "reject" for hits in SEQUENCES[n]]
+    assert weight[rejected].sum() == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.05, 0.3, 0.5])
+def test_the_first_hits_p_value_is_that_of_all_waits(p: float) -> None:
+    waits = np.arange(1, 6000)
+    ratio, weight = tuff_ratio(waits, p), p * (1 - p) ** (waits - 1)
+    for wait in (1, 2, 3, 10, int(1 / p), int(1 / p) + 1, 58, 300):
+        want = weight[ratio >= ratio[wait - 1] - 1e-10 * max(1.0, ratio[wait - 1])].sum()
+        assert exact.tuff_p_value(wait, p) == pytest.approx(want, abs=1e-12)
+        hits = np.arange(1, wait + 1) == wait
+        assert tuff(hits, 1 - p).p_value == exact.tuff_p_value(wait, round(p, 15))
 
 
 def test_the_conditional_test_needs_no_probability() -> None:

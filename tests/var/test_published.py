@@ -1,130 +1,177 @@
-"""Numbers printed in manuals and textbooks, to their printed digits."""
+"""Every number that was collected from manuals, papers and textbooks, beside an independent recomputation.
+
+`published.json` has one row a number: what is printed, what comes out, and whether the two agree. A row with `match =
+false` is an error of its source (our number is the recomputed one, and not the printed one); `null` has nothing
+printed, or nothing recomputed, to compare.
+"""
 
 from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.var.cases import hits_at
 from weltklassebot.var import exact
-from weltklassebot.var.independence import cc
+from weltklassebot.var.independence import cc, tbf
 from weltklassebot.var.likelihood import independence_ratio, pof_ratio, tuff_ratio
-from weltklassebot.var.special import binomial_cdf, chi2_sf, normal_cdf
+from weltklassebot.var.special import binomial_cdf, chi2_sf
 from weltklassebot.var.traffic_light import traffic_light
-from weltklassebot.var.unconditional import binomial_z
+from weltklassebot.var.unconditional import binomial_z, exact_binomial, pof
+from weltklassebot.var.validation import validate
+
+Row = dict[str, Any]
+ROWS: list[Row] = json.loads((Path(__file__).parent / "published.json").read_text())
+EXACT_VAR_TEST = hits_at(300, 15, 21, 42, 47, 60, 233, 282)
 
 
-def printed(value: float, as_printed: str) -> bool:
-    """Whether the value agrees with the digits there are; authors cut as often as they round."""
-    decimals = len(as_printed.partition(".")[2])
-    return abs(value - float(as_printed)) < 10.0**-decimals
+def chain(given: Row) -> float:
+    counts = {name.lower(): value for name, value in given.items()}
+    return float(independence_ratio(counts["n00"], counts["n01"], counts["n10"], counts["n11"]))
 
 
-@pytest.mark.parametrize(
-    ("n", "x", "p", "ratio", "p_value"),
-    [
-        (1043, 57, 0.05, "0.46147", "0.49694"),  # MATLAB, varbacktest.pof
-        (1043, 17, 0.01, "3.5118", "0.060933"),
-        (252, 6, 0.01, "3.498", None),  # Jorion, Value at Risk, chapter 6
-        (252, 20, 0.05, "3.91", None),
-    ],
-)
-def test_pof(n: int, x: int, p: float, ratio: str, p_value: str | None) -> None:
-    statistic = float(pof_ratio(x, n, p))
-    assert printed(statistic, ratio)
-    assert p_value is None or printed(chi2_sf(statistic, 1), p_value)
+def coverage(given: Row) -> float:
+    return float(pof_ratio(given["x"], given.get("N", given.get("T")), given["p"]))
 
 
-def test_a_long_series_does_not_underflow() -> None:
-    assert float(pof_ratio(253, 4523, 0.05)) == pytest.approx(3.23677222916126, rel=1e-9)  # printed elsewhere as 0
+def of_summary(given: Row) -> Any:
+    level = given["VaRLevel"]
+    return validate(np.where(hits_at(given["N"], *range(given["x"])), -2.0, 0.1), 1.0, level)
 
 
-@pytest.mark.parametrize(
-    ("counts", "ratio", "p_value"),
-    [
-        ((932, 53, 53, 4), "0.25866", "0.61104"),  # MATLAB, varbacktest.cci
-        ((244, 2, 2, 4), "25.837", None),  # Jorion, chapter 6, question 10
-        ((218, 14, 14, 6), "9.53", None),  # Jorion, table 6-5
-    ],
-)
-def test_independence(counts: tuple[int, int, int, int], ratio: str, p_value: str | None) -> None:
-    statistic = float(independence_ratio(*counts))
-    assert printed(statistic, ratio)
-    assert p_value is None or printed(chi2_sf(statistic, 1), p_value)
+def light(given: Row) -> Any:
+    return traffic_light(given["x"], 1 - given["p"], observations=given["N"])
 
 
-def test_conditional_coverage() -> None:
-    statistic = float(pof_ratio(57, 1043, 0.05) + independence_ratio(932, 53, 53, 4))
-    assert printed(statistic, "0.72013")
-    assert printed(chi2_sf(statistic, 2), "0.69763")
-    assert printed(float(pof_ratio(20, 252, 0.05) + independence_ratio(218, 14, 14, 6)), "13.44")
+def z(given: Row) -> Any:
+    return binomial_z(hits_at(given["N"], *range(given["x"])), 1 - given["p"])
 
 
-def test_tuff() -> None:
-    statistic = float(tuff_ratio(58, 0.05))  # MATLAB, varbacktest.tuff
-    assert printed(statistic, "1.7354")
-    assert printed(chi2_sf(statistic, 1), "0.18773")
+def accepted_hits(given: Row) -> str:
+    inside = [x for x in range(given["T"] + 1) if chi2_sf(float(pof_ratio(x, given["T"], given["p"])), 1) > 0.05]
+    assert inside == list(range(inside[0], inside[-1] + 1))
+    return f"{inside[0] - 1}<N<{inside[-1] + 1}"
 
 
-def test_time_between_failures() -> None:
-    ratio = 88.491  # MATLAB, varbacktest.tbfi and tbf; its three decimals leave p-values that much room
-    mixed = ratio + float(pof_ratio(57, 1043, 0.05))
-    assert mixed == pytest.approx(88.952, abs=1e-3)
-    assert chi2_sf(ratio, 57) == pytest.approx(0.0047475, abs=1e-6)
-    assert chi2_sf(mixed, 58) == pytest.approx(0.0055565, abs=1e-6)
+def accepted_waits(given: Row) -> list[int]:
+    inside = [n for n in range(1, 2000) if chi2_sf(float(tuff_ratio(n, given["p"])), 1) > 0.05]
+    return [inside[0], inside[-1]]
 
 
-def test_binomial() -> None:
-    result = binomial_z(hits_at(1043, *range(57)), 0.95)  # MATLAB, varbacktest.bin
-    assert result.statistic is not None
-    assert printed(result.statistic, "0.68905")
-    assert printed(2 * normal_cdf(-result.statistic), "0.49079")
-    assert printed(result.details["p_one_sided"], "0.24539")
+def jorions_sum(_: Row) -> float:
+    both = {"T": 252, "x": 20, "p": 0.05}, {"n00": 218, "n01": 14, "n10": 14, "n11": 6}
+    return coverage(both[0]) + chain(both[1])
 
 
-def test_exact_conditional_coverage() -> None:
-    result = cc(hits_at(300, 15, 21, 42, 47, 60, 233, 282), 0.95)  # ExactVaRTest 0.1.3
-    assert result.statistic == pytest.approx(5.8882, abs=5e-5)
-    assert result.p_value == pytest.approx(0.0442, abs=5e-5)
+OURS: dict[str, Callable[[Row], Any]] = {
+    "ObservedLevel": lambda given: 1 - of_summary(given).hits / given["N"],
+    "Expected": lambda given: of_summary(given).expected,
+    "Ratio": lambda given: of_summary(given).hits / of_summary(given).expected,
+    "LRatioPOF": coverage,
+    "PValuePOF": lambda given: chi2_sf(coverage(given), 1),
+    "LRatioTUFF": lambda given: float(tuff_ratio(given["n"], given["p"])),
+    "PValueTUFF": lambda given: chi2_sf(float(tuff_ratio(given["n"], given["p"])), 1),
+    "LRatioCCI": chain,
+    "PValueCCI": lambda given: chi2_sf(chain(given), 1),
+    "LRatioCC": lambda given: coverage(given) + chain(given),
+    "PValueCC": lambda given: chi2_sf(coverage(given) + chain(given), 2),
+    "ZScoreBin": lambda given: z(given).statistic,
+    "PValueBin two-sided (current docs)": lambda given: z(given).p_value,
+    "PValueBin one-sided (early docs)": lambda given: z(given).details["p_one_sided"],
+    "Probability": lambda given: light(given).probability,
+    "TypeI": lambda given: light(given).type_i,
+    "TL": lambda given: str(light(given).zone),
+    "Increase": lambda given: light(given).increase,
+    "PValueTBFI": lambda given: chi2_sf(given["LRatioTBFI"], given["x"]),
+    "LRatioTBF": lambda given: given["LRatioTBFI"] + coverage({"N": 1043, "x": 57, "p": 0.05}),
+    "PValueTBF": lambda given: chi2_sf(given["LRatioTBF"], given["x"] + 1),
+    "zone(0.9,40,250)": lambda given: str(light(given).zone),
+    "reject @95%": lambda given: chi2_sf(coverage(given), 1) <= 0.05,
+    "LR_uc": coverage,
+    "LR": coverage,
+    "LR.uc": coverage,
+    "LR_ind": chain,
+    "LR_ind, transitions sum to 252": chain,
+    "LR_ind if T=252 obs (251 transitions) - NOT what is printed": chain,
+    "LR_cc": jorions_sum,
+    "exact p_cc": lambda given: cc(EXACT_VAR_TEST, 1 - given["p"]).p_value,
+    "accept region": accepted_hits,
+    "TUFF accept region [first n, last n]": accepted_waits,
+    "multiplier [1996, MAR32]": lambda given: [light(given).multiplier_1996, light(given).multiplier_mar32],
+}
+ROUNDED = re.compile(r"P\(X<=\d+\) %")
+"""Recomputed with the digits that are printed."""
 
 
-@pytest.mark.parametrize(
-    ("x", "percent"),
-    list(enumerate((8.11, 28.58, 54.32, 75.81, 89.22, 95.88, 98.63, 99.60, 99.89, 99.97, 99.99))),
-)
-def test_basels_table_of_probabilities(x: int, percent: float) -> None:
-    assert round(100 * binomial_cdf(x, 250, 0.01), 2) == percent  # BCBS 22, table 2
+OF_ROUNDED = {"PValueTBFI": "LRatioTBFI", "PValueTBF": "LRatioTBF"}
 
 
-def test_basels_multipliers() -> None:
-    lights = [traffic_light(x, 0.99, observations=250) for x in range(11)]
-    assert [light.zone for light in lights] == ["green"] * 5 + ["yellow"] * 5 + ["red"]
-    assert [light.multiplier_1996 for light in lights] == [3.0] * 5 + [3.4, 3.5, 3.65, 3.75, 3.85, 4.0]
-    assert [light.multiplier_mar32 for light in lights] == [1.5] * 5 + [1.7, 1.76, 1.83, 1.88, 1.92, 2.0]
-    assert [round(light.increase, 4) for light in lights[5:10]] == [0.3982, 0.5295, 0.652, 0.768, 0.8791]
-    assert traffic_light(57, 0.95, observations=1043).zone == "green"  # MATLAB, varbacktest.tl
-    assert traffic_light(40, 0.9, observations=250).zone == "yellow"
+def ours(row: Row) -> Any:
+    if ROUNDED.fullmatch(row["test"]):
+        return round(100 * binomial_cdf(row["input"]["x"], row["input"]["N"], row["input"]["p"]), 2)
+    if row["test"].startswith("LR_cc, hits at"):
+        return cc(EXACT_VAR_TEST, 1 - row["input"]["p"]).statistic
+    return OURS[row["test"]](row["input"])
 
 
-@pytest.mark.parametrize(
-    ("p", "n", "first", "last"),
-    [
-        (0.01, 510, 2, 10), (0.01, 1000, 5, 16), (0.025, 255, 3, 11), (0.025, 510, 7, 20), (0.025, 1000, 16, 35),
-        (0.05, 255, 7, 20), (0.05, 510, 17, 35), (0.05, 1000, 38, 64), (0.075, 255, 12, 27), (0.075, 510, 28, 50),
-        (0.075, 1000, 60, 91), (0.1, 255, 17, 35), (0.1, 510, 39, 64), (0.1, 1000, 82, 119),
-        (0.01, 255, 1, 6),  # the table says N < 7, but zero hits are rejected: 5.13 > 3.84
-    ],
-)  # fmt: skip
-def test_kupiecs_regions(p: float, n: int, first: int, last: int) -> None:
-    accepted = np.flatnonzero([chi2_sf(float(pof_ratio(x, n, p)), 1) > 0.05 for x in range(n + 1)])
-    assert (accepted[0], accepted[-1]) == (first, last)
+def as_printed(value: float, printed: float) -> bool:
+    """Whether the value has the digits that are printed; authors cut as often as they round, and MATLAB ends with what
+    it has."""
+    decimals = len(repr(printed).partition(".")[2])
+    return abs(value - printed) < 10.0**-decimals
 
 
-def test_kupiecs_waits() -> None:
-    regions = {0.005: (12, 878), 0.01: (7, 438), 0.02: (4, 218), 0.025: (3, 174), 0.05: (2, 86), 0.1: (2, 42)}
-    for p, region in regions.items():
-        accepted = [n for n in range(1, 1000) if chi2_sf(float(tuff_ratio(n, p)), 1) > 0.05]
-        assert (accepted[0], accepted[-1]) == region
+def named(row: Row) -> str:
+    return f"{row['source'][:12]}-{row['test'][:24]}-{row['input']}"
+
+
+def around(row: Row) -> tuple[float, float]:
+    """What may have been, where the ratio that a p-value is of was printed with three decimals."""
+    ratio = row["input"][OF_ROUNDED[row["test"]]]
+    return ratio - 5e-4, ratio + 5e-4
+
+
+def test_no_row_is_left_out() -> None:
+    assert Counter(row["match"] for row in ROWS) == {True: 73, None: 17, False: 4}
+    assert all(ours(row) is not None for row in ROWS)
+    assert set(OURS) <= {row["test"] for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_published_number(row: Row) -> None:
+    found, printed, recomputed = ours(row), row["printed"], row["recomputed"]
+    if isinstance(recomputed, dict):  # Basel's table: what is printed is ours, and what is recomputed is unrounded
+        assert found == printed
+        assert light(row["input"]).zone == recomputed["zone"]
+        if recomputed["zone"] == "yellow":
+            assert round(light(row["input"]).increase, 4) == recomputed["raw_normal_increase"]
+        return
+    if isinstance(recomputed, float):
+        assert found == pytest.approx(recomputed, rel=1e-9)
+    if row["test"] in OF_ROUNDED:
+        low, high = (ours(row | {"input": row["input"] | {OF_ROUNDED[row["test"]]: ratio}}) for ratio in around(row))
+        assert high <= printed <= low
+    elif isinstance(recomputed, float):
+        assert row["match"] is None or as_printed(found, printed) == row["match"]
+    else:
+        assert found == recomputed
+        assert row["match"] is None or (found == printed) == row["match"]
+
+
+def test_functions_say_the_same_as_their_formulas() -> None:
+    """The rows above ask likelihoods; here the tests themselves, on the series that MATLAB's example counts."""
+    hits = hits_at(1043, *range(57))
+    assert pof(hits, 0.95, method="asymptotic").p_value == pytest.approx(0.4969394476802993, rel=1e-9)
+    assert exact_binomial(hits, 0.95).p_value == pytest.approx(0.2639584660056406, rel=1e-9)
+    mixed, alone = tbf(hits, 0.95), sum(float(tuff_ratio(wait, 0.05)) for wait in [1] * 57)
+    assert mixed.statistic == pytest.approx(alone + 0.46146639532914774, rel=1e-9)
+    assert mixed.df == 58
 
 
 def test_exact_tails_are_cached() -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from weltklassebot.var import (
     InputError,
+    discrete_weibull_cc,
+    discrete_weibull_independence,
+    dynamic_quantile,
     gmm_durations,
     pof,
     simulate,
@@ -18,8 +21,14 @@ from weltklassebot.var import (
     weibull_cc,
     weibull_independence,
 )  # fmt: skip
+from weltklassebot.var.discrete_durations import gmm_statistic
+from weltklassebot.var.dynamic_quantile import dq_statistics
 
-ONE_BY_ONE = {"weibull": weibull_independence, "weibull_cc": weibull_cc, "tbfi": tbfi, "tbf": tbf}
+ONE_BY_ONE = {
+    "tbfi": tbfi, "tbf": tbf, "weibull": weibull_independence, "weibull_cc": weibull_cc,
+    "discrete_weibull": discrete_weibull_independence, "discrete_weibull_cc": discrete_weibull_cc, "gmm": gmm_durations,
+}  # fmt: skip
+"""All but dq, which has its own test."""
 
 
 @pytest.mark.parametrize("test", ONE_BY_ONE)
@@ -33,37 +42,27 @@ def test_a_block_is_one_series_at_a_time(test: simulate.Simulated, p: float) -> 
         alone = ONE_BY_ONE[test](row, 1 - p)
         assert alone.informative == (not np.isnan(value))
         if alone.informative:
-            assert value == pytest.approx(alone.statistic, rel=1e-9, abs=1e-9)
+            tolerance = 1e-6 if "discrete" in test else 1e-9
+            assert value == pytest.approx(alone.statistic, rel=tolerance, abs=1e-8)
 
 
-@pytest.mark.parametrize("test", ["weibull", "tbfi"])
-def test_a_right_model_is_rejected_as_often_as_the_size_says(test: simulate.Simulated) -> None:
-    rng = np.random.default_rng(2)
-    runs = [simulated(test, rng.random(250) < 0.02, 0.98, rng, replications=199, size=0.1) for _ in range(300)]
-    known = [run for run in runs if run.informative]
-    rejected = sum(run.decision == "reject" for run in known)
-    assert abs(rejected - 0.1 * len(known)) <= 4 * math.sqrt(0.09 * len(known))
-
-
-def test_power_grows_with_time() -> None:
-    rng = np.random.default_rng(3)
-
-    def rejected(n: int) -> int:
-        """Of models whose hits come in pairs."""
-        count = 0
-        for _ in range(40):
-            hits = rng.random(n) < 0.015
-            hits[1:] |= hits[:-1] & (rng.random(n - 1) < 0.6)
-            count += simulated("weibull", hits, 0.98, rng, replications=199).decision == "reject"
-        return count
-
-    assert rejected(250) < rejected(1000)
+@pytest.mark.parametrize("var", [None, "constant", "moving"])
+def test_dq_of_a_block_is_one_series_at_a_time(var: str | None) -> None:
+    rng = np.random.default_rng(7)
+    block = rng.random((200, 60)) < 0.05
+    block[0] = False
+    given = None if var is None else np.ones(60) if var == "constant" else rng.uniform(1, 2, 60)
+    together = dq_statistics(block, 0.05, 4, given)
+    for row, value in zip(block, together, strict=True):
+        alone = dynamic_quantile(row, given, 0.95)
+        assert alone.informative == (not np.isnan(value))
+        assert np.isnan(value) or value == pytest.approx(alone.statistic, rel=1e-9)
 
 
 def test_the_same_generator_gives_the_same_answer() -> None:
     hits = np.random.default_rng(4).random(250) < 0.05
-    tests: tuple[simulate.Simulated, ...] = ("weibull", "weibull_cc", "tbfi", "tbf", "dq")
-    for test in tests:
+    assert set(simulate.SIMULATED) == {*ONE_BY_ONE, "dq"}
+    for test in simulate.SIMULATED:
         one, two = (simulated(test, hits, 0.95, np.random.default_rng(5), replications=99) for _ in range(2))
         assert one == two
         assert one.method == "simulated"
@@ -72,6 +71,21 @@ def test_the_same_generator_gives_the_same_answer() -> None:
 def test_too_few_replications_are_refused() -> None:
     with pytest.raises(InputError, match="replications"):
         simulated("weibull", [True, False, True, False, True], 0.9, np.random.default_rng(1), replications=9)
+
+
+def test_the_polynomials_of_gmm_are_orthonormal_under_the_null() -> None:
+    """One duration's statistic grows by M_j squared; of two, averaged over both, it is 1 + (mean of M_j)^2."""
+    p = 0.1
+    d = np.arange(1.0, 500.0)
+    weight = p * (1 - p) ** (d - 1)
+    one = [gmm_statistic(d, np.arange(len(d)), p, moments) for moments in range(5)]
+    squares = [weight @ (one[j] - one[j - 1]) for j in range(1, 5)]
+    assert squares == pytest.approx([1.0] * 4, rel=1e-6)
+    first, second = (grid.ravel() for grid in np.meshgrid(d, d))
+    pairs = np.stack([first, second], axis=1).ravel()
+    two = [gmm_statistic(pairs, np.arange(0, len(pairs), 2), p, moments) for moments in range(5)]
+    both = np.outer(weight, weight).ravel()
+    assert [both @ (two[j] - two[j - 1]) for j in range(1, 5)] == pytest.approx([1.0] * 4, rel=1e-6)
 
 
 def test_gmm_durations() -> None:

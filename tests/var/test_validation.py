@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import pickle
 import subprocess
 import sys
 from datetime import date, timedelta
-from pathlib import Path
 
-import backtesting
 import numpy as np
 import pytest
 
 from tests.var.cases import hits_at
 from weltklassebot import var as v
-from weltklassebot.var import InputError, Light, VaRBacktestRunner, forecast, rolling, validate
-from weltklassebot.var.rolling import ZoneChange
+from weltklassebot.var import InputError, Light, VaRBacktestRunner, validate
 
 
 def series(n: int, *at: int) -> np.ndarray:
@@ -38,6 +34,22 @@ def test_the_light(hits: tuple[int, ...], light: Light) -> None:
     result = validate(series(250, *hits), 1.0)
     assert result.light == light, result.reasons
     assert (light == Light.GREEN) == (not result.reasons)
+
+
+def test_no_hit_is_never_too_many() -> None:
+    """Where so few are expected that none is likelier than 95 %, or 99.99 %."""
+    for n, level in ((1, 0.99), (5, 0.99), (50, 0.999999), (250, 0.9999)):
+        assert v.traffic_light(0, level, observations=n).zone == Light.GREEN
+        assert v.traffic_light(0, level, observations=n).yellow_from == 1
+    assert validate([0.1], [1.0]).light == Light.GREEN
+
+
+def test_an_es_of_zero_is_said_and_ends_nothing() -> None:
+    result = validate(
+        [0.1, 0.2, -1.0], [0.0, 1.0, 0.5], es=[0.0, 1.1, 0.7], rng=np.random.default_rng(1), replications=99
+    )
+    for name in ("mcneil_frey", "exceedance_residuals", "nolde_ziegel", "z1", "z2", "z3"):
+        assert result[name].reason == "ES is 0 in row 0"
 
 
 def test_too_few_hits_are_no_danger() -> None:
@@ -81,8 +93,10 @@ def test_a_loss_as_large_as_var_is_no_hit() -> None:
 
 def test_what_a_missing_row_is() -> None:
     returns, var = [0.1, np.nan, -2.0, 0.1], [1.0, 1.0, 1.0, np.nan]
-    with pytest.raises(InputError, match=r"row 1 is missing.*\(and 1 more rows\)"):
+    with pytest.raises(InputError, match="returns: row 1 is missing"):
         validate(returns, var)
+    with pytest.raises(InputError, match=r"var: row 3 is missing.*\(and 1 more rows\)"):
+        validate([0.1] * 5, [*var, np.nan])
     dropped = validate(returns, var, missing="drop")
     assert (dropped.observations, dropped.hits, dropped.missing) == (2, 1, 2)
     counted = validate(returns, var, missing="exception")
@@ -122,6 +136,16 @@ def test_more_bad_input() -> None:
         validate([0.1, 0.1], [-1.0, 1.0], var_as="quantile", name="desk")
     with pytest.raises(InputError, match="dates: row 2 comes after 5: 3"):
         validate([0.1] * 3, 1.0, dates=[1, 5, 3])
+    with pytest.raises(InputError, match="dates of desk: has 2 rows, the returns have 3"):
+        validate([0.1] * 3, 1.0, dates=[1, 5], name="desk")
+    with pytest.raises(InputError, match="dates of desk: row 1 cannot be compared with the one before: 'x'"):
+        validate([0.1] * 2, 1.0, dates=[1, "x"], name="desk")
+    with pytest.raises(InputError, match="probabilities of desk: row 1 is not between 0 and 1"):
+        validate([0.1] * 2, 1.0, probabilities=[0.5, 1.5], name="desk")
+    with pytest.raises(InputError, match="es of desk: row 0 is a smaller loss than VaR"):
+        validate([0.1] * 2, 1.0, es=[0.5, 1.5], name="desk")
+    with pytest.raises(InputError, match="row 1 has no partner"):
+        validate([0.1] * 2, [1.0])
     with pytest.raises(InputError, match="dates: row 1 stands there twice"):
         validate([0.1] * 2, 1.0, dates=[1, 1])
     with pytest.raises(InputError, match="hits: row 1 is neither 0 nor 1"):
@@ -137,6 +161,21 @@ def test_the_runner_takes_the_worst() -> None:
     results = runner.run()
     assert [results[name].light for name in ("good", "bad")] == ["green", "red"]
     assert runner.overall(results) == Light.RED
+    alone = {name: result.smallest_p for name, result in results.items()}
+    assert runner.over_all(results) == {"good": alone["good"], "bad": 2 * alone["bad"]}
+    with pytest.raises(ValueError, match="read-only"):
+        results["bad"].running.log_wealth[0] = 0.0
+
+
+def test_what_is_drawn_for_a_series_is_its_own() -> None:
+    def second(first: np.ndarray) -> v.Validation:
+        runner = VaRBacktestRunner(0.95, rng=np.random.default_rng(3), replications=99)
+        runner.add("first", first, 1.0)
+        runner.add("second", series(300, 4, 5, 90), 1.0)
+        return runner.run()["second"]
+
+    assert second(series(200, 3, 50)).tests == second(series(100)).tests
+    assert second(series(100))["weibull"].method == "simulated"
 
 
 def test_scale_and_sign_change_nothing() -> None:
@@ -167,104 +206,8 @@ def test_more_hits_are_worse() -> None:
     assert increases == sorted(increases)
 
 
-@pytest.mark.parametrize("method", ["exact", "asymptotic"])
-@pytest.mark.parametrize(("window", "step", "p"), [(250, 1, 0.01), (60, 7, 0.1), (2, 1, 0.5), (400, 1, 0.01)])
-def test_rolling_is_one_window_at_a_time(method: str, window: int, step: int, p: float) -> None:
-    hits = np.random.default_rng(7).random((400, 3)) < p
-    hits[:, 2] = False
-    found = rolling(hits, 1 - p, window=window, step=step, method=method)  # type: ignore[arg-type]
-    for at, last in enumerate(found.last):
-        for j in range(3):
-            part = hits[last - window + 1 : last + 1, j]
-            coverage = v.pof(part, 1 - p, method=method)  # type: ignore[arg-type]
-            assert (found.hits[at, j], found.pof[at, j], found.pof_p[at, j]) == (
-                part.sum(), coverage.statistic, coverage.p_value,
-            )  # fmt: skip
-            independence = v.cci(part, 1 - p, method="conditional" if method == "exact" else "asymptotic")
-            assert independence.informative == found.cci_informative[at, j]
-            if independence.informative:
-                assert found.cci[at, j] == independence.statistic
-                assert found.cci_p[at, j] == pytest.approx(independence.p_value, rel=1e-12)
-            else:
-                assert np.isnan(found.cci[at, j])
-            assert list(Light)[found.zone[at, j]] == v.traffic_light(part, 1 - p).zone
-
-
-def test_zones_change_when_they_change() -> None:
-    found = rolling(hits_at(500, *range(250, 255)), 0.99)
-    assert found.zone_changes() == (ZoneChange(254, 0, 0, 1), ZoneChange(500 - 1, 0, 1, 0))[: len(found.zone_changes())]
-    assert found.zone_changes()[0].row == 254
-
-
-def test_holm_and_benjamini_hochberg() -> None:
-    p_values = [0.01, 0.04, np.nan, 0.03, 0.005]
-    assert v.holm(p_values) == pytest.approx([0.03, 0.06, np.nan, 0.06, 0.02], nan_ok=True)
-    assert v.benjamini_hochberg(p_values) == pytest.approx([0.02, 0.04, np.nan, 0.04, 0.02], nan_ok=True)
-    assert v.holm([]).size == 0
-
-
-def test_desks() -> None:
-    hits = hits_at(300, *range(0, 300, 20))
-    assert v.desk_backtest(0.99, actual=hits[-250:][: 12 * 20]).passed
-    both = v.desk_backtest(0.99, actual=hits, hypothetical=hits_at(300, *range(100, 113)))
-    assert (both.actual, both.hypothetical, both.limit, both.passed) == (12, 13, 12, False)
-    assert v.desk_backtest(0.975, actual=hits_at(250, *range(30))).passed
-    assert not v.desk_backtest(0.975, actual=hits_at(250, *range(31))).passed
-    with pytest.raises(InputError, match="desks"):
-        v.desk_backtest(0.95, actual=hits)
-
-
-@pytest.mark.parametrize("model", v.MODELS)
-def test_a_forecast_knows_the_past_alone(model: v.models.Model) -> None:
-    returns = np.random.default_rng(8).standard_t(5, 600) / 100
-    one = forecast(returns, model, 0.99, window=100)
-    assert np.isnan(one.var[:100]).all()
-    assert (one.var[100:] > 0).all()
-    if one.es is not None:
-        assert (one.es[100:] >= one.var[100:] * 0.999).all()
-    changed = returns.copy()
-    changed[400:] *= -7
-    other = forecast(changed, model, 0.99, window=100)
-    assert (other.var[100:401] == one.var[100:401]).all()
-    assert (forecast(3 * returns, model, 0.99, window=100).var[100:]) == pytest.approx(3 * one.var[100:])
-
-
-def test_a_real_series_goes_red_where_it_must() -> None:
-    """Google from 2004 to 2013: a year's quantile knows nothing of 2008 before it comes."""
-    path = Path(backtesting.__file__).parent / "test" / "GOOG.csv"
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))
-    days = [row[""] for row in rows][1:]
-    prices = np.array([float(row["Close"]) for row in rows])
-    returns = np.diff(prices) / prices[:-1]
-    risk = forecast(returns, "historical", 0.99).var
-    found = rolling(returns[250:] < -risk[250:], 0.99)
-    worst = {days[250 + int(row)][:4]: 0 for row in found.last}
-    for row, zone in zip(found.last, found.zone[:, 0], strict=True):
-        year = days[250 + int(row)][:4]
-        worst[year] = max(worst[year], int(zone))
-    assert worst["2008"] == 1
-    assert min(worst.values()) == 0
-    weighted = forecast(returns, "age-weighted", 0.99, decay=0.94).var  # sees the last weeks alone
-    assert validate(returns[250:], weighted[250:], dates=days[250:]).light == Light.RED
-
-
 def test_the_import_leaves_out_what_takes_seconds() -> None:
     heavy = "{'scipy.stats', 'scipy.optimize', 'pandas'}"
     program = f"import sys, weltklassebot.var; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
-
-
-@pytest.mark.parametrize(
-    ("hits", "options", "says"),
-    [
-        ([0, 1], {}, "hits: must be booleans"),
-        ([True, False], {"window": 3}, "window: must be from 2 to the number of rows"),
-        ([True, False], {"window": 2, "step": 0}, "step: must be at least 1"),
-        ([[[True]]], {}, "one or two dimensions"),
-    ],
-)
-def test_rolling_names_bad_input(hits: list[object], options: dict[str, int], says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        rolling(hits, 0.99, **options)  # type: ignore[arg-type]

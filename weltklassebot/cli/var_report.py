@@ -1,7 +1,7 @@
-"""The report of `var validate`: one HTML file that opens without a network, plotly's own script inside.
+"""The report of `var validate`: one HTML page that opens without a network, plotly's own script inside.
 
-Pictures, by model: returns against VaR with the violations; hits in a rolling window over the traffic light's zones;
-p-values of the windows; times between hits against those that a right model has.
+Pictures, by series: returns against VaR with the violations; hits in a rolling window over the traffic light's zones;
+p-values of the windows; times between hits against those that a right model has. With several series, the zones of all.
 """
 
 from __future__ import annotations
@@ -9,84 +9,97 @@ from __future__ import annotations
 import json
 import math
 from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from weltklassebot.cli.exits import CommandError
+from weltklassebot.cli.exits import Usage
+from weltklassebot.cli.var_page import TEMPLATE
+from weltklassebot.cli.var_text import worst_first
 
 if TYPE_CHECKING:
-    from weltklassebot.var import Validation
+    from weltklassebot.cli.var_input import Series
+    from weltklassebot.var import Comparison, Rolling, Validation
 
-__all__ = ["Pictured", "write_report"]
+__all__ = ["MOST_PICTURED", "page"]
 
+MOST_PICTURED: Final = 40
+"""So many series have pictures and tests, the worst first: a page of thousands opens nowhere."""
 _WINDOW: Final = 250
 _COLOURS: Final = {"green": "#2e7d32", "yellow": "#f9a825", "red": "#c62828"}
-_TEMPLATE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>VaR validation: {{ overall }}</title>
-<script>{{ plotly | safe }}</script>
-<style>
- body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; color: #222 }
- table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .25em .8em; text-align: left;
- border-bottom: 1px solid #ddd; vertical-align: top } .light { color: #fff; padding: .1em .6em; border-radius: .3em }
- .reject { color: #c62828 } .undefined { color: #888 } .picture { height: 340px } small { color: #666 }
-</style></head><body>
-<h1>VaR validation <span class="light" style="background: {{ colours[overall] }}">{{ overall | upper }}</span></h1>
-<p>{{ source }}</p>
-{% for result, pictures in models %}
-<h2>{{ result.name }}
- <span class="light" style="background: {{ colours[result.light] }}">{{ result.light | upper }}</span></h2>
-<p>{{ result.first }} to {{ result.last }}: {{ result.observations }} observations at {{ result.level }},
- {{ result.hits }} hits, {{ "%g" | format(result.expected) }} expected
- {%- if result.missing %}, {{ result.missing }} missing{% endif %}.
- Traffic light {{ result.traffic_light.zone }}: yellow from {{ result.traffic_light.yellow_from }}, red from
- {{ result.traffic_light.red_from }} hits. Looked at every day: {{ result.running.light }}.</p>
-{% if result.reasons %}<ul>{% for reason in result.reasons %}<li>{{ reason }}</li>{% endfor %}</ul>{% endif %}
-{% for picture in pictures %}<div class="picture" id="{{ picture.id }}"></div>
-<script>Plotly.newPlot({{ picture.id | tojson }}, {{ picture.data | safe }}, {{ picture.layout | safe }},
- {displaylogo: false, responsive: true})</script>{% endfor %}
-<table><tr><th>test</th><th>null</th><th>statistic</th><th>p</th><th>which</th><th>decision</th><th>remark</th></tr>
-{% for test in result.tests %}<tr class="{{ test.decision }}"><td>{{ test.name }}</td>
- <td><small>{{ test.null }}</small></td>
- <td>{% if test.statistic is not none %}{{ "%.4f" | format(test.statistic) }}{% endif %}</td>
- <td>{% if test.p_value is not none %}{{ "%.4g" | format(test.p_value) }}{% endif %}</td>
- <td>{% if test.informative %}{{ test.method }}{% endif %}</td><td>{{ test.decision }}</td>
- <td><small>{{ test.reason }}{{ test.warnings | join("; ") }}</small></td></tr>{% endfor %}</table>
-{% endfor %}</body></html>
-"""
 
 
-class Pictured:
+class _Pictured(NamedTuple):
     """A validation and the series behind it, with one sign: positive for losses."""
 
-    def __init__(self, result: Validation, loss: Any, var: Any, hits: Any, dates: list[Any]) -> None:
-        self.result, self.loss, self.var, self.hits, self.dates = result, loss, var, hits, dates
+    result: Validation
+    loss: Any
+    var: Any
+    hits: Any
+    days: list[Any]
+    windows: Rolling | None
 
 
-def write_report(path: Path, source: str, overall: str, models: list[Pictured]) -> None:
-    """One file. Raises CommandError where jinja2 or plotly are not installed."""
+def page(
+    head: dict[str, Any], found: dict[str, Validation], compared: dict[str, Comparison], series: list[Series],
+    var_as: Any,
+) -> str:  # fmt: skip
+    """The page. Raises Usage where jinja2 or plotly are not installed."""
     try:
         import jinja2
 
         script = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
     except ModuleNotFoundError as error:
-        raise CommandError(f"{error.name} is not installed: pip install 'weltklassebot[report]'") from None
+        raise Usage(f"{error.name} is not installed: pip install 'weltklassebot[report]'") from None
     environment = jinja2.Environment(autoescape=True)
-    shown = [(each.result, _pictures(number, each)) for number, each in enumerate(models)]
-    page = environment.from_string(_TEMPLATE).render(
-        overall=overall, source=source, models=shown, plotly=script, colours=_COLOURS
-    )
-    path.write_text(page, encoding="utf-8")
+    given = {each.name: each for each in series}
+    pictured = [
+        _pictured(found[name], given[name], var_as, head["missing"]) for name in worst_first(found)[:MOST_PICTURED]
+    ]
+    shown = [(each.result, _pictures(number, each)) for number, each in enumerate(pictured)]
+    zones = _picture("all", 0, _zones_of_all(pictured)) if len(pictured) > 1 else None
+    return environment.from_string(TEMPLATE).render(
+        head=head, found=list(found.values()), compared=compared, zones=zones, models=shown, plotly=script,
+        left_out=len(found) - len(shown), colours=_COLOURS,
+    )  # fmt: skip
 
 
-def _pictures(number: int, model: Pictured) -> list[dict[str, str]]:
-    made = [("series", *_series(model)), ("waits", *_waits(model))]
-    if len(model.hits) > _WINDOW:
-        made[1:1] = [("zones", *_zones(model)), ("p", *_p_values(model))]
-    return [{"id": f"{name}-{number}", "data": _script(data), "layout": _script(layout)} for name, data, layout in made]
+def _pictured(result: Validation, series: Series, var_as: Any, missing: Any) -> _Pictured:
+    from weltklassebot.var import align, rolling
+
+    rows = align(series.returns, series.var, es=series.es, probabilities=series.probabilities, var_as=var_as,
+                 missing=missing, dates=series.dates)  # fmt: skip
+    windows = rolling(rows.hits, result.level, window=_WINDOW) if len(rows.hits) >= _WINDOW else None
+    return _Pictured(result, rows.loss, rows.var, rows.hits, _days(list(rows.dates or ())), windows)
 
 
-def _series(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    days, at = _days(model.dates), [k for k, hit in enumerate(model.hits) if hit]
+def _pictures(number: int, model: _Pictured) -> list[dict[str, str]]:
+    made = [("series", _series(model)), ("waits", _waits(model))]
+    if model.windows is not None:
+        made[1:1] = [("zones", _zones(model, model.windows)), ("p", _p_values(model, model.windows))]
+    return [_picture(name, number, drawn) for name, drawn in made]
+
+
+def _picture(name: str, number: int, drawn: tuple[list[dict[str, Any]], dict[str, Any]]) -> dict[str, str]:
+    return {"id": f"{name}-{number}", "data": _script(drawn[0]), "layout": _script(drawn[1])}
+
+
+def _zones_of_all(models: list[_Pictured]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A line of colour for each series; their windows need not end on the same days."""
+    data = []
+    for model in models:
+        if model.windows is None:
+            continue
+        zone = model.windows.zone[:, 0]
+        data.append({
+            "type": "heatmap", "x": [model.days[int(row)] for row in model.windows.last], "y": [model.result.name],
+            "z": [[int(value) for value in zone]], "zmin": 0, "zmax": 2, "showscale": False,
+            "colorscale": [[at, colour] for at, colour in zip((0, 0.5, 1), _COLOURS.values(), strict=True)],
+        })  # fmt: skip
+    layout = _layout(f"Zones of {_WINDOW} rows")
+    return data, layout | {"margin": {"t": 50, "b": 40, "l": 200, "r": 20}, "height": 120 + 22 * len(data)}
+
+
+def _series(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    days, at = model.days, [k for k, hit in enumerate(model.hits) if hit]
     data = [
         {"x": days, "y": _numbers(-model.loss), "name": "return", "mode": "lines",
          "line": {"width": 1, "color": "#90a4ae"}},
@@ -98,12 +111,11 @@ def _series(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return data, _layout("Returns against VaR")
 
 
-def _zones(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    from weltklassebot.var import rolling, traffic_light
+def _zones(model: _Pictured, windows: Rolling) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    from weltklassebot.var import traffic_light
 
-    windows = rolling(model.hits, model.result.level, window=_WINDOW)
     basel = traffic_light(0, model.result.level, observations=_WINDOW)
-    days = _days([model.dates[int(row)] for row in windows.last])
+    days = [model.days[int(row)] for row in windows.last]
     top = max(int(windows.hits.max()), basel.red_from) + 1
     edges = (
         ("green", 0, basel.yellow_from),
@@ -119,21 +131,19 @@ def _zones(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return data, layout
 
 
-def _p_values(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    from weltklassebot.var import rolling
-
-    windows = rolling(model.hits, model.result.level, window=_WINDOW)
-    days = _days([model.dates[int(row)] for row in windows.last])
-    data = [
-        {"x": days, "y": _numbers(values[:, 0]), "name": name, "mode": "lines"}
-        for name, values in (("POF, exact", windows.pof_p), ("CCI, exact given the hits", windows.cci_p))
-    ]
+def _p_values(model: _Pictured, windows: Rolling) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    days = [model.days[int(row)] for row in windows.last]
+    of = (
+        ("POF, exact", windows.pof_p), ("CCI, exact given the hits", windows.cci_p),
+        (f"CC, {windows.cc_method}", windows.cc_p),
+    )  # fmt: skip
+    data = [{"x": days, "y": _numbers(values[:, 0]), "name": name, "mode": "lines"} for name, values in of]
     layout = _layout(f"p-values of {_WINDOW} rows")
     layout["yaxis"] = {"type": "log", "title": {"text": "p"}}
     return data, layout
 
 
-def _waits(model: Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _waits(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Times between hits, in order, against the quantiles of the geometric distribution."""
     from weltklassebot.var.independence import waits
 

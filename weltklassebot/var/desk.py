@@ -1,7 +1,8 @@
-"""Backtesting of a trading desk under the market risk standard."""
+"""Backtesting of a trading desk under the market risk standard: VaR at 99 % and 97.5 % against two kinds of P&L."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -9,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var.results import InputError
-from weltklassebot.var.violations import hits_of
+from weltklassebot.var.violations import Missing, VarAs, align, hits_of
 
-__all__ = ["DESK_LIMITS", "DESK_WINDOW", "DeskBacktest", "desk_backtest"]
+__all__ = ["DESK_LIMITS", "DESK_WINDOW", "DeskBacktest", "DeskRules", "desk_backtest", "desk_rules"]
 
 DESK_WINDOW: Final = 250
 DESK_LIMITS: Final = {0.99: 12, 0.975: 30}
@@ -20,7 +21,10 @@ DESK_LIMITS: Final = {0.99: 12, 0.975: 30}
 
 @dataclass(frozen=True, slots=True)
 class DeskBacktest:
-    """Exceptions of the last 250 days by actual (APL) and hypothetical P&L (HPL), and whether each limit holds."""
+    """Exceptions of the last 250 days by actual (APL) and hypothetical P&L (HPL), and whether each limit holds.
+
+    `days` is the number of days there were, 250 at most: with fewer a desk that passes has not been seen for a year.
+    """
 
     level: float
     days: int
@@ -33,13 +37,51 @@ class DeskBacktest:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class DeskRules:
+    """All of a desk's backtests; `passed` if every one is, `complete` if a year of days was there for every one."""
+
+    backtests: tuple[DeskBacktest, ...]
+    passed: bool
+    complete: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "passed": self.passed, "complete": self.complete, "backtests": [each.as_dict() for each in self.backtests]
+        }  # fmt: skip
+
+
+def desk_rules(
+    actual: npt.ArrayLike, hypothetical: npt.ArrayLike, var: Mapping[float, npt.ArrayLike], *, var_as: VarAs = "loss",
+    missing: Missing = "exception",
+) -> DeskRules:  # fmt: skip
+    """A desk by its P&L: `actual` (APL: what the day brought, without fees) and `hypothetical` (HPL: yesterday's
+    positions at today's prices), gains positive, against `var` by level (0.99, 0.975), one number a day each.
+
+    A day without a P&L or without VaR is an exception (MAR32.5) unless `missing` says otherwise. Raises InputError that
+    names the series and the row. Source: MAR32.18 (Basel Committee, in force since 2023).
+    """
+    if set(var) != set(DESK_LIMITS):
+        raise InputError(
+            f"var: must have the levels {', '.join(map(str, DESK_LIMITS))}, not {', '.join(map(str, var))}"
+        )
+    found = []
+    for level in DESK_LIMITS:
+        hits = [
+            align(given, var[level], var_as=var_as, missing=missing, name=f"{kind} at {level:g}").hits
+            for kind, given in (("actual", actual), ("hypothetical", hypothetical))
+        ]
+        found.append(desk_backtest(level, actual=hits[0], hypothetical=hits[1]))
+    return DeskRules(tuple(found), all(each.passed for each in found), all(each.days == DESK_WINDOW for each in found))
+
+
 def desk_backtest(
     level: float, *, actual: npt.ArrayLike | None = None, hypothetical: npt.ArrayLike | None = None
 ) -> DeskBacktest:
     """A desk may not use its model with more than 12 exceptions at 99 %, or 30 at 97.5 %, in the last 250 days.
 
-    `actual` and `hypothetical` are hits by APL and HPL; each has to hold. Source: MAR32.18 (Basel Committee, in force
-    since 2023).
+    `actual` and `hypothetical` are hits by APL and HPL, in time order; each has to hold. Raises InputError.
+    Source: as for `desk_rules`.
     """
     if level not in DESK_LIMITS:
         raise InputError(f"level: desks are backtested at {', '.join(map(str, DESK_LIMITS))}, not {level}")
@@ -47,6 +89,8 @@ def desk_backtest(
         raise InputError("actual, hypothetical: one of them must be given")
     limit = DESK_LIMITS[level]
     series = [None if given is None else hits_of(given)[-DESK_WINDOW:] for given in (actual, hypothetical)]
+    if not all(hits is None or len(hits) for hits in series):
+        raise InputError(f"{'actual' if series[0] is not None and not len(series[0]) else 'hypothetical'}: has no rows")
     counts = [None if hits is None else int(np.count_nonzero(hits)) for hits in series]
     return DeskBacktest(
         level=level,

@@ -119,14 +119,19 @@ def _profile(b: Floats, n: Floats, log_sum: Floats, shifted: Floats, top: Floats
 def weibull_independence(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult:
     """Weibull durations: LR of b = 1 (no memory) against any b, chi-squared with 1 degree of freedom.
 
-    b < 1 means clusters. Source: Christoffersen and Pelletier, Journal of Financial Econometrics 2 (2004), 84-108.
+    f(d) = a^b b d^(b-1) exp(-(a d)^b), censored durations by exp(-(a d)^b); b < 1 means clusters.
+    Source: Christoffersen and Pelletier, Journal of Financial Econometrics 2 (2004), 84-108.
     """
     claim = Claim("weibull", "durations between hits have no memory (b = 1)", "hits cluster, or keep their distance")
     return _weibull(claim, hits, level, size, 1)
 
 
 def weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult:
-    """Weibull durations: LR of b = 1 and a = p against any a and b, chi-squared with 2. Source: as above."""
+    """Weibull durations: LR of b = 1 and a = p against any a and b, chi-squared with 2 degrees of freedom.
+
+    f(d) = a^b b d^(b-1) exp(-(a d)^b), censored durations by exp(-(a d)^b); p = 1 - level.
+    Source: Christoffersen and Pelletier, Journal of Financial Econometrics 2 (2004), 84-108.
+    """
     p = tail_probability(level)
     claim = Claim("weibull_cc", f"durations have no memory and mean 1/{p:g}", "memory, or another mean")
     return _weibull(claim, hits, level, size, 2)

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
-from weltklassebot.var.special import Bools, Floats, chi2_sf
+from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
 from weltklassebot.var.violations import hits_of, tail_probability
 
-__all__ = ["dynamic_quantile"]
+__all__ = ["dq_statistics", "dynamic_quantile"]
 
 _DEPENDENT = 1e-10
 """A column whose part that the others leave unexplained is smaller than this, relatively, adds no degree of freedom."""
@@ -40,8 +40,8 @@ def dynamic_quantile(
     if not series.any():
         return undefined(claim, "there is no hit", size=size)
     design, response = _design(series, p, lags, var, returns)
-    explained, rank = _explained(design, response)
-    statistic = explained / (p * (1.0 - p))
+    fitted, degrees = explained(design, response)
+    statistic, rank = float(fitted) / (p * (1.0 - p)), int(degrees)
     warnings: tuple[str, ...] = ()
     if series.sum() < 30:
         warnings = ("the asymptotic p is too small with fewer than 30 hits: simulate it",)
@@ -49,6 +49,18 @@ def dynamic_quantile(
         claim, statistic=statistic, p_value=chi2_sf(statistic, rank), size=size, df=rank, warnings=warnings, lags=lags,
         columns=columns,
     )  # fmt: skip
+
+
+def dq_statistics(block: Bools, p: float, lags: int, var: Floats | None) -> Floats:
+    """Of many series at once, one a row, as `dynamic_quantile` has it; NaN without a hit."""
+    hit: Floats = block.astype(np.float64) - p
+    rows, n = hit.shape
+    columns = [hit[:, lags - lag : n - lag] for lag in range(1, lags + 1)]
+    if var is not None:
+        columns.append(np.broadcast_to(var[lags:], (rows, n - lags)))
+    design = np.stack(columns, axis=1) if columns else np.zeros((rows, 0, n - lags))
+    fitted, _ = explained(design, hit[:, lags:])
+    return np.where(block.any(axis=1), fitted / (p * (1.0 - p)), np.nan)
 
 
 def _design(
@@ -77,19 +89,23 @@ def _other(values: npt.ArrayLike, name: str, n: int) -> Floats:
     return array
 
 
-def _explained(design: Floats, response: Floats) -> tuple[float, int]:
+def explained(design: Floats, response: Floats) -> tuple[Floats, Ints]:
     """The squared length of the response's projection onto a constant and the rows of `design`, and the rank of both.
 
-    The constant is projected out first, so that a nearly constant VaR does not spoil the digits of the others; then
-    columns are scaled and taken in one after the other's remainder (Gram-Schmidt on the small Gram matrix).
+    One or many at once: `design` is (..., columns, n), `response` (..., n). The constant is projected out first, so
+    that a nearly constant VaR does not spoil the digits of the others; then columns are scaled, and what depends on
+    others is left out by the eigenvalues of their small Gram matrix.
     """
-    n = len(response)
-    scale = np.sqrt((design**2).sum(axis=1))
-    centred = design - design.mean(axis=1, keepdims=True)
-    length = np.sqrt((centred**2).sum(axis=1))
+    n = response.shape[-1]
+    scale = np.sqrt((design**2).sum(axis=-1))
+    centred = design - design.mean(axis=-1, keepdims=True)
+    length = np.sqrt((centred**2).sum(axis=-1))
     kept = length > _DEPENDENT * np.maximum(scale, np.finfo(float).tiny)
-    unit = centred[kept] / length[kept, None]
-    values, vectors = np.linalg.eigh(unit @ unit.T)
+    # A column of zeros has the eigenvalue 0, which is left out like any other that depends.
+    unit = centred * np.where(kept, 1.0 / np.where(kept, length, 1.0), 0.0)[..., None]
+    values, vectors = np.linalg.eigh(unit @ np.swapaxes(unit, -1, -2))
     strong = values > _DEPENDENT
-    along = (vectors[:, strong].T @ (unit @ response)) / np.sqrt(values[strong])
-    return float(n * response.mean() ** 2 + along @ along), 1 + int(strong.sum())
+    along = (np.swapaxes(vectors, -1, -2) @ (unit @ response[..., None]))[..., 0]
+    along = np.where(strong, along / np.sqrt(np.where(strong, values, 1.0)), 0.0)
+    fitted = n * response.mean(axis=-1) ** 2 + (along**2).sum(axis=-1)
+    return np.asarray(fitted, dtype=np.float64), np.asarray(1 + strong.sum(axis=-1), dtype=np.int64)

@@ -12,15 +12,25 @@ could matter, all are counted.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from weltklassebot.var.likelihood import pof_ratio
+from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
 from weltklassebot.var.special import Floats, Ints, binomial_cdf, binomial_log_pmf, binomial_sf, log_choose, xlogx
 
-__all__ = ["Kind", "MOST_CLASSES", "conditional_p_value", "feasible", "p_value", "pof_p_value"]
+__all__ = [
+    "Kind",
+    "MOST_CLASSES",
+    "clear_caches",
+    "conditional_p_value",
+    "feasible",
+    "p_value",
+    "pof_p_value",
+    "tuff_p_value",
+]
 
 Kind = Literal["cci", "cc", "cc_first"]
 """cci: independence; cc: POF on T plus independence; cc_first: the likelihood on T - 1, given the first observation."""
@@ -47,6 +57,27 @@ def pof_p_value(statistic: float, n: int, p: float) -> float:
         x = (low + high) // 2
         low, high = (low, x) if float(pof_ratio(x, n, p)) >= floor else (x + 1, high)
     return min(1.0, binomial_cdf(left, n, p) + binomial_sf(low, n, p))
+
+
+def tuff_p_value(wait: int, p: float) -> float:
+    """P(LR_tuff >= that of `wait`) for a geometric wait. LR falls up to 1/p and rises from there: two tails."""
+    statistic = float(tuff_ratio(wait, p))
+    floor = statistic - _TIE * max(1.0, statistic)
+    if floor <= 0.0:
+        return 1.0
+    middle = max(1, int(1.0 / p))
+    low, high = 0, middle  # the last wait on the left with LR >= floor
+    while low < high:
+        n = (low + high + 1) // 2
+        low, high = (n, high) if n * p <= 1.0 and float(tuff_ratio(n, p)) >= floor else (low, n - 1)
+    left = low
+    low, high = middle + 1, max(wait, middle + 1)  # the first one on the right
+    while float(tuff_ratio(high, p)) < floor:
+        high *= 2
+    while low < high:
+        n = (low + high) // 2
+        low, high = (low, n) if float(tuff_ratio(n, p)) >= floor else (n + 1, high)
+    return min(1.0, -math.expm1(left * math.log1p(-p)) + math.exp((low - 1) * math.log1p(-p)))
 
 
 def feasible(n: int, p: float) -> bool:
@@ -76,6 +107,12 @@ def conditional_p_value(statistic: float, n: int, hits: int) -> float:
     classes = _classes(n, hits, hits)
     weight = np.exp(classes.log_count - float(log_choose(n, hits)))
     return min(1.0, float(weight[_independence(classes) >= floor].sum()))
+
+
+def clear_caches() -> None:
+    """Forget every distribution that was counted."""
+    _distribution.cache_clear()
+    _likely.cache_clear()
 
 
 class _Classes(NamedTuple):

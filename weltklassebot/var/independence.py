@@ -20,6 +20,8 @@ _NULL = "a hit is as likely after a hit as after none"
 _OTHER = "the probability of a hit depends on whether the day before was one"
 _NOT_CHI_SQUARED = "the asymptotic p is too small, the more so the more hits: simulate it"
 """A wait's ratio is not chi-squared, however many are added up."""
+_JUMPS = "the asymptotic p is poor with fewer than 100 hits: its true size moves in jumps"
+_TIMID = "the asymptotic p is poor with fewer than 30 hits"
 CCI = Literal["conditional", "exact", "asymptotic"]
 Variant = Literal["sum", "first"]
 
@@ -43,6 +45,7 @@ def cci(hits: npt.ArrayLike, level: float, *, size: float = 0.05, method: CCI = 
         said, warnings = "asymptotic", ("too long to enumerate",)
     if said == "asymptotic":
         p_value = chi2_sf(statistic, 1)
+        warnings = (*warnings, *((_JUMPS,) if x < 100 else ()))
     elif method == "exact":
         p_value = exact.p_value("cci", statistic, n, p)
     else:
@@ -79,6 +82,8 @@ def cc(
         warnings.append("too long to enumerate")
     kind: exact.Kind = "cc" if variant == "sum" else "cc_first"
     p_value = exact.p_value(kind, statistic, n, p) if said == "exact" else chi2_sf(statistic, 2)
+    if said == "asymptotic" and series.sum() < 30:
+        warnings.append(_TIMID)
     if reason := _nothing_learnt(n, counts):
         warnings.append(f"only the number of hits speaks: {reason}")
     return concluded(

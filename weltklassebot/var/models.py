@@ -46,8 +46,11 @@ def forecast(returns: npt.ArrayLike, model: Model, level: float, *, window: int 
     gains, p = np.asarray(returns, dtype=np.float64), tail_probability(level)
     if model not in MODELS:
         raise InputError(f"model: must be one of {', '.join(MODELS)}, not {model!r}")
-    if gains.ndim != 1 or not np.isfinite(gains).all():
-        raise InputError("returns: a model needs one series of finite numbers")
+    if gains.ndim != 1:
+        raise InputError(f"returns: must have one dimension, not {gains.ndim}")
+    if not np.isfinite(gains).all():
+        row = int(np.argmin(np.isfinite(gains)))
+        raise InputError(f"returns: row {row} is not a finite number: {gains[row]}")
     if not 10 <= window < len(gains):
         raise InputError(f"window: must be from 10 to less than the number of rows ({len(gains)}), not {window}")
     if not 0.0 < decay < 1.0:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-__all__ = ["Claim", "Decision", "InputError", "Light", "Method", "TestResult", "concluded", "undefined"]
+__all__ = [
+    "Claim", "Decision", "InputError", "Light", "Method", "TestResult", "check_replications", "concluded", "undefined"
+]  # fmt: skip
 
 Method = Literal["exact", "asymptotic", "simulated"]
 """Which p-value is meant: by enumeration, by the limiting distribution, or by replications of the null."""
@@ -43,6 +45,15 @@ class Claim(NamedTuple):
     name: str
     null: str
     alternative: str
+
+
+FEWEST_REPLICATIONS: Final = 99
+"""With fewer, a simulated p-value cannot reach 1 %."""
+
+
+def check_replications(count: int) -> None:
+    if count < FEWEST_REPLICATIONS:
+        raise InputError(f"replications: must be at least {FEWEST_REPLICATIONS}, not {count}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,42 +9,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var import durations, independence
-from weltklassebot.var.dynamic_quantile import dynamic_quantile
+from weltklassebot.var import discrete_durations, durations, independence
+from weltklassebot.var.discrete_weibull import Counted, discrete_statistic, fit_discrete
+from weltklassebot.var.dynamic_quantile import dq_statistics, dynamic_quantile
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
-from weltklassebot.var.results import Decision, InputError, TestResult
+from weltklassebot.var.results import Decision, TestResult, check_replications
 from weltklassebot.var.special import Bools, Floats
 from weltklassebot.var.violations import hits_of, tail_probability
 
-__all__ = ["Simulated", "simulated", "simulated_p_value"]
+__all__ = ["SIMULATED", "Simulated", "simulated", "simulated_p_value"]
 
-Simulated = Literal["weibull", "weibull_cc", "tbfi", "tbf", "dq"]
-_FEWEST: Final = 99
+Simulated = Literal["tbfi", "tbf", "weibull", "weibull_cc", "discrete_weibull", "discrete_weibull_cc", "gmm", "dq"]
+SIMULATED: Final[tuple[Simulated, ...]] = get_args(Simulated)
 _TIE: Final = 1e-9
-_CELLS: Final = 4_000_000
+_CELLS: Final = 1_000_000
 """Replications are drawn in blocks of at most so many days."""
+_LAGS: Final = 4
 
 
 def simulated(
     test: Simulated, hits: npt.ArrayLike, level: float, rng: np.random.Generator, *, replications: int = 9_999,
     var: npt.ArrayLike | None = None, size: float = 0.05,
 ) -> TestResult:  # fmt: skip
-    """One of the tests whose asymptotic p-value is poor, with a simulated one. `var` is a regressor of dq."""
+    """One of the tests whose asymptotic p-value is poor, with a simulated one, at the level's own P(hit).
+
+    `hits` are booleans in time order; `var` is a regressor of dq, as many numbers as there are hits. The result's
+    `replications_informative` says in how many replications the test had something to say. Raises InputError.
+    """
     series, p = hits_of(hits), tail_probability(level)
     result = _run(test, series, level, var, size)
     if result.statistic is None:
         return replace(result, method="simulated")
+    known = None if var is None else np.asarray(var, dtype=np.float64)
 
     def statistic(block: Bools) -> Floats:
-        if test == "dq":
-            found = (_run(test, row, level, var, size).statistic for row in block)
-            return np.array([np.nan if value is None else value for value in found])
-        return _between_hits(test, block, p)
+        return dq_statistics(block, p, _LAGS, known) if test == "dq" else _between_hits(test, block, p)
 
     p_value, used = simulated_p_value(statistic, result.statistic, len(series), p, rng, replications)
     return replace(
@@ -61,8 +65,7 @@ def simulated_p_value(
     statistic: Callable[[Bools], Floats], observed: float, n: int, p: float, rng: np.random.Generator, replications: int
 ) -> tuple[float, int]:
     """The p-value, and how many rows counted. `statistic` gives one number per row of hits, NaN where undefined."""
-    if replications < _FEWEST:
-        raise InputError(f"replications: must be at least {_FEWEST}, not {replications}")
+    check_replications(replications)
     extreme = used = 0
     left = replications
     while left:
@@ -80,11 +83,35 @@ def _between_hits(test: Simulated, block: Bools, p: float) -> Floats:
     if test in ("weibull", "weibull_cc"):
         fit = durations.fit_weibull(_durations(block), p)
         return np.where(fit.informative, durations.weibull_statistic(fit, 1 if test == "weibull" else 2), np.nan)
+    if test in ("discrete_weibull", "discrete_weibull_cc"):
+        return _discrete(block, p, 1 if test == "discrete_weibull" else 2)
     wait = _waits(block, x)
+    if test == "gmm":
+        found = np.full(len(block), np.nan)
+        some = x > 0
+        if some.any():
+            starts = (np.cumsum(x) - x)[some]
+            found[some] = discrete_durations.gmm_statistic(wait[wait > 0], starts, p, 3)
+        return found
     ratio = np.where(wait > 0, tuff_ratio(np.maximum(wait, 1.0), p), 0.0).sum(axis=1)
     if test == "tbf":
         ratio = ratio + pof_ratio(x, block.shape[1], p)
     return np.where(x > 0, ratio, np.nan)
+
+
+def _discrete(block: Bools, p: float, df: int) -> Floats:
+    length, whole = _durations(block)
+    present = length > 0
+    known = (present.sum(axis=1) >= 2) & whole.any(axis=1)
+    found = np.full(len(block), np.nan)
+    if not known.any():
+        return found
+    shown = present & known[:, None]
+    count = shown.sum(axis=1)[known]
+    sort = whole[shown].astype(np.float64)
+    fit = fit_discrete(Counted(length[shown], sort, 1.0 - sort, np.cumsum(count) - count), p)
+    found[known] = discrete_statistic(fit, df)
+    return found
 
 
 def _waits(block: Bools, x: npt.NDArray[np.int64]) -> Floats:
@@ -113,13 +140,16 @@ def _durations(block: Bools) -> durations.Durations:
 
 def _run(test: Simulated, hits: Bools, level: float, var: npt.ArrayLike | None, size: float) -> TestResult:
     if test == "dq":
-        return dynamic_quantile(hits, var, level, size=size)
+        return dynamic_quantile(hits, var, level, lags=_LAGS, size=size)
     return _TESTS[test](hits, level, size=size)
 
 
 _TESTS: Final = {
     "weibull": durations.weibull_independence,
     "weibull_cc": durations.weibull_cc,
+    "discrete_weibull": discrete_durations.discrete_weibull_independence,
+    "discrete_weibull_cc": discrete_durations.discrete_weibull_cc,
+    "gmm": discrete_durations.gmm_durations,
     "tbfi": independence.tbfi,
     "tbf": independence.tbf,
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 __all__ = [
-    "Bools", "Floats", "Ints", "binomial_cdf", "binomial_log_pmf", "binomial_sf", "chi2_sf", "clopper_pearson",
-    "log_choose", "normal_cdf", "normal_quantile", "student_cdf", "student_quantile", "xlog_ratio", "xlogx",
+    "Bools", "Floats", "Ints", "beta_cdf", "binomial_cdf", "binomial_log_pmf", "binomial_sf", "chi2_sf",
+    "clopper_pearson", "implied_degrees", "log_choose", "normal_cdf", "normal_quantile", "normal_quantiles",
+    "student_cdf", "student_quantile", "student_quantiles", "tail_of", "xlog_ratio", "xlogx",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
@@ -48,6 +51,40 @@ def student_cdf(t: float, df: float) -> float:
 
 def student_quantile(probability: float, df: float) -> float:
     return float(special.stdtrit(df, probability))
+
+
+def normal_quantiles(probabilities: Floats) -> Floats:
+    return np.asarray(special.ndtri(probabilities), dtype=np.float64)
+
+
+def student_quantiles(probabilities: Floats, df: float) -> Floats:
+    return np.asarray(special.stdtrit(df, probabilities), dtype=np.float64)
+
+
+def beta_cdf(x: Floats, a: float, b: float) -> Floats:
+    return np.asarray(special.betainc(a, b, x), dtype=np.float64)
+
+
+def tail_of(p: float, degrees: float) -> tuple[float, float]:
+    """VaR with tail probability p of the standard normal (degrees inf) or Student distribution, and its ES over it."""
+    if math.isinf(degrees):
+        q = -normal_quantile(p)
+        return q, math.exp(-0.5 * q * q) / math.sqrt(2 * math.pi) / p / q
+    q = -student_quantile(p, degrees)
+    constant = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - 0.5 * math.log(degrees * math.pi)
+    density = math.exp(constant - (degrees + 1) / 2 * math.log1p(q * q / degrees))
+    return q, density / p * (degrees + q * q) / (degrees - 1) / q
+
+
+def implied_degrees(ratio: float, p: float) -> float:
+    """The degrees of freedom of the Student distribution with this ES over VaR; inf where the normal's is as large."""
+    low, high = math.log(1.01), math.log(1e4)
+    if ratio <= tail_of(p, math.exp(high))[1]:
+        return math.inf
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if tail_of(p, math.exp(middle))[1] > ratio else (low, middle)
+    return math.exp(low)
 
 
 def binomial_cdf(hits: int, n: int, p: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,10 @@ _ALTERNATIVES: Final = (0.98, 0.97, 0.96, 0.95)
 @dataclass(frozen=True, slots=True)
 class TrafficLight:
     """`probability` is P(X <= hits) under the right model, `type_i` P(X >= hits): how often a right model does as
-    badly. `type_ii` is, by true coverage, how often a wrong model has fewer hits than these. The multipliers are those
-    of the tables, None for other lengths and levels than 250 days at 99 %; `increase` is the formula behind the table
-    of 1996 before its rounding, for any length: 3 (z(level) / z(1 - x/T) - 1), 0 in green and 1 in red.
+    badly. `type_ii` is, by true coverage, how often a wrong model has fewer hits than these. `increase` is the formula
+    behind the table of 1996 before its rounding, for any length: 3 (z(level) / z(1 - x/T) - 1), 0 in green and 1 in
+    red. The multipliers are those of the tables for 250 days at 99 %; for other lengths and levels 3 + increase and 1.5
+    + increase / 2, which the tables are roundings of; `multipliers_by` says which.
     """
 
     zone: Light
@@ -42,8 +43,9 @@ class TrafficLight:
     type_i: float
     type_ii: tuple[tuple[float, float], ...]
     increase: float
-    multiplier_1996: float | None
-    multiplier_mar32: float | None
+    multiplier_1996: float
+    multiplier_mar32: float
+    multipliers_by: Literal["table", "formula"]
     yellow_from: int
     red_from: int
 
@@ -65,6 +67,7 @@ def traffic_light(hits: npt.ArrayLike | int, level: float, *, observations: int 
     zone = (Light.GREEN, Light.YELLOW, Light.RED)[int(zones[x])]
     in_table = (n, p) == _TABLE
     row = min(x, 10)
+    increase = _increase(zone, x, n, p)
     return TrafficLight(
         zone=zone,
         hits=x,
@@ -73,9 +76,10 @@ def traffic_light(hits: npt.ArrayLike | int, level: float, *, observations: int 
         probability=binomial_cdf(x, n, p),
         type_i=binomial_sf(x, n, p),
         type_ii=tuple((coverage, type_ii_error(x, n, coverage)) for coverage in _ALTERNATIVES),
-        increase=_increase(zone, x, n, p),
-        multiplier_1996=3.0 + ADD_ON_1996[row] if in_table else None,
-        multiplier_mar32=1.5 + ADD_ON_MAR32[row] if in_table else None,
+        increase=increase,
+        multiplier_1996=3.0 + (ADD_ON_1996[row] if in_table else increase),
+        multiplier_mar32=1.5 + (ADD_ON_MAR32[row] if in_table else increase / 2.0),
+        multipliers_by="table" if in_table else "formula",
         yellow_from=int(np.searchsorted(zones, 1)),
         red_from=int(np.searchsorted(zones, 2)),
     )
@@ -87,7 +91,10 @@ def type_ii_error(hits: int, observations: int, coverage: float) -> float:
 
 
 def zone_table(observations: int, level: float) -> Ints:
-    """0, 1, 2 for green, yellow, red by the number of hits, 0 to `observations`."""
+    """0, 1, 2 for green, yellow, red by the number of hits, 0 to `observations`.
+
+    No hit is green, also where so few are expected that its probability alone passes 95 %.
+    """
     p = tail_probability(level)
     zones = np.full(observations + 1, 2, dtype=np.int64)
     first = 0
@@ -95,6 +102,7 @@ def zone_table(observations: int, level: float) -> Ints:
         last = _first_at_least(until, observations, p)
         zones[first:last] = zone
         first = max(first, last)
+    zones[0] = 0
     return zones
 
 

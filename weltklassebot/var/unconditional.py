@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var.exact import pof_p_value
+from weltklassebot.var.exact import pof_p_value, tuff_p_value
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
 from weltklassebot.var.special import (
@@ -27,6 +27,7 @@ PValue = Literal["exact", "asymptotic"]
 _NULL = "P(hit) = {p:g}"
 NO_ROWS = "there are no observations"
 NO_HIT = "there is no hit"
+FEW_EXPECTED = "the asymptotic p is poor with fewer than 9 expected hits"
 
 
 def pof(hits: npt.ArrayLike, level: float, *, size: float = 0.05, method: PValue = "exact") -> TestResult:
@@ -46,6 +47,7 @@ def pof(hits: npt.ArrayLike, level: float, *, size: float = 0.05, method: PValue
     return concluded(
         Claim("pof", null, other), statistic=statistic, p_value=p_value, size=size, method=method, df=1, hits=x,
         observations=n, expected=n * p,
+        warnings=(FEW_EXPECTED,) if method == "asymptotic" and n * p * (1.0 - p) < 9.0 else (),
     )  # fmt: skip
 
 
@@ -60,8 +62,7 @@ def binomial_z(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> Test
     if n == 0:
         return undefined(Claim("binomial_z", null, other), NO_ROWS, size=size)
     z = (x - n * p) / math.sqrt(n * p * (1.0 - p))
-    few = n * p * (1.0 - p) < 9.0
-    warnings = ("the asymptotic p is poor with fewer than 9 expected hits",) if few else ()
+    warnings = (FEW_EXPECTED,) if n * p * (1.0 - p) < 9.0 else ()
     two_sided = 2.0 * normal_cdf(-abs(z))
     return concluded(
         Claim("binomial_z", null, other), statistic=z, p_value=two_sided, size=size, warnings=warnings, hits=x,
@@ -90,10 +91,12 @@ def exact_binomial(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> 
     )  # fmt: skip
 
 
-def tuff(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult:
-    """Time until first failure: LR = -2 log[p(1-p)^(n-1) / ((1/n)(1-1/n)^(n-1))], chi-squared with 1 degree of freedom.
+def tuff(hits: npt.ArrayLike, level: float, *, size: float = 0.05, method: PValue = "exact") -> TestResult:
+    """Time until first failure: LR = -2 log[p(1-p)^(n-1) / ((1/n)(1-1/n)^(n-1))], asymptotically chi-squared with 1.
 
-    Source: Kupiec, Journal of Derivatives 3 (1995), 73-84.
+    n counts observations up to and with the first hit, which is geometric under the null: the exact p-value adds up
+    the probabilities of all n whose LR is at least the one observed. Undefined without a hit; `longest_likely` is the
+    longest wait that is not less likely than `size`. Source: Kupiec, Journal of Derivatives 3 (1995), 73-84.
     """
     series, p = hits_of(hits), tail_probability(level)
     null, other = _NULL.format(p=p), f"P(hit) is not {p:g}"
@@ -101,10 +104,13 @@ def tuff(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult
         longest = math.floor(math.log(size) / math.log1p(-p))
         reason = NO_HIT if len(series) else NO_ROWS
         return undefined(
-            Claim("tuff", null, other), reason, size=size, observations=len(series), longest_likely=longest
-        )
+            Claim("tuff", null, other), reason, size=size, method=method, observations=len(series),
+            longest_likely=longest,
+        )  # fmt: skip
     n = int(np.argmax(series)) + 1
     statistic = float(tuff_ratio(n, p))
     return concluded(
-        Claim("tuff", null, other), statistic=statistic, p_value=chi2_sf(statistic, 1), size=size, df=1, first_hit=n
-    )
+        Claim("tuff", null, other), statistic=statistic, size=size, method=method, df=1, first_hit=n,
+        p_value=tuff_p_value(n, p) if method == "exact" else chi2_sf(statistic, 1),
+        warnings=() if method == "exact" else ("one wait is no asymptotics: the exact p is there",),
+    )  # fmt: skip

@@ -32,6 +32,7 @@ __all__ = [
     "hits_of",
     "listed",
     "tail_probability",
+    "tail_series",
 ]
 
 VarAs = Literal["loss", "quantile"]
@@ -51,6 +52,7 @@ class Aligned:
     loss: Floats
     var: Floats
     es: Floats | None
+    probabilities: Floats | None
     hits: Bools
     filled: Bools
     rows: Ints
@@ -78,10 +80,15 @@ def tail_probability(level: float) -> float:
 
 
 def align(
-    returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None, var_as: VarAs = "loss",
-    missing: Missing = "refuse", dates: Sequence[Any] | None = None, name: str = "",
+    returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
+    dates: Sequence[Any] | None = None, name: str = "",
 ) -> Aligned:  # fmt: skip
-    """Check the series and bring them to one sign. Raises InputError, which names the series and the row."""
+    """Check the series and bring them to one sign. Raises InputError, which names the series and the row.
+
+    `var`, `es` and `probabilities` (the forecast distribution's values of the returns) have one number a return; `var`
+    and `es` may also be one number for all.
+    """
     if var_as not in _VAR_AS:
         raise InputError(f"var_as: must be one of {', '.join(_VAR_AS)}, not {var_as!r}")
     if missing not in _MISSING:
@@ -93,19 +100,24 @@ def align(
     shortfall = None if es is None else _forecast(es, f"es{of}", len(gain), sign)
     if shortfall is not None:
         _refuse_first(shortfall < risk, f"es{of}", "is a smaller loss than VaR", shortfall * sign)
-    _check_dates(dates, len(gain))
+    ranks = None if probabilities is None else _probabilities(probabilities, f"probabilities{of}", len(gain))
+    _check_dates(dates, len(gain), f"dates{of}")
     gap = np.isnan(gain) | np.isnan(risk)
-    if shortfall is not None:
-        gap |= np.isnan(shortfall)
+    for more in (shortfall, ranks):
+        if more is not None:
+            gap |= np.isnan(more)
     if missing == "refuse":
-        values = np.where(np.isnan(gain), gain, risk)
-        _refuse_first(gap, f"returns, var or es{of}", "is missing (say missing='drop' or 'exception')", values)
+        for series, values in (("returns", gain), ("var", risk), ("es", shortfall), ("probabilities", ranks)):
+            if values is not None:
+                what = "is missing (say missing='drop' or 'exception')"
+                _refuse_first(np.isnan(values), f"{series}{of}", what, values)
     keep = np.flatnonzero(~gap) if missing == "drop" else np.arange(len(gain), dtype=np.int64)
     loss, risk, filled = -gain[keep], risk[keep], gap[keep]
     return Aligned(
         loss=loss,
         var=risk,
         es=None if shortfall is None else shortfall[keep],
+        probabilities=None if ranks is None else ranks[keep],
         hits=(loss > risk) | filled,
         filled=filled,
         rows=keep.astype(np.int64),
@@ -148,6 +160,31 @@ def hits_of(series: npt.ArrayLike) -> Bools:
     return hits.astype(np.bool_)
 
 
+def tail_series(
+    loss: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike, level: float
+) -> tuple[Floats, Floats, Floats, float]:
+    """What tests of expected shortfall take: loss, VaR and ES as finite series of one length, and 1 - level."""
+    p = tail_probability(level)
+    losses = np.asarray(loss, dtype=np.float64)
+    if losses.ndim != 1 or not len(losses):
+        raise InputError("loss: must be one series, with rows")
+    series = [_as_long(values, name, losses) for name, values in (("var", var), ("es", es))]
+    for name, values in (("loss", losses), ("var", series[0]), ("es", series[1])):
+        if not np.isfinite(values).all():
+            raise InputError(f"{name}: row {int(np.argmin(np.isfinite(values)))} is not a finite number")
+    for name, wrong in (("var", series[0] < 0), ("es", series[1] < series[0]), ("es", series[1] <= 0)):
+        if wrong.any():
+            raise InputError(f"{name}: row {int(np.argmax(wrong))} is too small: losses are positive, ES at least VaR")
+    return losses, series[0], series[1], p
+
+
+def _as_long(values: npt.ArrayLike, name: str, losses: Floats) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim and array.shape != losses.shape:
+        raise InputError(f"{name}: has shape {array.shape}, the losses have {losses.shape}")
+    return np.broadcast_to(array, losses.shape)
+
+
 def _series(values: npt.ArrayLike, name: str) -> Floats:
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -165,11 +202,20 @@ def _forecast(values: npt.ArrayLike, name: str, rows: int, sign: float) -> Float
     array = np.asarray(values)
     array = _series(np.full(rows, array) if array.ndim == 0 else array, name)
     if len(array) != rows:
-        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}")
+        first = min(len(array), rows)
+        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}: row {first} has no partner")
     said, other = ("loss", "quantile") if sign > 0 else ("quantile", "loss")
     wrong = f"has the wrong sign for var_as={said!r} (is it a {other}?)"
     _refuse_first(array * sign < 0, name, wrong, array)
     return array * sign
+
+
+def _probabilities(values: npt.ArrayLike, name: str, rows: int) -> Floats:
+    array = _series(values, name)
+    if len(array) != rows:
+        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}")
+    _refuse_first((array < 0) | (array > 1), name, "is not between 0 and 1", array)
+    return array
 
 
 def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) -> None:
@@ -179,12 +225,16 @@ def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) ->
         raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
 
 
-def _check_dates(dates: Sequence[Any] | None, rows: int) -> None:
+def _check_dates(dates: Sequence[Any] | None, rows: int, name: str) -> None:
     if dates is None:
         return
     if len(dates) != rows:
-        raise InputError(f"dates: has {len(dates)} rows, the returns have {rows}")
+        raise InputError(f"{name}: has {len(dates)} rows, the returns have {rows}")
     for row in range(1, rows):
-        if not dates[row - 1] < dates[row]:
+        try:
+            ascending = bool(dates[row - 1] < dates[row])
+        except TypeError:
+            raise InputError(f"{name}: row {row} cannot be compared with the one before: {dates[row]!r}") from None
+        if not ascending:
             what = "stands there twice" if dates[row - 1] == dates[row] else f"comes after {dates[row - 1]}"
-            raise InputError(f"dates: row {row} {what}: {dates[row]}")
+            raise InputError(f"{name}: row {row} {what}: {dates[row]}")

@@ -1,0 +1,107 @@
+"""The report of var validate, what is said where something is not installed, and the README's sample."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import backtesting
+import pytest
+
+from weltklassebot.cli import main
+
+GOOG = str(Path(backtesting.__file__).parent / "test" / "GOOG.csv")
+
+
+def written(tmp_path: Path, *rows: str) -> str:
+    path = tmp_path / "pnl.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pyarrow", "parquet"), ("jinja2", "report"), ("scipy", "var")])
+def test_what_is_not_installed_is_said(
+    module: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"pnl.{'parquet' if module == 'pyarrow' else 'csv'}"
+    path.write_text("return,var\n0.1,1\n")
+    for name in [name for name in sys.modules if name.startswith("weltklassebot.var")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["var", "validate", str(path), "--html", str(tmp_path / "report.html")]) == 2
+    assert f"pip install 'weltklassebot[{extra}]'" in capsys.readouterr().err
+
+
+def test_a_report_of_many_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        f"desk{desk:02d},{-2 if day % 100 == desk or (desk == 7 and day % 9 == 0) else 0.1},1"
+        for desk in range(45) for day in range(300)
+    ]  # fmt: skip
+    page = tmp_path / "report.html"
+    path = written(tmp_path, "desk,return,var", *rows)
+    assert main(["var", "validate", path, "--portfolio", "desk", "--html", str(page)]) == 1
+    text = capsys.readouterr().out
+    assert text.count("looked at every day") == 6
+    assert text.index("desk07 / var: RED") < text.index("desk00 / var: GREEN")
+    assert "39 more" in text
+    ours = page.read_text()
+    ours = ours[ours.index("<style>") :]
+    pictures = re.findall(r'Plotly\.newPlot\("([a-z]+)-(\d+)", ', ours)
+    assert pictures[0] == ("all", "0")
+    assert {int(number) for _, number in pictures} == set(range(40))
+    assert "5 more series" in ours
+    assert all(f"desk{desk:02d} / var" in ours for desk in range(45))
+
+
+def test_what_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, "return,var", "0.1,1")
+    assert main(["var", "validate", path, "--html", str(tmp_path / "none" / "report.html")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_sample_of_the_readme_is_one_command(tmp_path: Path) -> None:
+    """As it stands there, in an environment that make has made."""
+    root = Path(__file__).parents[2]
+    section = (root / "README.md").read_text().partition("## Is the risk model right?")[2].partition("\n## ")[0]
+    command = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+    assert command.count("\n") - command.count("\\\n") == 1
+    program = command.replace(".venv", sys.prefix)
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "historical: RED" in done.stdout
+    assert "1999-12-31 to 2018-12-31: 4780 observations, 81 hits, 47.8 expected" in done.stdout
+    assert (tmp_path / "report.html").stat().st_size > 1_000_000
+
+
+def test_the_report_is_one_file_that_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    arguments = ["var", "validate", GOOG, "--prices", "Close", "--dates", "", "--model", "normal", "--html", str(page)]
+    assert main(arguments) == 1
+    text = page.read_text()
+    ours = text[: text.index("<script>")] + text[text.index("<style>") :]
+    assert "RED" in ours
+    assert "src=" not in ours
+    assert "http" not in ours
+    pictures = re.findall(r'Plotly\.newPlot\("(\w+)-0", (\[.*\]), (\{.*\}),\n', ours)
+    assert [name for name, *_ in pictures] == ["series", "zones", "p", "waits"]
+    for _, data, layout in pictures:
+        assert json.loads(layout)["title"]["text"]
+        assert all(len(trace["x"]) == len(trace["y"]) > 0 for trace in json.loads(data))
+    assert "overall: RED" in capsys.readouterr().out
+
+
+def test_what_a_file_says_stays_text_in_the_report(tmp_path: Path) -> None:
+    evil = "</script><b>"
+    path = written(
+        tmp_path, f"date,return,{evil}", *(f"{evil}{day:03d},{-2 if day == 9 else 0.1},1" for day in range(99))
+    )
+    page = tmp_path / "report.html"
+    assert main(["var", "validate", path, "--var", evil, "--html", str(page)]) == 0
+    text = page.read_text()
+    assert evil not in text[text.index("<style>") :]

@@ -1,0 +1,98 @@
+"""All tests on the rows of one series, in the order in which they are read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from weltklassebot.var.acerbi_szekely import Z, acerbi_szekely
+from weltklassebot.var.discrete_durations import discrete_weibulls, gmm_durations
+from weltklassebot.var.durations import weibull_cc, weibull_independence
+from weltklassebot.var.dynamic_quantile import dynamic_quantile
+from weltklassebot.var.independence import cc, cci, tbf, tbfi
+from weltklassebot.var.results import Claim, TestResult, undefined
+from weltklassebot.var.shortfall import du_escanciano, exceedance_residuals, mcneil_frey, nolde_ziegel
+from weltklassebot.var.simulate import SIMULATED, simulated
+from weltklassebot.var.unconditional import binomial_z, exact_binomial, pof, tuff
+from weltklassebot.var.violations import Aligned
+
+__all__ = ["battery"]
+
+_LAGS_OF_VIOLATIONS: Final = 5
+_Z: Final[tuple[Z, ...]] = ("z1", "z2", "z3")
+
+
+def battery(
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
+) -> tuple[TestResult, ...]:
+    """With `rng`, p-values that would be poor are simulated. Raises InputError."""
+    return (
+        *_of_hits(rows, level, size, rng, replications), *_of_shortfall(rows, level, size, rng, replications),
+        *_of_distribution(rows, level, size, rng, replications),
+    )  # fmt: skip
+
+
+def _of_hits(
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
+) -> tuple[TestResult, ...]:
+    hits = rows.hits
+    # A missing day that counts as a hit has no VaR that could foretell it.
+    regressor = None if rows.filled.any() else rows.var
+    certain = (
+        pof(hits, level, size=size), exact_binomial(hits, level, size=size), binomial_z(hits, level, size=size),
+        tuff(hits, level, size=size), cci(hits, level, size=size), cc(hits, level, size=size),
+        cc(hits, level, size=size, variant="first"),
+    )  # fmt: skip
+    if rng is not None:
+        return certain + tuple(
+            simulated(test, hits, level, rng, replications=replications, var=regressor, size=size) for test in SIMULATED
+        )
+    return (
+        *certain, tbfi(hits, level, size=size), tbf(hits, level, size=size),
+        weibull_independence(hits, level, size=size), weibull_cc(hits, level, size=size),
+        *discrete_weibulls(hits, level, size=size),
+        gmm_durations(hits, level, size=size), dynamic_quantile(hits, regressor, level, size=size),
+    )  # fmt: skip
+
+
+def _of_shortfall(
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
+) -> tuple[TestResult, ...]:
+    """Tests of sizes leave out the days that count as hits for want of a number."""
+    known = ~rows.filled
+    if rows.es is None or not known.any():
+        return ()
+    loss, var, es = rows.loss[known], rows.var[known], rows.es[known]
+    names = ("mcneil_frey", "exceedance_residuals", "nolde_ziegel", *(_Z if rng is not None else ()))
+    if not (es > 0).all():
+        row = int(rows.rows[known][np.argmin(es > 0)])
+        return tuple(
+            undefined(Claim(name, "expected shortfall is right", "it is not"), f"ES is 0 in row {row}", size=size)
+            for name in names
+        )
+    # Their bootstrap is no better than Student's t with few hits, and with many it is the same: they do not count.
+    tests = (
+        mcneil_frey(loss, var, es, size=size), exceedance_residuals(loss, var, es, size=size),
+        nolde_ziegel(loss, var, es, level, size=size),
+    )  # fmt: skip
+    if rng is None:
+        return tests
+    return tests + tuple(
+        acerbi_szekely(test, loss, var, es, level, rng, replications=replications, size=size) for test in _Z
+    )
+
+
+def _of_distribution(
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
+) -> tuple[TestResult, ...]:
+    if rows.probabilities is None:
+        return ()
+    u = rows.probabilities[~rows.filled]
+    if not len(u):
+        return ()
+    lags = min(_LAGS_OF_VIOLATIONS, len(u) - 1)
+    mean = du_escanciano(u, level, rng=rng, replications=replications, size=size)
+    if lags < 1:
+        return (mean,)
+    return mean, du_escanciano(u, level, lags=lags, rng=rng, replications=replications, size=size)
