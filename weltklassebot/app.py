@@ -10,7 +10,6 @@ import asyncio
 import errno
 import gc
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -58,7 +57,6 @@ from weltklassebot.runtime.pulse import Pulse
 from weltklassebot.runtime.recent import Recent
 from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.rotation import Rotation
-from weltklassebot.runtime.scheduling import ask_for_short_slices
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.sockets import inherited_sockets
 from weltklassebot.runtime.stall import Stall
@@ -169,8 +167,6 @@ class _Daemon:
             loop.add_signal_handler(number, self._end, EXIT_OK)
         latch = RuntimeLatch(self._settings.runtime_dir, self._log)
         self._wire(latch)
-        for pid in (os.getpid(), *([] if self._store.writer is None else [self._store.writer.pid])):
-            ask_for_short_slices(pid)
         await self._journal_start()
         gc.collect()
         gc.freeze()

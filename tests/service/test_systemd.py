@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.daemon.test_scheduling import SHORT
 from tests.service.looks import ADMIN, ALL, CHECK, UNIT, limit, pid, settings, state
 from tests.service.machine import SECONDS, Machine
 
@@ -131,10 +130,3 @@ def test_settings_that_are_wrong_fail_the_start_and_whoever_waits_is_served_once
     with waiting:
         assert waiting.communicate(timeout=SECONDS)[0]
         assert waiting.returncode == 0
-
-
-def test_it_is_let_in_soon_on_a_busy_processor(service: Machine):
-    """What the kernel gives outside, the unit's filter of system calls lets through."""
-    ask = "from weltklassebot.runtime.scheduling import slice_seconds; print(slice_seconds({}))"
-    given = service(f'/opt/weltklassebot/current/bin/python -P -c "{ask.format(pid(service))}"')
-    assert given == str(SHORT)
