@@ -62,6 +62,8 @@ install_version() {
     mv -T "$HOME_DIR/versions/.new" "$directory"
   fi
   if [ "$(readlink "$HOME_DIR/current")" = "versions/$id" ]; then return; fi
+  # What serves now is the way back, however old it is: it stays.
+  if [ -d "$HOME_DIR/current" ]; then touch "$HOME_DIR/current/"; fi
   ln -sfn "versions/$id" "$HOME_DIR/.current.new"
   mv -T "$HOME_DIR/.current.new" "$HOME_DIR/current"
   touch "$directory" # the newest, whenever it was made
