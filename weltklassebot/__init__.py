@@ -4,7 +4,8 @@ One import for those who use the core in process: `RiskManager`, `ExecutionGate`
 `Instrument`, and the commands of `weltklassebot.core.commands`. Bots that ask a daemon import `weltklassebot.client`.
 
 To read the code, follow an order: `api/stream.py` or `api/routes.py`, `runtime/sequencer.py`, `core/engine.py`,
-`core/checks.py`, `core/evolve_orders.py`, `runtime/commit.py`, `journal/`, `runtime/publisher.py`. `app.py` wires them.
+`core/checks.py`, `core/evolve_orders.py`, `runtime/commit.py`, `journal/`, `runtime/publisher.py`. `app/wiring.py` puts
+them together.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from weltklassebot.api.stream import OrderStream, StreamConnection
+from weltklassebot.api.stream import StreamConnection
+from weltklassebot.api.stream_share import OrderStream
 from weltklassebot.core.events import (
     AccountHalted,
     AccountResumed,

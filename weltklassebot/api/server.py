@@ -17,7 +17,8 @@ from weltklassebot.api.acceptor import Acceptor
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Doors, Known, Route, not_http
 from weltklassebot.api.lane import Lane, Lanes
-from weltklassebot.api.stream import FULL, OrderStream
+from weltklassebot.api.stream import FULL
+from weltklassebot.api.stream_share import OrderStream
 
 __all__ = ["HttpServer", "StreamServer"]
 

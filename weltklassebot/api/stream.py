@@ -10,39 +10,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, decode, problem
-from weltklassebot.api.peers import Peers
 from weltklassebot.core.commands import AnyCommand, CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode
-from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, allowed
-from weltklassebot.runtime.sequencer import Sequencer
 
-__all__ = ["FULL", "OrderStream", "StreamConnection"]
+if TYPE_CHECKING:
+    from weltklassebot.api.stream_share import OrderStream
+
+__all__ = ["FULL", "LINES_A_TURN", "MAX_IN_FLIGHT", "StreamConnection"]
 
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_IN_FLIGHT: Final = 4096
-"""On the only connection,"""
-SHARED_IN_FLIGHT: Final = 64
-"""and on each of several: what one has in flight is what the others wait behind."""
+"""On the only connection; what it is beside others, `OrderStream.share` says."""
 LINES_A_TURN: Final = 32
-LINES_ALONE: Final = 128
-"""A turn of the only connection: larger batches, and nobody there who waits for them."""
 BAD_IN_A_ROW: Final = 64
 BAD_PAUSE_SECONDS: Final = 0.05
 """After so many lines in a row that are not understood, a connection waits: no bot means that."""
 WRITE_HIGH_BYTES: Final = 256 * 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
-MAX_UNREAD_SECONDS: Final = 10.0
-MAX_STUCK: Final = 16
-"""Clients at a time that leave more than `WRITE_HIGH_BYTES` unread; over it the one that is longest stuck goes."""
 
 
 class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
@@ -73,62 +64,6 @@ class Slot:
         else:
             self.data = encode({"error": answer})
         self.connection.touch()
-
-
-class OrderStream:
-    """What the connections share."""
-
-    def __init__(self, sequencer: Sequencer, metrics: Metrics, peers: Peers, places: Connections) -> None:
-        self.sequencer: Final = sequencer
-        self.metrics: Final = metrics
-        self.peers: Final = peers
-        self.places: Final = places
-        self.connections: Final[set[StreamConnection]] = set()
-        self.touched: Final[set[StreamConnection]] = set()
-        self.stuck: Final[dict[StreamConnection, float]] = {}
-        """Who does not read, and since when; the longest first."""
-        self.on_subscribe: Final[list[Callable[[StreamConnection], None]]] = []
-
-    @property
-    def share(self) -> int:
-        """How many commands a connection may have in flight now."""
-        if self.places.count <= 1:
-            return MAX_IN_FLIGHT
-        return min(SHARED_IN_FLIGHT, max(1, self.sequencer.max_pending // 4))
-
-    @property
-    def turn(self) -> int:
-        """How many lines a connection may have decided before the others get their turn."""
-        return LINES_ALONE if self.places.count <= 1 else LINES_A_TURN
-
-    def __call__(self) -> StreamConnection:
-        return StreamConnection(self)
-
-    def flush(self) -> None:
-        """Write what the last batch answered."""
-        touched, metrics = list(self.touched), self.metrics
-        self.touched.clear()
-        for connection in touched:
-            began = time.perf_counter()
-            count = connection.flush()
-            if count:
-                metrics.stages["respond"].observe((time.perf_counter() - began) / count, count)
-
-    def cut_off_silent(self) -> None:
-        """Called once a second: a client that takes nothing for too long goes."""
-        now = time.monotonic()
-        for connection, since in list(self.stuck.items()):
-            if now - since > MAX_UNREAD_SECONDS:
-                connection.cut_off()
-
-    def note_stuck(self, connection: StreamConnection) -> None:
-        self.stuck[connection] = time.monotonic()
-        if len(self.stuck) > MAX_STUCK:
-            next(iter(self.stuck)).cut_off()
-
-    def close(self) -> None:
-        for connection in list(self.connections):
-            connection.close()
 
 
 _TOO_MANY: Final = Problem(type="overloaded", title="Too many connections", status=503)

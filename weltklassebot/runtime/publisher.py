@@ -46,7 +46,7 @@ class Publisher:
             flush()
         records = [entry.record for entry in entries if entry.record is not None]
         for record in records:
-            self._sequencer.settle(record)
+            self._sequencer.stops.settle(record)
         for offer in self.consumers:
             offer(records)
 

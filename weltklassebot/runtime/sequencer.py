@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from weltklassebot.core.commands import (
     AnyCommand,
     CheckOrder,
-    CompleteRecovery,
     Halt,
     Mark,
-    ReanchorClock,
-    RecoverKillSwitch,
-    Resume,
     Start,
     Stop,
     Tick,
@@ -29,43 +25,25 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.engine import Engine, Recorded, Refused, Replayed
 from weltklassebot.core.events import (
-    AccountHalted,
-    AccountResumed,
-    ApprovalsWithdrawn,
-    CancelsRequested,
-    ClockReanchored,
-    KillSwitchChanged,
     OrderDenied,
     Reason,
-    RiskStateChanged,
 )
-from weltklassebot.core.memory import recall_order
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.codec import encode as encode_record
-from weltklassebot.journal.latch import LatchKind
 from weltklassebot.runtime import outcomes
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode, unrecorded_denial
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.clocks import compare_clocks
 from weltklassebot.runtime.commit import Entry, GroupCommit
 from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
+from weltklassebot.runtime.stops import Latch, Stops
 
-__all__ = ["Latch", "Sequencer"]
+__all__ = ["Sequencer"]
 
 Reply = Callable[[Answer], None]
-_ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
-
-
-class Latch(Protocol):
-    """Where a stop is written that must not wait for the disk."""
-
-    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
-    def clear(self) -> None: ...
-    def lift_halt(self) -> None: ...
 
 
 class Sequencer:
@@ -89,10 +67,8 @@ class Sequencer:
         self.released_seq = last_seq
         self.commit: GroupCommit | NoCommit
         self.closing = False
-        self.on_stop: Final[list[Callable[[Record], None]]] = []
-        """Told at once, before anything is durable."""
+        self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
-        self._latch: Final = latch
         self.max_pending: Final = max_pending
         self._on_decided: Final = on_decided
         self._on_turned_away: Final = on_turned_away
@@ -110,6 +86,9 @@ class Sequencer:
     def not_ready(self) -> str | None:
         """Why no order can be approved whatever it says; None while it can."""
         return self.commit.failed or self.commit.stalled or ("stopping" if self.closing else None)
+
+    def _undelivered(self) -> Iterator[Entry]:
+        return self.commit.entries()
 
     async def ask(self, command: AnyCommand, principal: Principal) -> Answer:
         """`submit`, awaited."""
@@ -252,7 +231,7 @@ class Sequencer:
         answer = outcomes.answer(self.engine.state, record, before)
         state_json = None
         if type(command) is not CheckOrder or len(events) > 1:
-            state_json = self._act_on_stops(record)
+            state_json = self.stops.act(record)
         self._append(Entry(self.seq, command, encode_record(record), record, answer, reply, state_json))
 
     def _append(self, entry: Entry) -> None:
@@ -278,66 +257,3 @@ class Sequencer:
         if reply is not None:
             entry.answer = outcomes.not_yet_durable(entry.command, entry.answer, why)
             reply(entry.answer)
-
-    def _act_on_stops(self, record: Record) -> bytes | None:
-        """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
-        moved = False
-        rewritten = type(record.command) is Start  # the process may have died between a record and its state
-        for event in record.events:
-            match event:
-                case RiskStateChanged(state=to, cause=cause):
-                    moved = True
-                    if to == "HALTED":
-                        self._latch.set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
-                case KillSwitchChanged(state=to):
-                    moved = True
-                    if to == "KILLED":
-                        self._latch.set("kill", record.reason, record.actor, record.ts)
-                case ApprovalsWithdrawn(orders=orders, reason=reason):
-                    self._withdraw(orders, reason)
-                case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
-                    self.clock.jump(record.command.wall)
-                case _:
-                    pass
-        if moved or any(
-            isinstance(event, CancelsRequested | AccountHalted | AccountResumed) for event in record.events
-        ):
-            self._recheck_replays(record.ts)
-            for tell in self.on_stop:
-                tell(record)
-        return encode(risk_state_file(self.state)) + b"\n" if moved or rewritten else None
-
-    def _withdraw(self, orders: tuple[tuple[str, str, str], ...], reason: Reason) -> None:
-        """Turn the yes of these orders into a no: none of them has left yet."""
-        gone = set(orders)
-        for entry in self.commit.entries():
-            answer = entry.answer
-            if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
-                answer.deny(reason)
-
-    def _recheck_replays(self, now: float) -> None:
-        """A yes that is only repeated may be overtaken as well, if it has not left yet."""
-        for entry in self.commit.entries():
-            answer, order = entry.answer, entry.command
-            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed and isinstance(order, CheckOrder):
-                again = recall_order(self.state, order, now)
-                if again is None or not again.allowed:
-                    answer.deny(again.denials[0].reason if again is not None else "withdrawn")
-
-    def settle(self, record: Record) -> None:
-        """Once this record is durable, the latch that it makes obsolete can go."""
-        if type(record.command) not in _ENDS_A_STOP:
-            return
-        state = self.state
-        halted = state.risk.state == "HALTED"
-        if state.kill_switch.state != "KILLED":
-            self._latch.clear()
-            if halted:
-                self._latch.set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
-        elif not halted:
-            self._latch.lift_halt()
-
-
-def _latch_kind(cause: str) -> LatchKind:
-    """Under which kind a halt of this cause is latched: a restart has to know whose halt it was."""
-    return "max_drawdown" if cause == "max_drawdown" else "journal_failed" if cause == "journal_failed" else "halt"

@@ -1,0 +1,116 @@
+"""What a stop does at once, before it is on disk: it latches, takes back what nobody has heard yet, and tells the bots.
+
+A latch outlives the process in the runtime directory; it goes once the record that makes it obsolete is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from weltklassebot.core.commands import CheckOrder, CompleteRecovery, ReanchorClock, RecoverKillSwitch, Resume, Start
+from weltklassebot.core.engine import Engine
+from weltklassebot.core.events import (
+    AccountHalted,
+    AccountResumed,
+    ApprovalsWithdrawn,
+    CancelsRequested,
+    ClockReanchored,
+    KillSwitchChanged,
+    Reason,
+    RiskStateChanged,
+)
+from weltklassebot.core.memory import recall_order
+from weltklassebot.core.records import Record
+from weltklassebot.core.views import risk_state_file
+from weltklassebot.journal.latch import LatchKind
+from weltklassebot.runtime.answers import CheckAnswer, encode
+from weltklassebot.runtime.clock import Clock
+from weltklassebot.runtime.commit import Entry
+
+__all__ = ["Latch", "Stops"]
+
+_ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
+
+
+class Latch(Protocol):
+    """Where a stop is written that must not wait for the disk."""
+
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
+    def clear(self) -> None: ...
+    def lift_halt(self) -> None: ...
+
+
+class Stops:
+    """To be asked about every record that is no ordinary order. `waiting` are the answers that have not left yet."""
+
+    def __init__(self, engine: Engine, clock: Clock, latch: Latch, waiting: Callable[[], Iterator[Entry]]) -> None:
+        self.listeners: Final[list[Callable[[Record], None]]] = []
+        """Told at once, before anything is durable."""
+        self._engine: Final = engine
+        self._clock: Final = clock
+        self._latch: Final = latch
+        self._waiting: Final = waiting
+
+    def act(self, record: Record) -> bytes | None:
+        """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
+        moved = False
+        rewritten = type(record.command) is Start  # the process may have died between a record and its state
+        for event in record.events:
+            match event:
+                case RiskStateChanged(state=to, cause=cause):
+                    moved = True
+                    if to == "HALTED":
+                        self._latch.set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
+                case KillSwitchChanged(state=to):
+                    moved = True
+                    if to == "KILLED":
+                        self._latch.set("kill", record.reason, record.actor, record.ts)
+                case ApprovalsWithdrawn(orders=orders, reason=reason):
+                    self._withdraw(orders, reason)
+                case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
+                    self._clock.jump(record.command.wall)
+                case _:
+                    pass
+        if moved or any(
+            isinstance(event, CancelsRequested | AccountHalted | AccountResumed) for event in record.events
+        ):
+            self._recheck_replays(record.ts)
+            for tell in self.listeners:
+                tell(record)
+        return encode(risk_state_file(self._engine.state)) + b"\n" if moved or rewritten else None
+
+    def settle(self, record: Record) -> None:
+        """Once this record is durable, the latch that it makes obsolete can go."""
+        if type(record.command) not in _ENDS_A_STOP:
+            return
+        state = self._engine.state
+        halted = state.risk.state == "HALTED"
+        if state.kill_switch.state != "KILLED":
+            self._latch.clear()
+            if halted:
+                self._latch.set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
+        elif not halted:
+            self._latch.lift_halt()
+
+    def _withdraw(self, orders: tuple[tuple[str, str, str], ...], reason: Reason) -> None:
+        """Turn the yes of these orders into a no: none of them has left yet."""
+        gone = set(orders)
+        for entry in self._waiting():
+            answer = entry.answer
+            if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
+                answer.deny(reason)
+
+    def _recheck_replays(self, now: float) -> None:
+        """A yes that is only repeated may be overtaken as well, if it has not left yet."""
+        for entry in self._waiting():
+            answer, order = entry.answer, entry.command
+            if isinstance(answer, CheckAnswer) and answer.allowed and answer.replayed and isinstance(order, CheckOrder):
+                again = recall_order(self._engine.state, order, now)
+                if again is None or not again.allowed:
+                    answer.deny(again.denials[0].reason if again is not None else "withdrawn")
+
+
+def _latch_kind(cause: str) -> LatchKind:
+    """Under which kind a halt of this cause is latched: a restart has to know whose halt it was."""
+    return "max_drawdown" if cause == "max_drawdown" else "journal_failed" if cause == "journal_failed" else "halt"
