@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from weltklassebot.runtime.answers import Problem
+from weltklassebot.runtime.child import output_of
 
 __all__ = ["MAX_AUDIT_WAITING", "History"]
 
@@ -39,23 +40,14 @@ class History:
 
     async def _run(self, query: dict[str, Any]) -> bytes | Problem:
         async with self._queries:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "weltklassebot.journal.query",
-                msgspec.json.encode({"directory": str(self._store), **query}).decode(),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
+            question = msgspec.json.encode({"directory": str(self._store), **query}).decode()
             try:
-                async with asyncio.timeout(AUDIT_SECONDS):
-                    out, err = await process.communicate()
+                code, out, err = await output_of(
+                    sys.executable, "-m", "weltklassebot.journal.query", question, seconds=AUDIT_SECONDS
+                )
             except TimeoutError:
-                process.kill()
-                await process.wait()
                 return Problem(type="timeout", title="The query took too long", status=503)
-        if process.returncode != 0:
+        if code != 0:
             detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
             return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
         return out

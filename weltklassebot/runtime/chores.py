@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from weltklassebot.runtime.child import give_way
+
 __all__ = ["Chore"]
 
 _STOP_SECONDS: Final = 1.0
@@ -61,6 +63,7 @@ class Chore:
         except OSError as error:
             self._failed(f"it could not be started: {error.strerror}")
             return
+        give_way(process.pid)
         self._process = process
         self._descriptor = os.pidfd_open(process.pid)
         self._loop.add_reader(self._descriptor, self._ended)
