@@ -159,7 +159,7 @@ def verifying(home: Home) -> Iterator[Row]:
 
 
 def beside_upkeep(folder: Path) -> Iterator[Row]:
-    """A bot beside a desk that closes a segment every two seconds, while somebody asks for history all the time."""
+    """A bot beside a desk that closes a segment every two seconds, with twenty questions about its history a second."""
     home = Home(folder)
     home.config.write_text(CONFIG + "\n[journal]\nsegment_records = 2000\n")
     with home.daemon():
@@ -184,12 +184,12 @@ def chores(home: Home, run: str) -> Iterator[None]:
     """Records that close segments, which the store's child folds and compresses, and queries that read them."""
     load = (
         "import sys, time; from pathlib import Path; from tests.bench.history import Home, write\n"
-        "for turn in range(1000): write(Home(Path(sys.argv[1])), f'{sys.argv[2]}{turn}-', 100); time.sleep(0.1)"
+        "for turn in range(60_000): write(Home(Path(sys.argv[1])), f'{sys.argv[2]}{turn}-', 4); time.sleep(0.004)"
     )
     asking = (
-        "import sys; from pathlib import Path; from tests.daemon.clients import Http, UnixConnection\n"
+        "import sys, time; from pathlib import Path; from tests.daemon.clients import Http, UnixConnection\n"
         "ask = Http(UnixConnection(Path(sys.argv[1]) / 'run' / 'admin.sock', 60))\n"
-        "while True: assert ask('GET', '/v1/audit?action=halt&limit=100').status == 200"
+        "while True: assert ask('GET', '/v1/audit?action=halt&limit=100').status == 200; time.sleep(0.05)"
     )
     children = [
         subprocess.Popen([sys.executable, "-c", code, str(home.folder), run], env=home.environment)

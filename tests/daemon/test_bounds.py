@@ -237,25 +237,26 @@ def test_queries_that_hang_are_bounded(daemon):
             one.connection.request("GET", "/v1/audit")
             return one
 
-        def ask_and_stop(known):
-            while True:
-                one = ask()
-                while not (new := queries(daemon.pid) - known) and gauges(daemon)["audit_queries"][0] > len(known):
-                    pass
-                for child in new:
-                    if stopped(child):
-                        stack.callback(go_on, child)
-                        return one, child
-                one.connection.getresponse().read()  # it was quicker than we were
+        def stopped(known):
+            """A child that has answered and waits for the next question."""
+            daemon.get("/v1/audit")
+            (child,) = queries(daemon.pid) - known
+            os.kill(child, signal.SIGSTOP)
+            stack.callback(go_on, child)
+            return child
 
-        first, one = ask_and_stop(set())
-        second, two = ask_and_stop({one})
-        waiting = [first, second, *(ask() for _ in range(14))]
+        one = stopped(set())
+        first = ask()
+        while gauges(daemon)["audit_queries"][0] < 1:
+            pass
+        two = stopped({one})
+        waiting = [first, *(ask() for _ in range(15))]
         while gauges(daemon)["audit_queries"][0] < 16:
             pass
         refused = daemon.http("GET", "/v1/audit")
         assert (refused.status, refused["type"]) == (503, "overloaded")
         assert daemon.check("neighbour")["allowed"]
+        assert queries(daemon.pid) == {one, two}
         go_on(one)
         go_on(two)
         for each in waiting:
@@ -264,24 +265,24 @@ def test_queries_that_hang_are_bounded(daemon):
         pass
 
 
+def test_a_query_child_that_is_gone_is_replaced(daemon):
+    daemon.get("/v1/audit")
+    (child,) = queries(daemon.pid)
+    os.kill(child, signal.SIGKILL)
+    while Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        pass
+    assert daemon.get("/v1/audit")["records"]
+    assert queries(daemon.pid) - {child}
+    assert daemon.terminate() == 0
+
+
 def go_on(pid):
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
 
 
-def stopped(pid):
-    """Whether it could be stopped before it had done its work."""
-    try:
-        os.kill(pid, signal.SIGSTOP)
-        while (state := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) not in "TZX":
-            pass
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return state == "T"
-
-
 def queries(pid):
-    """The children that are past their exec: until then the daemon itself waits for them."""
+    """The children that look up history."""
     found = set()
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with suppress(FileNotFoundError, ProcessLookupError):

@@ -146,23 +146,36 @@ def test_the_newest_are_found_across_chunks_with_their_place(tmp_path: Path) -> 
         ask(tmp_path, newest=True, action="none")
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-X", "importtime", "-m", "weltklassebot.journal.query", *arguments]
-    return subprocess.run(command, capture_output=True, check=False)
+def answers(*questions: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-X", "importtime", "-m", "weltklassebot.journal.query"]
+    asked = "".join(f"{question}\n" for question in questions).encode()
+    return subprocess.run(command, input=asked, capture_output=True, check=True)
 
 
-def test_the_child_prints_one_page_and_never_loads_the_engine(tmp_path: Path) -> None:
+def test_the_child_answers_line_for_line_and_never_loads_the_engine(tmp_path: Path) -> None:
     mixed(tmp_path)
-    done = call(json.dumps({"directory": str(tmp_path), "limit": 2, "after_seq": 7}))
-    assert done.returncode == 0
-    page = json.loads(done.stdout)
+    done = answers(*(json.dumps({"directory": str(tmp_path), "limit": 2, "after_seq": after}) for after in (7, 3)))
+    first, second = done.stdout.splitlines()
+    page = json.loads(first.removeprefix(b"+"))
     assert ([record["seq"] for record in page["records"]], page["next_after_seq"]) == ([8, 9], 9)
     assert page["records"][0] == json.loads(lines(tmp_path)[7])
+    assert json.loads(second.removeprefix(b"+"))["next_after_seq"] == 5
     assert b"weltklassebot.core" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("{",), ('{"directory": "x", "colour": 1}',), ("{}",)])
-def test_a_query_that_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...]) -> None:
-    done = call(*arguments)
-    assert done.returncode == 2
-    assert b"the query cannot be understood" in done.stderr
+@pytest.mark.parametrize("question", ["", "{", '{"directory": "x", "colour": 1}', "{}"])
+def test_a_query_that_makes_no_sense_is_refused_and_the_next_one_answered(tmp_path: Path, question: str) -> None:
+    mixed(tmp_path)
+    bad, good = answers(question, json.dumps({"directory": str(tmp_path)})).stdout.splitlines()
+    assert bad.startswith(b"-the query cannot be understood")
+    assert good.startswith(b'+{"records":[')
+
+
+def test_damage_is_said_in_one_line(tmp_path: Path) -> None:
+    mixed(tmp_path)
+    content = lines(tmp_path)
+    content[2] = b"?"
+    write_lines(tmp_path, content)
+    (said,) = answers(json.dumps({"directory": str(tmp_path)})).stdout.splitlines()
+    assert said.startswith(b"-")
+    assert b"line 3" in said

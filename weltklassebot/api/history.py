@@ -1,16 +1,20 @@
-"""Records out of the journal, looked up by a child: history never stands in the way of an order."""
+"""Records out of the journal, looked up by a child: history never stands in the way of an order.
+
+A child that has answered waits for the next question: starting a process costs an order beside it more than the look-up
+does. After a minute without one it is let go.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from weltklassebot.journal.query import MAX_PAGE_BYTES
 from weltklassebot.runtime.answers import Problem
-from weltklassebot.runtime.child import output_of
+from weltklassebot.runtime.child import Child
 
 __all__ = ["MAX_AUDIT_WAITING", "History"]
 
@@ -18,6 +22,9 @@ MAX_AUDIT_QUERIES: Final = 2
 MAX_AUDIT_WAITING: Final = 16
 """Queries that run or wait for their turn; the next one is told to come again."""
 AUDIT_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 60.0
+_MAX_ANSWER_BYTES: Final = 2 * MAX_PAGE_BYTES
+"""A page, and the record that made it full."""
 
 
 class History:
@@ -26,6 +33,8 @@ class History:
     def __init__(self, store: Path) -> None:
         self._store: Final = store
         self._queries: Final = asyncio.Semaphore(MAX_AUDIT_QUERIES)
+        self._idle: Final[list[Child]] = []
+        self._let_go: asyncio.TimerHandle | None = None
         self.asking = 0
 
     async def page(self, query: dict[str, Any]) -> bytes | Problem:
@@ -34,20 +43,43 @@ class History:
             return Problem(type="overloaded", title="Try again later", status=503, detail="too many queries wait")
         self.asking += 1
         try:
-            return await self._run(query)
+            async with self._queries:
+                line = await self._ask(msgspec.json.encode({"directory": str(self._store), **query}))
+        except TimeoutError:
+            return Problem(type="timeout", title="The query took too long", status=503)
+        except (OSError, EOFError, ValueError) as error:
+            return _unreadable(str(error) or "the child that looks it up has ended")
         finally:
             self.asking -= 1
+        return line[1:] if line.startswith(b"+") else _unreadable(line[1:501].decode(errors="replace").strip())
 
-    async def _run(self, query: dict[str, Any]) -> bytes | Problem:
-        async with self._queries:
-            question = msgspec.json.encode({"directory": str(self._store), **query}).decode()
-            try:
-                code, out, err = await output_of(
-                    sys.executable, "-m", "weltklassebot.journal.query", question, seconds=AUDIT_SECONDS
-                )
-            except TimeoutError:
-                return Problem(type="timeout", title="The query took too long", status=503)
-        if code != 0:
-            detail = err.decode(errors="replace").strip().rpartition("\n")[2][:500]
-            return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=detail)
-        return out
+    def close(self) -> None:
+        """Let the children go that wait for a question."""
+        while self._idle:
+            self._idle.pop().kill()
+
+    async def _ask(self, question: bytes) -> bytes:
+        child = await self._child()
+        try:
+            async with asyncio.timeout(AUDIT_SECONDS):
+                line = await child.ask(question)
+        except BaseException:
+            child.kill()  # whatever it says next is the answer to something else
+            raise
+        self._idle.append(child)
+        if self._let_go is not None:
+            self._let_go.cancel()
+        self._let_go = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+        return line
+
+    async def _child(self) -> Child:
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                return child
+            child.kill()
+        return await Child.start("weltklassebot.journal.query", _MAX_ANSWER_BYTES)
+
+
+def _unreadable(why: str) -> Problem:
+    return Problem(type="audit_unreadable", title="The audit cannot be read", status=500, detail=why)

@@ -226,6 +226,7 @@ class Daemon:
             self._log.error("stop_took_too_long", seconds=seconds)
         self._parts.origin.note()
         self._parts.upkeep.stop()
+        self._parts.history.close()
         if self._waiting is not None:
             self._waiting.stop()
         if self._store.writer is not None and sequencer.not_ready != "stopping":

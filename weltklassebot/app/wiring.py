@@ -51,6 +51,7 @@ class Parts:
     stream: OrderStream
     pushes: Pushes
     events: Events
+    history: History
     http: HttpServer
     stream_server: StreamServer
 
@@ -111,7 +112,7 @@ def wire(
         keepalive_seconds=runtime.keepalive_seconds,
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
-    return Parts(sequencer, upkeep, origin, places, stream, pushes, events, http, StreamServer(stream))
+    return Parts(sequencer, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))
 
 
 def _commit(

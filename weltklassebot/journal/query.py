@@ -1,15 +1,17 @@
 """Audit queries, answered by a child process at idle priority, so that no question of an auditor delays an order.
 
-    python -m weltklassebot.journal.query '{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}'
+    python -m weltklassebot.journal.query
 
-prints `{"records": [...], "next_after_seq": N}` on one line: the records as they stand in the journal, newest last.
+reads questions, `{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}` each on a line, and answers each
+on one: `+{"records": [...], "next_after_seq": N}`, the records as they stand in the journal, newest last, or `-` and
+why not. It ends when nobody asks any more.
+
 There is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true`
 it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
 whichever is first.
 
 Both ends of the range are found by bisection, of the files and in them (numbers and times only ever increase); what
-lies between is read in order. The chain is not checked here: `verify` does that. Errors go to stderr as one line, with
-the exit code of their kind.
+lies between is read in order. The chain is not checked here: `verify` does that.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ import msgspec
 
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import JournalError, StoreDamaged, StoreFailed
+from weltklassebot.journal.idle import become_idle
 from weltklassebot.journal.lines import NoRecord, backward, bisect, forward, head, line_number, seq_and_ts
 from weltklassebot.journal.segments import JOURNAL, Segment, Unpacked, closed_segments, open_segment
 
-__all__ = ["MAX_LIMIT", "Page", "Query", "run"]
+__all__ = ["MAX_LIMIT", "MAX_PAGE_BYTES", "Page", "Query", "run"]
 
 MAX_LIMIT: Final = 1_000
-_MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
+MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
 _HEAD_BYTES: Final = 256
 
 
@@ -185,7 +188,7 @@ class _Page:
         for offset, line in (backward if query.newest else forward)(file, start, end):
             if not self._wanted(offset, line):
                 continue
-            if len(self._lines) == self._limit or (self._lines and self._taken + len(line) > _MAX_PAGE_BYTES):
+            if len(self._lines) == self._limit or (self._lines and self._taken + len(line) > MAX_PAGE_BYTES):
                 self._more = None if query.newest else seq_and_ts(self._lines[-1], 0)[0]
                 self.done = True
                 return
@@ -217,21 +220,26 @@ def _filter(query: Query) -> Callable[[int, bytes], bool]:
     return wanted
 
 
-def main(arguments: list[str]) -> int:
-    os.nice(19)
+def answer(question: bytes) -> bytes:
+    """One line for one line."""
     try:
-        query = msgspec.json.decode(arguments[0], type=Query)
-    except (IndexError, msgspec.DecodeError) as error:
-        print(f"the query cannot be understood: {error}", file=sys.stderr)
-        return 2
-    try:
-        page = run(query)
+        page = run(msgspec.json.decode(question, type=Query))
+    except msgspec.DecodeError as error:
+        said = f"the query cannot be understood: {error}"
     except JournalError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    sys.stdout.buffer.write(msgspec.json.encode(page) + b"\n")
+        said = str(error)
+    else:
+        return b"+" + msgspec.json.encode(page) + b"\n"
+    return b"-" + said.replace("\n", " ").encode() + b"\n"
+
+
+def main() -> int:
+    become_idle()
+    for question in sys.stdin.buffer:
+        sys.stdout.buffer.write(answer(question))
+        sys.stdout.buffer.flush()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""A child process whose output somebody waits for.
+"""Children that work beside the daemon, and one that answers questions, a line for a line.
 
 Not asyncio's: uvloop forks, and a fork copies the page tables of all that the daemon remembers, for milliseconds in
 which no order is answered. `subprocess` starts a child without that.
@@ -9,31 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from contextlib import ExitStack, suppress
-from typing import IO, Final, NamedTuple
+import sys
+from contextlib import suppress
+from typing import Final, Self
 
-__all__ = ["Output", "give_way", "output_of"]
-
-_KILLED_SECONDS: Final = 1.0
-"""For a child that was killed: one that hangs in the disk ends only with the disk, and is not waited for."""
-
-
-class Output(NamedTuple):
-    code: int
-    out: bytes
-    err: bytes
-
-
-async def output_of(*command: str, seconds: float) -> Output:
-    """Run it to its end. Raises `TimeoutError` for one that takes longer, and ends it; `OSError` if it cannot start."""
-    with ExitStack() as stack:
-        process = stack.enter_context(_Ended(command))
-        async with asyncio.timeout(seconds):
-            assert process.stdout is not None
-            assert process.stderr is not None
-            out, err = await asyncio.gather(_all_of(process.stdout), _all_of(process.stderr))
-            await _end_of(process.pid)
-        return Output(process.wait(), out, err)
+__all__ = ["Child", "give_way"]
 
 
 def give_way(pid: int) -> None:
@@ -42,46 +22,61 @@ def give_way(pid: int) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, 19)
 
 
-class _Ended:
-    """A child that does not outlive the block."""
+class Child:
+    """A module that runs as a process of its own and answers each line on its input with one on its output."""
 
-    def __init__(self, command: tuple[str, ...]) -> None:
-        self._command: Final = command
-        self._process: subprocess.Popen[bytes]
+    def __init__(
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, transport: asyncio.ReadTransport
+    ) -> None:
+        self._process: Final = process
+        self._reader: Final = reader
+        self._transport: Final = transport
 
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdin=nothing, stdout=pipe, stderr=pipe)
-        give_way(self._process.pid)
-        return self._process
+    @classmethod
+    async def start(cls, module: str, most_bytes: int) -> Self:
+        """`most_bytes`: of an answer. Raises `OSError` if it cannot be started."""
+        process = _started(module)
+        reader = asyncio.StreamReader(limit=most_bytes)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
+        return cls(process, reader, transport)
 
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            try:
-                self._process.wait(_KILLED_SECONDS)
-            except subprocess.TimeoutExpired:
-                return
+    async def ask(self, question: bytes) -> bytes:
+        """The answer, without its newline. A question is shorter than a pipe holds.
 
+        Raises `OSError` or `EOFError` if the child is gone, `ValueError` for an answer that is too long.
+        """
+        assert self._process.stdin is not None
+        os.write(self._process.stdin.fileno(), question + b"\n")
+        line = await self._reader.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line[:-1]
 
-async def _all_of(pipe: IO[bytes]) -> bytes:
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
-    try:
-        return await reader.read()
-    finally:
-        transport.close()
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
+    def kill(self) -> None:
+        """End it, whatever it does. One that hangs in the disk ends only with the disk: nobody waits for that."""
+        self._transport.close()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if not self.alive:
+            return
+        self._process.kill()
+        descriptor = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(descriptor, self._bury, descriptor)
 
-async def _end_of(pid: int) -> None:
-    """Its end makes its descriptor readable."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    descriptor = os.pidfd_open(pid)
-    loop.add_reader(descriptor, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
+    def _bury(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
+        self._process.wait()
+
+
+def _started(module: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", module]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    give_way(process.pid)
+    return process
