@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import backtesting
 import pytest
 
+from tests.daemon.disks import cannot
 from weltklassebot.cli import main
 
 GOOG = str(Path(backtesting.__file__).parent / "test" / "GOOG.csv")
@@ -54,6 +57,28 @@ def test_a_report_of_many_series(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {int(number) for _, number in pictures} == set(range(40))
     assert "5 more series" in ours
     assert all(f"desk{desk:02d} / var" in ours for desk in range(45))
+
+
+@pytest.mark.slow
+def test_every_picture_is_drawn_in_a_browser_without_a_network(tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        cannot("chromium is not installed")
+    rows = [f"{-2 if day % (40 + desk) == 0 else 0.1},1,1.1,d{desk}" for desk in range(2) for day in range(600)]
+    path, page = written(tmp_path, "return,var_a,var_b,desk", *rows), tmp_path / "report.html"
+    assert main(["var", "validate", path, "--portfolio", "desk", "--var", "var_a", "--var", "var_b",
+                 "--html", str(page)]) in (0, 1)  # fmt: skip
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*alone, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'browser'}",
+         "--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom", f"file://{page}"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "Uncaught" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    wanted = len(re.findall(r"<script>Plotly\.newPlot", page.read_text()))
+    assert wanted == 1 + 4 * 4
+    assert len(re.findall(r'<g class="subplot xy"', done.stdout)) == wanted
 
 
 def test_what_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

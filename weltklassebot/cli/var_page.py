@@ -13,11 +13,11 @@ TEMPLATE: Final = """<!doctype html>
  body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; color: #222 }
  table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .25em .8em; text-align: left;
  border-bottom: 1px solid #ddd; vertical-align: top } .light { color: #fff; padding: .1em .6em; border-radius: .3em }
- .reject { color: #c62828 } .undefined { color: #888 } .picture { min-height: 340px } small { color: #666 }
+ .reject { color: #c62828 } .undefined { color: #888 } small { color: #666 }
  .sign td { padding: 1.6em 3em .2em 0; border-bottom: 1px solid #222 } .sign th { border: 0; font-weight: normal }
 </style></head><body>
 {% macro light(of) %}<span class="light" style="background: {{ colours[of] }}">{{ of | upper }}</span>{% endmacro %}
-{% macro draw(picture) %}<div class="picture" id="{{ picture.id }}"></div>
+{% macro draw(picture) %}<div style="height: {{ picture.height }}px" id="{{ picture.id }}"></div>
 <script>Plotly.newPlot({{ picture.id | tojson }}, {{ picture.data | safe }}, {{ picture.layout | safe }},
  {displaylogo: false, responsive: true})</script>{% endmacro %}
 <h1>VaR validation {{ light(head.light) }}</h1>

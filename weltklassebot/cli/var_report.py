@@ -79,23 +79,28 @@ def _pictures(number: int, model: _Pictured) -> list[dict[str, str]]:
 
 
 def _picture(name: str, number: int, drawn: tuple[list[dict[str, Any]], dict[str, Any]]) -> dict[str, str]:
-    return {"id": f"{name}-{number}", "data": _script(drawn[0]), "layout": _script(drawn[1])}
+    data, layout = drawn
+    return {
+        "id": f"{name}-{number}", "data": _script(data), "layout": _script(layout), "height": str(layout["height"]),
+    }  # fmt: skip
 
 
 def _zones_of_all(models: list[_Pictured]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A line of colour for each series; their windows need not end on the same days."""
-    data = []
+    """A line of colour for each series, with gaps where it has no window that ends on that day."""
+    zones: dict[str, dict[Any, int]] = {}
     for model in models:
-        if model.windows is None:
-            continue
-        zone = model.windows.zone[:, 0]
-        data.append({
-            "type": "heatmap", "x": [model.days[int(row)] for row in model.windows.last], "y": [model.result.name],
-            "z": [[int(value) for value in zone]], "zmin": 0, "zmax": 2, "showscale": False,
-            "colorscale": [[at, colour] for at, colour in zip((0, 0.5, 1), _COLOURS.values(), strict=True)],
-        })  # fmt: skip
+        if model.windows is not None:
+            ends = [model.days[int(row)] for row in model.windows.last]
+            zones[model.result.name] = dict(zip(ends, map(int, model.windows.zone[:, 0]), strict=True))
+    days = sorted({day for row in zones.values() for day in row})
+    # One picture of all: plotly draws no heatmap of a single line over days.
+    data = {
+        "type": "heatmap", "x": days, "y": list(zones), "z": [[row.get(day) for day in days] for row in zones.values()],
+        "zmin": 0, "zmax": 2, "showscale": False, "hoverongaps": False,
+        "colorscale": [[at, colour] for at, colour in zip((0, 0.5, 1), _COLOURS.values(), strict=True)],
+    }  # fmt: skip
     layout = _layout(f"Zones of {_WINDOW} rows")
-    return data, layout | {"margin": {"t": 50, "b": 40, "l": 200, "r": 20}, "height": 120 + 22 * len(data)}
+    return [data], layout | {"margin": {"t": 50, "b": 40, "l": 200, "r": 20}, "height": 120 + 22 * len(zones)}
 
 
 def _series(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -161,7 +166,7 @@ def _waits(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def _layout(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "margin": {"t": 50, "b": 40, "l": 60, "r": 20}, "hovermode": "x"}
+    return {"title": {"text": title}, "margin": {"t": 50, "b": 40, "l": 60, "r": 20}, "hovermode": "x", "height": 360}
 
 
 def _days(dates: list[Any]) -> list[Any]:
