@@ -1,13 +1,14 @@
 """What a well-behaved bot notices of the others: p99 of its checks while somebody misbehaves, against quiet in the same
 run.
 
-    python -m tests.bench.neighbours flood|deaf|nonsense|connections SOCKET PORT SECONDS
+    python -m tests.bench.neighbours flood|deaf|nonsense|connections|strangers SOCKET PORT SECONDS
 
 is one who misbehaves, in a process of its own, bounded in time.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import subprocess
@@ -86,11 +87,22 @@ def connections(_: Path, port: int, over: float) -> None:
             held.clear()
 
 
+def strangers(_: Path, __: int, over: float) -> None:
+    """Whoever keeps every core busy and does not know that the daemon is there: what the scheduler alone costs."""
+    first = os.getpid()
+    for _core in range((os.cpu_count() or 1) - 1):
+        if os.fork() == 0:
+            break
+    while time.monotonic() < over and first in (os.getpid(), os.getppid()):
+        pass
+
+
 WAYS: dict[str, tuple[str, Callable[[Path, int, float], None]]] = {
     "flood": ("beside a bot in a loop", flood),
     "deaf": ("beside a client that never reads", deaf),
     "nonsense": ("beside a flood of bad lines", nonsense),
     "connections": ("beside 10,000 connections", connections),
+    "strangers": ("beside busy strangers", strangers),
 }
 
 
@@ -137,7 +149,7 @@ def rows(path: Path, url: str) -> Iterator[Row]:
             f"p99 of a bot {what}",
             f"{beside * 1e3:.2f} ms",
             f"{ratio:.1f} x of quiet ({quiet * 1e3:.2f} ms)",
-            "at most 3 x",
+            "at most 3 x" if way != "strangers" else "(what the scheduler costs)",
         )
 
 
