@@ -284,7 +284,7 @@ def go_on(pid):
 def queries(pid):
     """The children that look up history."""
     found = set()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")).split():
         with suppress(FileNotFoundError, ProcessLookupError):
             if b"weltklassebot.journal.query" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.add(int(child))

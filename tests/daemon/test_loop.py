@@ -14,17 +14,17 @@ from tests.daemon.daemon import Daemon
 WATCHED = """
 import sys
 from blockbuster import BlockBuster
-from weltklassebot import app
+from weltklassebot.app import daemon
 from weltklassebot.cli import main
 
 watch = BlockBuster()
-# A stop is latched on a tmpfs before anything else happens; that is the point of it. Tokens are looked at when their
-# file has changed, once a second.
+# A stop is latched on a tmpfs before anything else happens; that is the point of it. Tokens are read when their file
+# has changed, which every request asks the kernel for.
 for function in watch.functions.values():
     function.can_block_in("journal/latch.py", {"set_latch", "read_latch", "clear_latch", "lift_halt"})
     function.can_block_in("api/tokens.py", {"_signature", "_read"})
 
-tell = app.notify
+tell = daemon.notify
 
 def notify(*lines):
     if lines[0] == "READY=1":
@@ -33,7 +33,7 @@ def notify(*lines):
         watch.deactivate()
     tell(*lines)
 
-app.notify = notify
+daemon.notify = notify
 sys.exit(main(["serve"]))
 """
 

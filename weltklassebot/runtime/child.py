@@ -35,7 +35,7 @@ class Child:
     @classmethod
     async def start(cls, module: str, most_bytes: int) -> Self:
         """`most_bytes`: of an answer. Raises `OSError` if it cannot be started."""
-        process = _started(module)
+        process = await asyncio.to_thread(_started, module)  # it waits for the exec
         reader = asyncio.StreamReader(limit=most_bytes)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), process.stdout
@@ -79,4 +79,6 @@ def _started(module: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", module]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     give_way(process.pid)
+    assert process.stdin is not None
+    os.set_blocking(process.stdin.fileno(), False)
     return process
