@@ -34,7 +34,7 @@ def other_store(service: Machine) -> Iterator[None]:
         ("Is it well?", "RUNNING"),
         ("Logs", '"event":"ready"'),
         ("Start, stop, restart", ""),
-        ("Change settings", "ready, reloaded"),
+        ("Change settings", ""),
         ("A secret", ""),
         ("Upgrade and rollback", "weltklassebot 0."),
     ],
@@ -43,6 +43,8 @@ def test_what_a_section_says_works(service: Machine, section: str, prints: str):
     blocks = PAGE.blocks(section, "sh")
     assert blocks
     assert prints in "".join(service(BEFORE + block.text) for block in blocks)
+    if section == "Change settings":  # a moment after the signal
+        service.until("systemctl show -P StatusText weltklassebot | grep --fixed-strings 'ready, reloaded'")
     service.until("systemctl is-active weltklassebot")
     assert "RUNNING" in service("weltklassebot status")
 
