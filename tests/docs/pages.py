@@ -7,14 +7,16 @@ A page's commands stand in fenced blocks under its headings:
                   `…` in it stands for anything, also for whole lines. Where nothing is shown it must end well.
 
 `127.0.0.1:9000` is the daemon's port. `systemctl start|stop|restart weltklassebot`, alone on a line, acts on the test's
-daemon; `journalctl` prints its log, and `sudo` runs what follows. A test makes the situation that the page is for,
-follows a section, and looks at what came of it.
+daemon; `journalctl` prints its log, and `sudo` (`sudo -u weltklassebot`) runs what follows. As on a host, the command
+`weltklassebot` alone knows the settings: they are no variables of the terminal. A test makes the situation that the page
+is for, follows a section, and looks at what came of it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,21 +68,21 @@ class Shell:
     def __init__(self, daemon: Daemon, **environment: str) -> None:
         self._daemon = daemon
         bin_dir = str(Path(sys.executable).parent)
-        self._environment = {
-            **os.environ,
-            "PATH": f"{bin_dir}:{os.environ['PATH']}",
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("WELTKLASSE_")}
+        self._environment = {**inherited, "PATH": f"{bin_dir}:{os.environ['PATH']}", **environment}
+        settings = {
             "PYTHONPATH": str(ROOT),
             "WELTKLASSE_STATE_DIR": str(daemon.directory / "state"),
             "WELTKLASSE_RUNTIME_DIR": str(daemon.directory / "run"),
             **daemon.settings,
-            **environment,
         }
+        said = " ".join(shlex.quote(f"{key}={value}") for key, value in settings.items())
         self._log = daemon.directory / "journalctl.txt"
         self._kept = daemon.directory / "variables.txt"
         self._before = (
-            'weltklassebot() { python -m weltklassebot "$@"; }\n'
+            f'weltklassebot() {{ env {said} python -m weltklassebot "$@"; }}\n'
             f'journalctl() {{ cat "{self._log}"; }}\n'
-            'sudo() { "$@"; }\n'
+            'sudo() { [ "$1 $2" != "-u weltklassebot" ] || shift 2; "$@"; }\n'
         )
 
     def __call__(self, block: str) -> str:
