@@ -88,10 +88,13 @@ def test_what_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
-def test_the_sample_of_the_readme_is_one_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "heading"), [("README.md", "Is the risk model right?"), ("runbooks/var-validation.md", "A sample")]
+)
+def test_the_sample_is_one_command(tmp_path: Path, page: str, heading: str) -> None:
     """As it stands there, in an environment that make has made."""
     root = Path(__file__).parents[2]
-    section = (root / "README.md").read_text().partition("## Is the risk model right?")[2].partition("\n## ")[0]
+    section = (root / page).read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
     command = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
     assert command.count("\n") - command.count("\\\n") == 1
     program = command.replace(".venv", sys.prefix)

@@ -8,8 +8,8 @@ A page's commands stand in fenced blocks under its headings:
 
 `127.0.0.1:9000` is the daemon's port. `systemctl start|stop|restart weltklassebot`, alone on a line, acts on the test's
 daemon; `journalctl` prints its log, and `sudo` (`sudo -u weltklassebot`) runs what follows. As on a host, the command
-`weltklassebot` alone knows the settings: they are no variables of the terminal. A test makes the situation that the page
-is for, follows a section, and looks at what came of it.
+`weltklassebot` alone knows the settings: they are no variables of the terminal. A test makes the situation that the
+page is for, follows a section, and looks at what came of it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
 from tests.docs.pages import Page, Shell
+from weltklassebot.journal.segments import closed_segments
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,16 @@ def busy(daemon: Daemon) -> None:
             bot.ask({"op": "check", **order(f"o-{number}")})
 
 
+def damaged(daemon: Daemon) -> None:
+    daemon.settings |= {"WELTKLASSE_JOURNAL__SCRUB_HOURS": "0.0004", "WELTKLASSE_JOURNAL__SEGMENT_RECORDS": "10"}
+    daemon.restart()
+    busy(daemon)
+    daemon.log("snapshot")
+    oldest = closed_segments(daemon.store)[0].path
+    oldest.write_bytes(oldest.read_bytes().replace(b"o-1", b"o-2"))
+    daemon.log("journal_damaged")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -87,8 +98,10 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "JournalFsyncSlow": busy,
     "JournalDiskFilling": busy,
     "JournalDiskFullSoon": busy,
+    "JournalDamaged": damaged,
+    "JournalUpkeepFailing": busy,
 }
-ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull"}
+ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull", "DaemonNotReady"}
 """`test_disk_pages.py` follows them."""
 ENDS_STOPPED = {"DrawdownNearLimit": "COOLDOWN", "DaemonDown": None, "AccountHalted": "RUNNING"}
 

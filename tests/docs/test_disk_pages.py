@@ -76,6 +76,7 @@ def test_a_disk_that_hangs(make: Callable[..., Daemon], tmp_path: Path) -> None:
                 daemon.log("journal_stalled")
                 stalled = Page("runbooks/alerts/JournalStalled.md").follow("Do now", Shell(daemon))
                 assert "journal_stalled 1.0" in stalled
+                assert "not answered" in Page("runbooks/alerts/DaemonNotReady.md").follow("Do now", Shell(daemon))
                 said = page.follow("Do now", Shell(daemon))
                 assert "the disk has not answered for" in said
                 assert "journal_stalled 1.0" in said

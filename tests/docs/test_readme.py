@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.daemon.daemon import Daemon
+from tests.daemon.daemon import ROOT, Daemon
 from tests.docs.pages import Page, Shell
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+WATCHED = """
+set -m
+{{ {command}
+}} > watched.txt 2>&1 &
+for TRY in $(seq 100); do
+  weltklassebot halt --reason "see {number}" > /dev/null
+  sleep 0.1
+  if grep -q -e "see {number}" -e HALTED watched.txt; then break; fi
+done
+kill -INT -- -$!
+wait $! || true
+cat watched.txt
+weltklassebot resume --reason "seen" > /dev/null
+"""
+
+
 def test_the_tour_goes_as_it_is_told(make: Callable[..., Daemon]) -> None:
     daemon = make().start()
     shell = Shell(daemon)
@@ -32,3 +50,26 @@ def test_the_tour_goes_as_it_is_told(make: Callable[..., Daemon]) -> None:
     figures = shell(metrics.replace(":9000", f":{port}"))
     assert 'risk_state{state="RUN"} 1.0' in figures
     assert 'risk_denials_total{reason="max_order_notional"}' in figures
+
+
+def test_each_line_shows_what_happens_until_it_is_interrupted(make: Callable[..., Daemon]) -> None:
+    shell = Shell(make().start())
+    (block,) = Page("README.md").blocks("Watch it live", "sh")
+    events, state, audit = block.text.splitlines()
+    assert "event: halt" in shell(WATCHED.format(command=events, number=1))
+    assert "HALTED" in shell(WATCHED.format(command=state, number=2))
+    assert "see 3" in shell(WATCHED.format(command=audit, number=3))
+
+
+def test_a_stopped_store_is_steered_and_asked_what_if(make: Callable[..., Daemon]) -> None:
+    daemon = make().start()
+    daemon.check("o-1", quantity="0.5", price="30000")
+    daemon.terminate()
+    page = Page("README.md")
+    (program,) = page.blocks("Files it keeps", "python")
+    text = program.text.replace("/var/lib/weltklasse/risk", str(daemon.store))
+    subprocess.run([sys.executable, "-c", text], cwd=ROOT, check=True, timeout=60)
+    said = page.follow("Files it keeps", Shell(daemon))
+    assert "max_order_notional" in said
+    daemon.start()
+    assert daemon.state()["state"] == "COOLDOWN"

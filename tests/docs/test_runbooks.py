@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,30 @@ def test_the_index_names_every_page() -> None:
     pages = {path.name for path in (ROOT / "runbooks").glob("*.md")} - {"README.md"}
     index = (ROOT / "runbooks" / "README.md").read_text()
     assert not [name for name in pages if f"({name})" not in index]
+
+
+def test_every_section_with_commands_is_followed() -> None:
+    """By a test that names the page and the section; the alerts' pages are counted in `test_alert_pages.py`."""
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    pages = [*sorted((ROOT / "runbooks").glob("*.md")), ROOT / "README.md"]
+    left = []
+    for path in pages:
+        text = path.read_text()
+        found = re.findall(r"^#+ ([^\n]+)$|^```(?:sh|console)$", text, re.MULTILINE)
+        sections = {before for before, here in pairwise(found) if before and not here}
+        for section in sections:
+            if not any(path.name in source and f'{section}"' in source for source in sources):
+                left.append(f"{path.name}: {section}")
+    assert not left
+
+
+def test_a_bound_is_near(make: Callable[..., Daemon]) -> None:
+    daemon = make(RISK__MAX_OPEN_ORDERS=10).start()
+    for number in range(9):
+        daemon.check(f"o-{number}", quantity="0.001")
+    said = Page("runbooks/bounds.md").follow("Who is near a bound", Shell(daemon))
+    assert 'bounded_size{bound="open_orders"} 9.0' in said
+    assert "o-0" in said
 
 
 def test_crash(make: Callable[..., Daemon]) -> None:

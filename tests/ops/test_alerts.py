@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.daemon import ROOT, Daemon
 from tests.ops.tools import run
@@ -52,6 +53,7 @@ CASES = {
     "ClockInDoubt": Case({"risk_clock_doubted": "0 1x5 0x5"}, 2, 7),
     "LimitsChanged": Case({"risk_limits_changed": "0 1x1500 0x5"}, 1441, 1502),
     "DaemonDown": Case({"up": "1 0x5 1x5"}, 2, 7),
+    "DaemonNotReady": Case({"risk_ready": "1 0x5 1x5"}, 2, 7),
     "DaemonRestarts": Case({"process_start_time_seconds": "100 100 200 300 400 400x60"}, 4, 40),
     "HighStageLatency": Case(
         {
@@ -78,6 +80,8 @@ CASES = {
     "JournalDiskFilling": Case({"journal_free_bytes": "3000000000x4 1000000000x10 3000000000x10"}, 10, 20),
     "JournalDiskFullSoon": Case({"journal_free_bytes": "107374182400-178956970x400 107374182400x800"}, 31, 1000),
     "JournalDiskFull": Case({"journal_free_bytes": "3000000000x4 100000000x5 3000000000x5"}, 5, 12),
+    "JournalDamaged": Case({"journal_damaged_segments": "NaN 0 2x5 0x5"}, 2, 8),
+    "JournalUpkeepFailing": Case({'journal_chore_failures_total{chore="snapshot"}': "0 0 1x400"}, 2, 370),
     "BoundNearLimit": Case(
         {
             'bounded_size{bound="open_orders"}': "8999 9000x5 10x5",
@@ -161,3 +165,18 @@ def test_what_the_rules_ask_for_exists(daemon: Daemon) -> None:
     asked = {name for rule in rules for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b(?=[\[{ )]|$)", rule["expr"])}
     functions = {"histogram_quantile"}
     assert asked - functions - exposed == set()
+
+
+def test_the_series_that_the_rules_pick_exist(daemon: Daemon) -> None:
+    """A label that is misspelt, or a bucket that there is not, would be silence."""
+    with daemon.tcp() as ask:
+        families = list(text_string_to_metric_families(ask("GET", "/metrics").body.decode()))
+    exposed = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
+    rules = [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+    picked = {found for rule in rules for found in re.findall(r"([a-z_]+){([^{}!~]+)}", rule["expr"])}
+    assert len(picked) >= 6
+    for name, labels in picked:
+        wanted = set(re.findall(r'(\w+)="([^"]*)"', labels)) - {("job", "weltklassebot")}
+        assert name == "up" or any(one[0] == name and wanted <= set(one[1:]) for one in exposed), f"{name}{{{labels}}}"
+    bounds = {dict(one[1:])["le"] for one in exposed if one[0] == "stage_latency_seconds_bucket"}
+    assert {"0.25", "0.025"} <= bounds, "thresholds are bounds of buckets: between two a quantile is a guess"

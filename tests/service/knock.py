@@ -1,7 +1,7 @@
 """What knocks at the doors from inside the machine. Run as a script there: the standard library alone.
 
 knock.py ask LINE           one line to orders.sock, one answer
-knock.py hold FILE          open connections to every door, and keep them; FILE is made once they stand
+knock.py hold FILE          open connections and an event stream, and keep them; FILE is made once they stand
 knock.py load FILE          one request after the other, each on a connection of its own, until FILE is there
 
 Nothing here outlasts SECONDS.
@@ -49,6 +49,8 @@ def hold(ready: Path) -> None:
     held = [connect(door) for door in ("http", "admin", "orders", "orders")]
     held[0].sendall(HEALTH)
     assert b"200" in first_line(held[0])
+    held[1].sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200" in first_line(held[1])
     held[2].sendall(b'{"op": "subscribe"}\n')
     assert b"subscribed" in first_line(held[2])
     ready.touch()

@@ -200,6 +200,7 @@ class Metrics:
             ("journal_in_flight_seconds", "For how long the disk has owed an answer.", commit.in_flight_seconds),
             ("journal_stalled", "1 while the disk hangs and new orders are denied.", commit.stalled is not None),
             ("journal_failed", "1 when the journal cannot be written.", sequencer.failed is not None),
+            ("risk_ready", "1 while an order can be approved; /readyz says why not.", sequencer.not_ready is None),
             ("journal_free_bytes", "Free space where the journal lies.", self.free_bytes),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
