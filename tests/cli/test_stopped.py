@@ -33,6 +33,19 @@ def test_it_is_recorded_even_if_it_cannot_be_latched(desk):
     assert (result.code, result.json) == (0, {"latched": False, "recorded": True})
 
 
+def test_a_kill_that_goes_nowhere_says_so_and_promises_nothing(desk):
+    """An operator without rights on the files: on the socket they would have been enough."""
+    (desk.home / "file").touch()
+    (desk.state / "risk").parent.mkdir(parents=True)
+    (desk.state / "risk").write_text("not a directory")
+    (desk.home / "run" / "latch.json" / "full").mkdir(parents=True)
+    for runtime in (desk.home / "file" / "run", desk.home / "run"):
+        result = desk("kill-switch", "trigger", "--reason", "r", WELTKLASSE_RUNTIME_DIR=str(runtime))
+        assert result.code == 1
+        assert "the kill was neither latched nor recorded: run it as root" in result.err.splitlines()[-1]
+        assert "running daemon" not in result.err
+
+
 def test_a_daemon_that_holds_the_store_and_does_not_answer_is_said(desk):
     assert desk("kill-switch", "trigger", "--reason", "first").code == 0
     with StoreLock(desk.state / "risk"):

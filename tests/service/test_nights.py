@@ -1,4 +1,7 @@
-"""Pages for a damaged and a lost store, followed as root on a machine whose service is another user."""
+"""Pages for a damaged and a lost store, followed as root on a machine whose service is another user.
+
+Behind `test_install.py`, which wants a bare machine.
+"""
 
 from __future__ import annotations
 

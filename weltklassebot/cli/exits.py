@@ -80,6 +80,8 @@ def exit_code(error: BaseException) -> int | None:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
             return code
+    if isinstance(error, PermissionError):
+        return REFUSED
     if isinstance(error, OSError):
         return DISK_FAILED
     return None

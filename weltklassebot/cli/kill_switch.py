@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Final
 
@@ -89,7 +90,7 @@ def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[st
     """Latch it and record it. Either alone makes the next start come up killed, so one failure stops neither."""
     from weltklassebot.core.commands import TriggerKillSwitch
     from weltklassebot.core.validation import validate
-    from weltklassebot.journal.errors import JournalError, StoreLocked
+    from weltklassebot.journal.errors import JournalError, LatchNotSet, StoreLocked
     from weltklassebot.journal.latch import set_latch
     from weltklassebot.journal.offline import JsonlStateStore
 
@@ -102,6 +103,8 @@ def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[st
         settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         set_latch(settings.runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
         answer["latched"] = True
+    except LatchNotSet as error:  # what it says is for a daemon that runs
+        problems.append(Refused(f"{error.path}: {os.strerror(error.errno)}"))
     except (OSError, JournalError) as error:
         problems.append(error)
     try:
@@ -115,5 +118,5 @@ def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[st
         holds = "the next start comes up killed" if answer["latched"] else "nothing was latched"
         raise Refused(f"a process that does not answer holds the store: end it; {holds}")
     if len(problems) > 1:
-        raise problems[0]
+        raise Refused("the kill was neither latched nor recorded: run it as root or as the daemon's user")
     return answer

@@ -109,7 +109,9 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             verdict = exits.DONE, ""
         case _ if (code := exits.exit_code(error)) is not None:
             at = error.filename if isinstance(error, OSError) else None
-            verdict = code, f"{at}: {getattr(error, 'strerror', '')}" if at else str(error)
+            said = f"{at}: {getattr(error, 'strerror', '')}" if at else str(error)
+            may = ". Run it as root, or as the daemon's user." if isinstance(error, PermissionError) else ""
+            verdict = code, said + may
         case _:
             if os.environ.get("WELTKLASSE_TRACEBACK"):
                 raise error
