@@ -173,14 +173,28 @@ class Oracle:
         against = set()
         if len(self.facts.open()) >= room(p.max_open_orders):
             against.add("max_open_orders")
-        recent = self.day_number - 1
-        ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
-        remembered = [(o.account, o.strategy) for o in ended]
-        remembered += [(fill.account, fill.strategy) for fill, day in self.fills if day >= recent]
-        mine = sum(1 for owner in remembered if owner == (order.account, order.strategy))
-        if mine >= room(p.max_remembered_per_strategy) or len(remembered) >= room(p.max_remembered):
+        mine, all_of_it = self._remembered(order.account, order.strategy)
+        if mine >= room(p.max_remembered_per_strategy) or all_of_it >= room(p.max_remembered):
             against.add("max_remembered")
         return against
+
+    def _remembered(self, account: str, strategy: str) -> tuple[int, int]:
+        """Ended orders and fills of two days: the strategy's, and the desk's."""
+        recent = self.day_number - 1
+        ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
+        owners = [(order.account, order.strategy) for order in ended]
+        owners += [(fill.account, fill.strategy) for fill, day in self.fills if day >= recent]
+        return owners.count((account, strategy)), len(owners)
+
+    def no_room(self, fill: ReportFill) -> bool:
+        """Whether a fill cannot be remembered, or not doubted: on top is a quarter, and the open orders, for fills."""
+        p, extra = self.facts.parameters, len(self.facts.open())
+        mine, all_of_it = self._remembered(fill.account, fill.strategy)
+        return (
+            len(self.facts.doubtful) >= p.max_doubtful
+            or mine >= p.max_remembered_per_strategy + max(1, p.max_remembered_per_strategy // 4) + extra
+            or all_of_it >= p.max_remembered + max(1, p.max_remembered // 4) + extra
+        )
 
     def _desk(self, now: float) -> set[str]:
         p, against = self.facts.parameters, set()

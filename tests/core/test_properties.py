@@ -146,7 +146,7 @@ class Run:
             assert seen is not None
             assert not same
         else:
-            assert len(self.oracle.facts.doubtful) >= self.engine.state.parameters.max_doubtful
+            assert self.oracle.no_room(fill)
 
     def tell(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:  # noqa: C901, PLR0912
         oracle, seq, now = self.oracle, self.seq, self.now
