@@ -4,11 +4,13 @@ of `make bench`."""
 from __future__ import annotations
 
 import json
+import os
 import resource
 import select
 import socket
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,51 @@ def test_a_bot_in_a_loop_fills_nobody_elses_queue(make):
             answer = bot.check(f"b-{number}")
             assert answer["allowed"], reasons(answer)
     assert counter(daemon, 'risk_denials_total{reason="overloaded"}') == 0
+
+
+def busy(daemon, work):
+    """What share of one processor the daemon takes while `work` is done."""
+    tick = os.sysconf("SC_CLK_TCK")
+
+    def used():
+        fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / tick
+
+    before, began = used(), time.monotonic()
+    work()
+    return (used() - before) / (time.monotonic() - began)
+
+
+def test_a_bot_in_a_loop_leaves_the_others_most_of_the_daemons_time(make):
+    daemon = make().start()
+    asked = 20_000
+    with daemon.stream() as bot, daemon.stream() as loop:
+        assert bot.check("b")["allowed"]
+        line = json.dumps({"op": "check", **order("again")}).encode() + b"\n"
+
+        def ask():
+            lines, answers = line * asked, 0
+            loop.sock.setblocking(False)
+            while answers < asked:
+                readable, writable, _ = select.select([loop.sock], [loop.sock] if lines else [], [], 10)
+                if writable:
+                    lines = lines[loop.sock.send(lines) :]
+                if readable:
+                    answers += loop.sock.recv(1 << 16).count(b"\n")
+
+        assert busy(daemon, ask) < 0.5, "all that it takes is what nobody else can have"
+        assert bot.check("c")["allowed"]
+
+
+def test_knocking_without_end_takes_no_more_than_its_share(make):
+    daemon = make().start()
+
+    def knock():
+        for _ in range(4000):
+            socket.create_connection(("127.0.0.1", daemon.port), 20).close()
+
+    assert busy(daemon, knock) < 0.5
+    others_are_served(daemon, "b")
 
 
 def test_nonsense_in_a_row_is_answered_and_made_to_wait(make):

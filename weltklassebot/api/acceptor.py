@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from weltklassebot.api.connections import Connections, Door
+from weltklassebot.api.fair_share import FairShare
 
 __all__ = ["Acceptor"]
 
@@ -53,9 +54,10 @@ class Acceptor:
         """Of its own: the loop's would hand over all that happened at once."""
         self._tasks: Final[set[asyncio.Task[object]]] = set()
         self._timer: asyncio.Handle | None = None
+        self._rest: asyncio.Handle | None = None
+        self._fair: Final = FairShare()
         self._stopped = False
         listener.setblocking(False)
-        self._loop.add_reader(self._spoke.fileno(), self._look)
         self._listen()
 
     def stop(self) -> None:
@@ -71,6 +73,8 @@ class Acceptor:
         if self._spoke.closed:
             return
         self._loop.remove_reader(self._spoke.fileno())
+        if self._rest is not None:
+            self._rest.cancel()
         if self._timer is not None:
             self._timer.cancel()
         for descriptor in list(self._silent):
@@ -78,7 +82,26 @@ class Acceptor:
         self._spoke.close()
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._listener.fileno(), self._accept)
+        self._rest = None
+        self._loop.add_reader(self._spoke.fileno(), self._turn, self._look)
+        if not self._stopped:
+            self._loop.add_reader(self._listener.fileno(), self._turn, self._accept)
+
+    def _turn(self, work: Callable[[], None]) -> None:
+        began = time.thread_time()
+        work()
+        self._fair.spend(time.thread_time() - began)
+        if wait := self._fair.wait:
+            self._pause(wait)
+
+    def _pause(self, seconds: float) -> None:
+        """Who knocks or speaks up meanwhile waits in the kernel's queues."""
+        self._loop.remove_reader(self._spoke.fileno())
+        if not self._stopped:
+            self._loop.remove_reader(self._listener.fileno())
+        if self._rest is not None:
+            self._rest.cancel()
+        self._rest = self._loop.call_later(seconds, self._listen)
 
     def _accept(self) -> None:
         for _ in range(A_TURN):
@@ -89,8 +112,7 @@ class Acceptor:
             except ConnectionAbortedError:
                 continue
             except OSError:
-                self._loop.remove_reader(self._listener.fileno())
-                self._loop.call_later(PAUSE_SECONDS, self._listen_again)
+                self._pause(PAUSE_SECONDS)
                 return
             taken.setblocking(False)
             if not self._places.has_room(self._door):
@@ -99,10 +121,6 @@ class Acceptor:
                 self._serve(taken)
             else:
                 self._wait_for_word(taken, self._silence)
-
-    def _listen_again(self) -> None:
-        if not self._stopped:
-            self._listen()
 
     def _serve(self, taken: socket.socket) -> None:
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, taken))

@@ -7,6 +7,7 @@ room for an operator on `admin.sock`.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -18,6 +19,9 @@ Door = Literal["tcp", "orders", "admin"]
 
 ADMIN_RESERVE: Final = 64
 """Places that only `admin.sock` has: bots that take every connection do not keep an operator from a halt."""
+
+REMEMBERED_SECONDS: Final = 60.0
+"""For so long after its last order check over HTTP a bot is there: its connection alone may be a browser's."""
 
 
 class Connections:
@@ -31,6 +35,16 @@ class Connections:
         self._most: Final[dict[Door, int]] = {"tcp": limit, "orders": limit, "admin": limit + ADMIN_RESERVE}
         self.tcp_limit: Final = limit - limit // 4
         self.tcp = 0
+        self.orders = 0
+        self._asked_over_http = -REMEMBERED_SECONDS
+
+    @property
+    def lone_bot(self) -> bool:
+        """No two bots are here: on `orders.sock` whoever is connected, over HTTP whoever asks."""
+        return self.orders <= 1 and time.monotonic() - self._asked_over_http >= REMEMBERED_SECONDS
+
+    def note_asked_over_http(self) -> None:
+        self._asked_over_http = time.monotonic()
 
     def has_room(self, door: Door) -> bool:
         return self.count < self._most[door] and (door != "tcp" or self.tcp < self.tcp_limit)
@@ -42,6 +56,7 @@ class Connections:
             return False
         self.count += 1
         self.tcp += door == "tcp"
+        self.orders += door == "orders"
         return True
 
     def turned_away(self) -> None:
@@ -50,6 +65,7 @@ class Connections:
     def leave(self, door: Door) -> None:
         self.count -= 1
         self.tcp -= door == "tcp"
+        self.orders -= door == "orders"
         if not self.count and self._emptied is not None:
             self._emptied.set()
 

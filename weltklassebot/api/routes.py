@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
 from weltklassebot.api.doors import Call, Route
 from weltklassebot.core import commands as c
@@ -56,11 +57,11 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
 )
 
 
-def command_routes(sequencer: Sequencer, metrics: Metrics) -> list[Route]:
+def command_routes(sequencer: Sequencer, metrics: Metrics, places: Connections) -> list[Route]:
     """All routes whose body is a command."""
     routes = [Route(method, path, COMMAND_ROLES[kind], _submit(sequencer, kind)) for method, path, kind in PATHS]
     return [
-        Route("POST", "/v1/orders/check", "trader", _check(sequencer, metrics)),
+        Route("POST", "/v1/orders/check", "trader", _check(sequencer, metrics, places)),
         Route("POST", "/v1/marks", "trader", _marks(sequencer)),
         *routes,
     ]
@@ -80,11 +81,12 @@ def _submit(sequencer: Sequencer, kind: Any) -> Any:
     return handler
 
 
-def _check(sequencer: Sequencer, metrics: Metrics) -> Any:
+def _check(sequencer: Sequencer, metrics: Metrics, places: Connections) -> Any:
     decoding = metrics.stages["decode"]
 
     async def handler(call: Call) -> Any:
         body = call.body
+        places.note_asked_over_http()
         if b'"orders"' in body and _holds(body, "orders"):
             return await _check_many(sequencer, call)
         order = command_from(body, _ORDER)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from weltklassebot.api.decoding import BadInput, check, decode, problem
+from weltklassebot.api.fair_share import FairShare
 from weltklassebot.core.commands import AnyCommand, CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.principals import Principal, allowed
@@ -28,7 +29,7 @@ __all__ = ["FULL", "LINES_A_TURN", "MAX_IN_FLIGHT", "StreamConnection"]
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_IN_FLIGHT: Final = 4096
 """On the only connection; what it is beside others, `OrderStream.share` says."""
-LINES_A_TURN: Final = 32
+LINES_A_TURN: Final = 16
 BAD_IN_A_ROW: Final = 64
 BAD_PAUSE_SECONDS: Final = 0.05
 """After so many lines in a row that are not understood, a connection waits: no bot means that."""
@@ -84,6 +85,7 @@ class StreamConnection(asyncio.Protocol):
         self._lines: deque[bytes] = deque()
         self._slots: deque[Slot] = deque()
         self._turn: asyncio.Handle | None = None
+        self._fair: Final = FairShare()
         self._bad = 0
         """Lines in a row that were not understood."""
         self._reading = True
@@ -150,6 +152,18 @@ class StreamConnection(asyncio.Protocol):
         self._turn = None
         if self._closed:
             return
+        alone = self._stream.alone
+        if not alone and (wait := self._fair.wait):
+            self._turn = asyncio.get_running_loop().call_later(wait, self._work)
+            self._regulate()
+            return
+        began = time.thread_time()
+        self._take_turn()
+        if not alone:
+            self._fair.spend(time.thread_time() - began)
+        self._regulate()
+
+    def _take_turn(self) -> None:
         count, decoding, most, turn = 0, 0.0, self._stream.share, self._stream.turn
         while self._lines and count < turn and len(self._slots) < most and self._bad < BAD_IN_A_ROW:
             line = self._lines.popleft()
@@ -164,7 +178,6 @@ class StreamConnection(asyncio.Protocol):
             self.flush()
         if self._lines and self._turn is None and len(self._slots) < most:
             self._turn = asyncio.get_running_loop().call_soon(self._work)
-        self._regulate()
 
     def _regulate(self) -> None:
         """Read on only while there is room."""

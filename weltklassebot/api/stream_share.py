@@ -38,16 +38,21 @@ class OrderStream:
         self.on_subscribe: Final[list[Callable[[StreamConnection], None]]] = []
 
     @property
+    def alone(self) -> bool:
+        """Nobody else asks for orders."""
+        return self.places.lone_bot
+
+    @property
     def share(self) -> int:
         """How many commands a connection may have in flight now."""
-        if self.places.count <= 1:
+        if self.alone:
             return MAX_IN_FLIGHT
         return min(SHARED_IN_FLIGHT, max(1, self.sequencer.max_pending // 4))
 
     @property
     def turn(self) -> int:
         """How many lines a connection may have decided before the others get their turn."""
-        return LINES_ALONE if self.places.count <= 1 else LINES_A_TURN
+        return LINES_ALONE if self.alone else LINES_A_TURN
 
     def __call__(self) -> StreamConnection:
         return StreamConnection(self)

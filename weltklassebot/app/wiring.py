@@ -100,7 +100,7 @@ def wire(
     history = History(settings.risk_store_dir)
     events = Events(sequencer, recent, history, doors, metrics)
     routes = [
-        *command_routes(sequencer, metrics),
+        *command_routes(sequencer, metrics, places),
         *read_routes(sequencer, metrics, settings.risk_store_dir, history),
         events.route,
     ]
