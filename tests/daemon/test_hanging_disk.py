@@ -5,6 +5,7 @@ The disk is a real one, an ext4 whose writes are frozen.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
@@ -181,17 +182,18 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
 
     said = []
     with LoopDisk(tmp_path, mib=16) as disk:
-        chore = Chore("snapshot", "timeit", seconds=60, log=Log(), done=said.append)
+        chore = Chore("snapshot", "tests.daemon.worker", seconds=60, log=Log(), done=said.append)
         with frozen(disk.path):
             began = time.monotonic()
             marker = tmp_path / "started"
-            chore.start(f"open({str(marker)!r}, 'w').close(); open({str(disk.path / 'x')!r}, 'w').close()")
-            while not hangs(chore._process.pid, behind=marker):
+            chore.start(json.dumps({"do": "open", "marker": str(marker), "path": str(disk.path / "x")}).encode())
+            while chore._child is None or not hangs(chore._child.pid, behind=marker):
+                await asyncio.sleep(0.01)
                 assert time.monotonic() - began < 20
+            child = chore._child
             chore.stop()
             assert "is left behind" in said[0]
-        chore._process.wait()
-        chore._forget()
+        child._process.wait()
 
 
 def hangs(pid, behind):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from weltklassebot.core.state import State
 from weltklassebot.journal import retention, snapshot
+from weltklassebot.journal.answering import answer_all
 from weltklassebot.journal.segments import closed_segments
 from weltklassebot.journal.snapshot_file import write_snapshot
 
@@ -18,4 +18,4 @@ def deleted_first(directory: Path, state: State, chain: str) -> Path:
 
 if __name__ == "__main__":
     snapshot.write_snapshot = deleted_first
-    sys.exit(snapshot.main(sys.argv[1:]))
+    answer_all(snapshot.Task, snapshot.keep_in_shape)

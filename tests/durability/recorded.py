@@ -72,8 +72,9 @@ def _split(records: list[Record], size: int) -> tuple[list[Record], list[Record]
 
 
 def _shape(store: Path, child: str, max_bytes: int | None) -> None:
-    task = msgspec.json.encode(Task(directory=str(store), max_bytes=max_bytes)).decode()
-    subprocess.run([sys.executable, "-m", child, task], check=True, stdout=subprocess.DEVNULL)
+    task = msgspec.json.encode(Task(directory=str(store), max_bytes=max_bytes))
+    done = subprocess.run([sys.executable, "-m", child], input=task + b"\n", check=True, stdout=subprocess.PIPE)
+    assert done.stdout.startswith(b"+"), done.stdout
 
 
 def lives(directory: Path) -> None:

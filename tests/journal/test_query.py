@@ -167,7 +167,7 @@ def test_the_child_answers_line_for_line_and_never_loads_the_engine(tmp_path: Pa
 def test_a_query_that_makes_no_sense_is_refused_and_the_next_one_answered(tmp_path: Path, question: str) -> None:
     mixed(tmp_path)
     bad, good = answers(question, json.dumps({"directory": str(tmp_path)})).stdout.splitlines()
-    assert bad.startswith(b"-the query cannot be understood")
+    assert bad.startswith(b"-the question cannot be understood")
     assert good.startswith(b'+{"records":[')
 
 

@@ -50,6 +50,32 @@ def test_the_exposure_is_small(service: Machine):
     assert "Seccomp:\t2" in status
 
 
+def test_a_child_that_reads_history_is_idle_where_there_is_a_way_out_of_that(service: Machine):
+    """A machine whose systemd may not raise limits is given a capability instead: that is a way out as well."""
+    place = "/run/systemd/system/weltklassebot.service.d"
+    limit = service(f"grep 'nice' /proc/{pid(service)}/limits").split()
+    if limit[3:] == ["0", "0"]:
+        assert priority_of_a_query(service) == ("SCHED_OTHER", "19")
+        service(f"mkdir -p {place}")
+        for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
+            service(f"printf '[Service]\\n{name}=CAP_SYS_NICE\\n' >{place}/{name}.conf")
+        service("systemctl daemon-reload; systemctl restart weltklassebot")
+    else:
+        assert limit[3:] == ["1", "1"]
+    try:
+        assert priority_of_a_query(service) == ("SCHED_IDLE", "19")
+    finally:
+        service(f"rm -rf {place}; systemctl daemon-reload; systemctl restart weltklassebot")
+
+
+def priority_of_a_query(service: Machine) -> tuple[str, str]:
+    """Policy and nice of the child that looks something up in the audit."""
+    service("curl --silent --fail --unix-socket /run/weltklassebot/admin.sock http://localhost/v1/audit")
+    child = service(f"pgrep -P {pid(service)} -f weltklassebot.journal.query").strip()
+    policy = service(f"chrt -p {child}").splitlines()[0].split()[-1]
+    return policy, service(f"cut -d ' ' -f 19 /proc/{child}/stat").strip()
+
+
 def test_a_token_that_root_makes_is_one_that_the_daemon_reads(service: Machine):
     token = json.loads(service("weltklassebot token create --role viewer --name scrape --json"))["token"]
     service(f"curl --silent --fail -H 'Authorization: Bearer {token}' http://127.0.0.1:9000/v1/state")

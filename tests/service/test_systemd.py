@@ -82,7 +82,7 @@ def test_an_idle_daemon_feeds_its_watchdog(short_watchdog: Machine):
 @pytest.mark.parametrize("who", ["the loop", "the writer"])
 def test_whatever_is_stuck_the_watchdog_ends_it(short_watchdog: Machine, who: str):
     first = pid(short_watchdog)
-    stuck = first if who == "the loop" else int(short_watchdog(f"pgrep -P {first}"))
+    stuck = first if who == "the loop" else int(short_watchdog(f"pgrep -P {first} -f writer_child"))
     short_watchdog(f"kill -STOP {stuck}")
     short_watchdog.until(f"systemctl is-active {UNIT} && test $(systemctl show -P MainPID {UNIT}) != {first}")
     said = short_watchdog.journal()

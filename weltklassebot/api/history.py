@@ -14,7 +14,7 @@ import msgspec
 
 from weltklassebot.journal.query import MAX_PAGE_BYTES
 from weltklassebot.runtime.answers import Problem
-from weltklassebot.runtime.child import Child
+from weltklassebot.runtime.child import IDLE_SECONDS, Child
 
 __all__ = ["MAX_AUDIT_WAITING", "History"]
 
@@ -22,7 +22,6 @@ MAX_AUDIT_QUERIES: Final = 2
 MAX_AUDIT_WAITING: Final = 16
 """Queries that run or wait for their turn; the next one is told to come again."""
 AUDIT_SECONDS: Final = 60.0
-IDLE_SECONDS: Final = 60.0
 _MAX_ANSWER_BYTES: Final = 2 * MAX_PAGE_BYTES
 """A page, and the record that made it full."""
 
@@ -59,7 +58,7 @@ class History:
             self._idle.pop().kill()
 
     async def _ask(self, question: bytes) -> bytes:
-        child = await self._child()
+        child = self._child()
         try:
             async with asyncio.timeout(AUDIT_SECONDS):
                 line = await child.ask(question)
@@ -72,13 +71,13 @@ class History:
         self._let_go = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
         return line
 
-    async def _child(self) -> Child:
+    def _child(self) -> Child:
         while self._idle:
             child = self._idle.pop()
             if child.alive:
                 return child
             child.kill()
-        return await Child.start("weltklassebot.journal.query", _MAX_ANSWER_BYTES)
+        return Child.start("weltklassebot.journal.query", _MAX_ANSWER_BYTES)
 
 
 def _unreadable(why: str) -> Problem:

@@ -62,7 +62,7 @@ Invariants
 Segments, snapshots and their keeping
 -------------------------------------
 The live file is closed at a start that finds a thousand records in it, at the day's roll, and when it holds `[journal]
-segment_records` or `segment_bytes`. Then the daemon starts `python -m weltklassebot.journal.snapshot` at idle priority,
+segment_records` or `segment_bytes`. Then a child, `python -m weltklassebot.journal.snapshot`, works at idle priority,
 one at a time: it folds the newest snapshot and the segments behind it into the next snapshot, compresses, and deletes
 what retention does not keep (off by default). It writes nothing that the daemon writes; a child that fails or is killed
 is tried again after the next rotation, and until then a start takes longer and nothing else.

@@ -1,24 +1,30 @@
 """A process of its own: can a new file be written in the store, and reach the disk?
 
-    python -m weltklassebot.journal.probe '{"directory": …}'
+    python -m weltklassebot.journal.probe
 
-It prints `{"problem": null}`, or what the disk says. A process, because one that a disk does not let go of holds up
-nobody else. The file is as large as many batches: a disk with less room than that is full.
+It is asked `{"directory": …}`, and answers `{"problem": null}`, or what the disk says. A process, because one that a
+disk does not let go of holds up nobody else. The file is as large as many batches: a disk with less room than that is
+full.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
+from weltklassebot.journal.answering import answer_all
+
 __all__ = ["ROOM_BYTES", "probe"]
 
 ROOM_BYTES: Final = 1024 * 1024
 _NAME: Final = "probe.tmp"
+
+
+class Task(msgspec.Struct, frozen=True):
+    directory: str
 
 
 def probe(directory: str) -> str | None:
@@ -46,11 +52,5 @@ def _fill(fd: int) -> None:
         left -= os.write(fd, bytes(left))
 
 
-def main(arguments: list[str]) -> int:
-    task = msgspec.json.decode(arguments[0], type=dict[str, str])
-    print(msgspec.json.encode({"problem": probe(task["directory"])}).decode())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    answer_all(Task, lambda task: {"problem": probe(task.directory)})

@@ -2,9 +2,8 @@
 
     python -m weltklassebot.journal.query
 
-reads questions, `{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}` each on a line, and answers each
-on one: `+{"records": [...], "next_after_seq": N}`, the records as they stand in the journal, newest last, or `-` and
-why not. It ends when nobody asks any more.
+reads questions, `{"directory": "...", "after_seq": 0, "action": "halt", "limit": 100}`, and answers each with
+`{"records": [...], "next_after_seq": N}`, the records as they stand in the journal, newest last.
 
 There is more to read as long as `next_after_seq` is a number: ask again with it as `after_seq`. With `"newest": true`
 it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
@@ -18,7 +17,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -26,9 +24,9 @@ from typing import BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
+from weltklassebot.journal.answering import answer_all
 from weltklassebot.journal.chain import BadLine
-from weltklassebot.journal.errors import JournalError, StoreDamaged, StoreFailed
-from weltklassebot.journal.idle import become_idle
+from weltklassebot.journal.errors import StoreDamaged, StoreFailed
 from weltklassebot.journal.lines import NoRecord, backward, bisect, forward, head, line_number, seq_and_ts
 from weltklassebot.journal.segments import JOURNAL, Segment, Unpacked, closed_segments, open_segment
 
@@ -220,26 +218,5 @@ def _filter(query: Query) -> Callable[[int, bytes], bool]:
     return wanted
 
 
-def answer(question: bytes) -> bytes:
-    """One line for one line."""
-    try:
-        page = run(msgspec.json.decode(question, type=Query))
-    except msgspec.DecodeError as error:
-        said = f"the query cannot be understood: {error}"
-    except JournalError as error:
-        said = str(error)
-    else:
-        return b"+" + msgspec.json.encode(page) + b"\n"
-    return b"-" + said.replace("\n", " ").encode() + b"\n"
-
-
-def main() -> int:
-    become_idle()
-    for question in sys.stdin.buffer:
-        sys.stdout.buffer.write(answer(question))
-        sys.stdout.buffer.flush()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    answer_all(Query, run)

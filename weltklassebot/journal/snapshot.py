@@ -1,17 +1,17 @@
 """The child that keeps the store in shape: it folds closed segments into the next snapshot, compresses and prunes.
 
-    python -m weltklassebot.journal.snapshot '{"directory": "...", "keep_days": null, "max_bytes": null}'
+    python -m weltklassebot.journal.snapshot
 
-prints what it did as JSON on one line. It runs at idle priority beside a serving daemon, writes nothing that the daemon
-writes, and reads closed files only. One runs at a time; a second one waits for the first. With `parent` it ends when
-the process of that id does. Whenever it is cut off, the store recovers, and the next run goes on.
+reads tasks, `{"directory": "...", "keep_days": null, "max_bytes": null}`, and answers with what it did. It runs at idle
+priority beside a serving daemon, writes nothing that the daemon writes, and reads closed files only. One works at a
+time; a second one waits for the first. With `parent` it ends when the process of that id does. Whenever it is cut off,
+the store recovers, and the next one goes on.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +21,10 @@ from typing import Final
 import msgspec
 
 from weltklassebot.core.engine import Engine
+from weltklassebot.journal.answering import answer_all
 from weltklassebot.journal.chain import BadLine
-from weltklassebot.journal.errors import JournalError, StoreDamaged
-from weltklassebot.journal.idle import become_idle, end_with_parent
+from weltklassebot.journal.errors import StoreDamaged
+from weltklassebot.journal.parent import end_with_parent
 from weltklassebot.journal.reading import disk
 from weltklassebot.journal.recovery import begin, fold_closed, no_collection
 from weltklassebot.journal.retention import compress, prune, tidy
@@ -60,6 +61,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 def keep_in_shape(task: Task) -> Done:
     """Do it. Raises `StoreDamaged` for what is wrong behind the newest snapshot, and `StoreFailed`."""
+    if task.parent is not None:
+        end_with_parent(task.parent)
     directory = Path(task.directory)
     with disk(directory, "keeping the store in shape"), _one_at_a_time(directory):
         tidy(directory)
@@ -128,22 +131,5 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def main(arguments: list[str]) -> int:
-    become_idle()
-    try:
-        task = msgspec.json.decode(arguments[0], type=Task)
-        if task.parent is not None:
-            end_with_parent(task.parent)
-        done = keep_in_shape(task)
-    except (IndexError, msgspec.DecodeError) as error:
-        print(f"the task cannot be understood: {error}", file=sys.stderr)
-        return 2
-    except JournalError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    answer_all(Task, keep_in_shape)

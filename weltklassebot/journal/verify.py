@@ -1,13 +1,12 @@
 """Proof that the journal is whole: numbers and chain of every line, as fast as the bytes can be hashed.
 
-    python -m weltklassebot.journal.verify DIRECTORY
+    python -m weltklassebot.journal.verify
 
-does it at idle priority, and prints what `Verified` holds on one line: the daemon's scrub of older history.
+is asked `{"directory": "..."}` and answers with what `Verified` holds: the daemon's scrub of older history.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from weltklassebot.journal.answering import answer_all
 from weltklassebot.journal.chain import BadLine, Chain
-from weltklassebot.journal.errors import JournalError, SnapshotDamaged
-from weltklassebot.journal.idle import become_idle
+from weltklassebot.journal.errors import SnapshotDamaged
 from weltklassebot.journal.proving import WORTH_RECORDS, Provers
 from weltklassebot.journal.reading import checked_lines, disk, is_torn_end, oldest
 from weltklassebot.journal.segments import Opened, Readable, Segment, Unpacked, open_in_order
@@ -50,6 +49,10 @@ class Verified:
     """History up to this record was deleted by retention; the proof begins behind it."""
     damaged: int = 0
     """How many files are damaged, snapshots included; counted if every file was asked for, else at most 1."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    directory: str
 
 
 def verify(directory: Path, *, every_file: bool = False, worth_records: int | None = WORTH_RECORDS) -> Verified:
@@ -165,20 +168,12 @@ def _bad_snapshot(stored: list[tuple[int, Path]], ends: dict[int, str]) -> tuple
     return None
 
 
-def main(directory: str) -> int:
-    become_idle()
-    try:
-        found = verify(Path(directory), every_file=True, worth_records=None)
-    except JournalError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    if found.torn:
-        found = replace(
-            found, first_bad=None, damaged=0
-        )  # a batch that is being written, or a matter for the next start
-    sys.stdout.buffer.write(msgspec.json.encode(found, enc_hook=str) + b"\n")
-    return 0 if found.first_bad is None else 74
+def scrub(place: Place) -> Verified:
+    """What a store looks like that a daemon writes on: a torn end is a batch on its way, or a matter for the next
+    start."""
+    found = verify(Path(place.directory), every_file=True, worth_records=None)
+    return replace(found, first_bad=None, damaged=0) if found.torn else found
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    answer_all(Place, scrub)

@@ -1,7 +1,7 @@
-"""Children that work beside the daemon, and one that answers questions, a line for a line.
+"""A child that works beside the daemon and answers tasks, a line for a line (`journal.answering`).
 
 Not asyncio's: uvloop forks, and a fork copies the page tables of all that the daemon remembers, for milliseconds in
-which no order is answered. `subprocess` starts a child without that.
+which no order is answered. `subprocess` starts a child without that. No thread of the daemon waits for one.
 """
 
 from __future__ import annotations
@@ -13,34 +13,36 @@ import sys
 from contextlib import suppress
 from typing import Final, Self
 
-__all__ = ["Child", "give_way"]
+from weltklassebot.runtime.priority import give_way, lose_patience
 
+__all__ = ["IDLE_SECONDS", "Child"]
 
-def give_way(pid: int) -> None:
-    """Let this child give way to everybody else from its first instruction on: starting an interpreter is work too."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, 19)
+IDLE_SECONDS: Final = 60.0
+"""After so long without a task it is let go."""
+_MAX_SAID: Final = 60_000
+"""Less than a pipe holds."""
+_END_SECONDS: Final = 1.0
 
 
 class Child:
-    """A module that runs as a process of its own and answers each line on its input with one on its output."""
+    """A module that runs as a process of its own."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, transport: asyncio.ReadTransport
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], most_bytes: int) -> None:
         self._process: Final = process
-        self._reader: Final = reader
-        self._transport: Final = transport
+        self._most_bytes: Final = most_bytes
+        self._reader: asyncio.StreamReader | None = None
+        self._transport: asyncio.ReadTransport | None = None
 
     @classmethod
-    async def start(cls, module: str, most_bytes: int) -> Self:
+    def start(cls, module: str, most_bytes: int) -> Self:
         """`most_bytes`: of an answer. Raises `OSError` if it cannot be started."""
-        process = await asyncio.to_thread(_started, module)  # it waits for the exec
-        reader = asyncio.StreamReader(limit=most_bytes)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        return cls(process, reader, transport)
+        give_way(process.pid)
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return cls(process, most_bytes)
 
     async def ask(self, question: bytes) -> bytes:
         """The answer, without its newline. A question is shorter than a pipe holds.
@@ -48,11 +50,23 @@ class Child:
         Raises `OSError` or `EOFError` if the child is gone, `ValueError` for an answer that is too long.
         """
         assert self._process.stdin is not None
-        os.write(self._process.stdin.fileno(), question + b"\n")
-        line = await self._reader.readline()
+        reader = self._reader or await self._listen()
+        give_way(self.pid)
+        patience = lose_patience(self.pid)
+        try:
+            os.write(self._process.stdin.fileno(), question + b"\n")
+            line = await reader.readline()
+        except BrokenPipeError:
+            line = b""
+        finally:
+            patience.cancel()
         if not line.endswith(b"\n"):
-            raise EOFError
+            raise EOFError(await self._last_words())
         return line[:-1]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -60,25 +74,59 @@ class Child:
 
     def kill(self) -> None:
         """End it, whatever it does. One that hangs in the disk ends only with the disk: nobody waits for that."""
-        self._transport.close()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        if self._end():
+            descriptor = os.pidfd_open(self.pid)
+            asyncio.get_running_loop().add_reader(descriptor, self._bury, descriptor)
+
+    def end(self, seconds: float) -> bool:
+        """End it and wait so long for that; whether it has ended."""
+        if self._end():
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        return not self.alive
+
+    async def _listen(self) -> asyncio.StreamReader:
+        self._reader = reader = asyncio.StreamReader(limit=self._most_bytes)
+        self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
+        )
+        return reader
+
+    async def _last_words(self) -> str:
+        """Why it has ended, as far as that can be said."""
+        if self.alive:
+            ended = asyncio.Event()
+            loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(self.pid)
+            loop.add_reader(descriptor, ended.set)
+            try:
+                async with asyncio.timeout(_END_SECONDS):
+                    await ended.wait()
+            except TimeoutError:
+                return "it has closed its output"
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        code = self._process.wait()
+        if code < 0:
+            return f"it was ended by signal {-code}"
+        assert self._process.stderr is not None
+        said = self._process.stderr.read(_MAX_SAID).decode(errors="replace").strip().rpartition("\n")[2]
+        return said or f"it ended with exit code {code} and said nothing"
+
+    def _end(self) -> bool:
+        """Send it away; whether it is still to be waited for."""
+        process = self._process
+        if self._transport is not None:
+            self._transport.close()
+        for pipe in (process.stdin, process.stderr, process.stdout if self._transport is None else None):
+            if pipe is not None:
+                pipe.close()
         if not self.alive:
-            return
+            return False
         self._process.kill()
-        descriptor = os.pidfd_open(self._process.pid)
-        asyncio.get_running_loop().add_reader(descriptor, self._bury, descriptor)
+        return True
 
     def _bury(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
         self._process.wait()
-
-
-def _started(module: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", module]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    give_way(process.pid)
-    assert process.stdin is not None
-    os.set_blocking(process.stdin.fileno(), False)
-    return process

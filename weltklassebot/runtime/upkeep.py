@@ -28,16 +28,16 @@ class Upkeep:
         self.damaged: int | None = None
         """How many damaged files the last scrub found; None before the first one."""
         self._sequencer: Final = sequencer
-        self._store: Final = str(store)
         self._log: Final = log
         self._day = ""
         task = {
-            "directory": self._store,
+            "directory": str(store),
             "keep_days": settings.keep_days,
             "max_bytes": settings.max_bytes,
             "parent": os.getpid(),
         }
-        self._task: Final = msgspec.json.encode(task).decode()
+        self._task: Final = msgspec.json.encode(task)
+        self._place: Final = msgspec.json.encode({"directory": str(store)})
         self._scrub_seconds: Final = settings.scrub_hours * 3_600
         self._next_scrub = sequencer.clock.now() + min(self._scrub_seconds, FIRST_SCRUB_SECONDS)
         self.snapshot: Final = Chore(
@@ -64,7 +64,7 @@ class Upkeep:
         now = self._sequencer.clock.now()
         if self._scrub_seconds and now >= self._next_scrub:
             self._next_scrub = now + self._scrub_seconds
-            self.scrub.start(self._store)
+            self.scrub.start(self._place)
 
     def stop(self) -> None:
         self.snapshot.stop()

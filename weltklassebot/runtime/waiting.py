@@ -25,7 +25,7 @@ class Waiting:
 
     def __init__(self, store: Path, seconds: float, log: Any, on_room: Callable[[], None]) -> None:
         """`seconds` lie between two probes. `on_room` is called when one of them reached the disk."""
-        self._task: Final = msgspec.json.encode({"directory": str(store)}).decode()
+        self._task: Final = msgspec.json.encode({"directory": str(store)})
         self._seconds: Final = seconds
         self._on_room: Final = on_room
         self._next = time.monotonic() + seconds
