@@ -1,7 +1,7 @@
 """What a well-behaved bot notices of the others: p99 of its checks while somebody misbehaves, against quiet in the same
 run.
 
-    python -m tests.bench.neighbours flood|deaf|nonsense|connections|strangers SOCKET PORT SECONDS
+    python -m tests.bench.neighbours flood|deaf|nonsense|connections|stuck|strangers SOCKET PORT SECONDS
 
 is one who misbehaves, in a process of its own, bounded in time.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -87,6 +89,33 @@ def connections(_: Path, port: int, over: float) -> None:
             held.clear()
 
 
+def stuck(path: Path, _: int, over: float) -> None:
+    """Children that look something up in the audit and never come back, and as many questions as may wait behind them."""
+    held = [_question(path)]
+    held[0].recv(1 << 16)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        daemon, _uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    for child in _children(daemon, b"weltklassebot.journal.query"):
+        os.kill(child, signal.SIGSTOP)
+    held += [_question(path) for _ in range(16)]
+    time.sleep(max(0.0, over - time.monotonic()))
+
+
+def _question(orders: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(orders.with_name("admin.sock")))
+    sock.sendall(b"GET /v1/audit HTTP/1.1\r\nHost: desk\r\n\r\n")
+    return sock
+
+
+def _children(parent: int, of: bytes) -> Iterator[int]:
+    for listed in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            if of in Path(f"/proc/{child}/cmdline").read_bytes():
+                yield int(child)
+
+
 def strangers(_: Path, __: int, over: float) -> None:
     """Whoever keeps every core busy and does not know that the daemon is there: what the scheduler alone costs."""
     first = os.getpid()
@@ -102,6 +131,7 @@ WAYS: dict[str, tuple[str, Callable[[Path, int, float], None]]] = {
     "deaf": ("beside a client that never reads", deaf),
     "nonsense": ("beside a flood of bad lines", nonsense),
     "connections": ("beside 10,000 connections", connections),
+    "stuck": ("beside a stuck child", stuck),
     "strangers": ("beside busy strangers", strangers),
 }
 

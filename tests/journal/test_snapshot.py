@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from mmap import PAGESIZE
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,13 +15,21 @@ from tests.journal.journals import seeded
 from weltklassebot.core.engine import Engine, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.journal.image import Image, encode_state, state_of
+from weltklassebot.journal.image import Image, encode_state
+from weltklassebot.journal.pages import Pages
+from weltklassebot.journal.snapshot_file import read_snapshot, write_snapshot
 
 
-def written(engine: Engine) -> Engine:
+@pytest.fixture(autouse=True)
+def every_page_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as it was read; of larger files it is done a megabyte at a time."""
+    monkeypatch.setattr("weltklassebot.journal.pages._STEP_BYTES", 1)
+
+
+def written(engine: Engine, directory: Path) -> Engine:
     text = b"".join(encode_state(engine.state))
     other = Engine()
-    other.restore(state_of(msgspec.json.decode(text, type=Image), as_bytes=True))
+    other.restore(read_snapshot(write_snapshot(directory, engine.state, "0" * 64)).state)
     assert b"".join(encode_state(other.state)) == text
     return other
 
@@ -37,8 +47,22 @@ def test_every_field_of_the_state_is_in_it() -> None:
     assert [field.name for field in fields(State)] == [field.name for field in msgspec.structs.fields(Image)]
 
 
+def test_what_was_read_is_given_back_and_nothing_else(tmp_path: Path) -> None:
+    content = bytes(range(1, 251)) * 200
+    (tmp_path / "file").write_bytes(content)
+    pages = Pages(tmp_path / "file")
+    assert pages.data == content
+    pages.done(PAGESIZE - 1)
+    assert pages.data == content
+    pages.done(2 * PAGESIZE)
+    assert pages.data[: 2 * PAGESIZE] == bytes(2 * PAGESIZE)
+    assert pages.data[2 * PAGESIZE :] == content[2 * PAGESIZE :]
+    (tmp_path / "empty").touch()
+    assert not Pages(tmp_path / "empty").data
+
+
 @pytest.mark.parametrize("number", range(20))
-def test_a_restored_engine_is_the_same_and_stays_the_same(number: int) -> None:
+def test_a_restored_engine_is_the_same_and_stays_the_same(number: int, tmp_path: Path) -> None:
     chance = seeded()
     records = desk_day(chance.randbytes(1 + 400 * STEP))
     cuts = sorted(chance.sample(range(1, len(records)), 5))
@@ -48,7 +72,7 @@ def test_a_restored_engine_is_the_same_and_stays_the_same(number: int) -> None:
         folded.apply(record)
         restored.apply(record)
         if record.seq in cuts:
-            restored = written(restored)
+            restored = written(restored, tmp_path)
             assert repr(restored.state) == repr(folded.state)
     assert repr(restored.state) == repr(folded.state)
     assert type(restored.state.denied) is type(folded.state.denied)

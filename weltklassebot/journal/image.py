@@ -141,7 +141,7 @@ _PAIRS: Final[dict[str, Any]] = {
     "remembered": tuple[tuple[str, str], int],
     "remembered_before": tuple[tuple[str, str], int],
 }
-"""The maps with tuples for keys, and what a pair is."""
+"""The maps with tuples for keys, and what a pair is; in the order of `State`, which is that of the file."""
 _REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
     "ended": (EndedOrders, EndedPart),
     "ended_before": (EndedOrders, EndedPart),
@@ -203,18 +203,24 @@ def _side(side: Side) -> _Side:
     return _Side(list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling)
 
 
-def state_of(image: Image, *, as_bytes: bool) -> State:
+def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> State:
     """The state that was written. `as_bytes`: what has ended is written as it is kept.
+
+    `done` is told how many bytes more of what the image was read from have been taken in, in the order in which
+    `encode_state` writes them, and never too many.
 
     Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there.
     """
     maps: dict[str, Any] = {}
+    length = 0
     for name, pair in _PAIRS.items():
         kind, part = _REMEMBERED.get(name, (dict, None))
         found = maps[name] = kind()
         packed = part is not None and as_bytes
         decode: Callable[[Raw], Any] = msgspec.json.Decoder(part if packed else list[pair]).decode  # type: ignore[valid-type]
         for chunk in getattr(image, name):
+            done(length)
+            length = len(memoryview(chunk))
             if packed:
                 found.take(decode(chunk))
             elif part is None:

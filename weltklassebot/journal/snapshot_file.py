@@ -22,6 +22,7 @@ from weltklassebot.journal.anchor import read_anchor, replace_durably, sync_dire
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import SnapshotDamaged, StoreTooNew
 from weltklassebot.journal.image import Image, encode_state, state_of
+from weltklassebot.journal.pages import Pages
 from weltklassebot.journal.segments import Segment, Unpacked, closed_segments, open_segment
 
 __all__ = [
@@ -106,17 +107,18 @@ def read_newest(directory: Path) -> Snapshot | None:
 
 def read_snapshot(path: Path) -> Snapshot:
     """Read one and check its own hash. Raises `SnapshotDamaged` and `StoreTooNew`."""
-    data = path.read_bytes()
-    body = memoryview(data)[:-_TAIL]
-    if data[-_TAIL:] != b'%b%b"}\n' % (_HASH_KEY, sha256(body).hexdigest().encode()):
+    pages = Pages(path)
+    data = pages.data
+    if data[-_TAIL:] != b'%b%b"}\n' % (_HASH_KEY, sha256(data[:-_TAIL]).hexdigest().encode()):
         raise SnapshotDamaged(path, "it was changed, or is not whole: its hash does not fit")
     try:
         # A format to come may have other members; which one it is stands in all of them.
-        found = _format(data[:64])
+        found = _format(bytes(data[:64]))
         if found > _FORMAT:
             raise StoreTooNew(path, 1, found, _FORMAT)
         file = msgspec.json.decode(data, type=_File)
-        state = state_of(file.state, as_bytes=file.format >= _AS_BYTES)
+        as_bytes = file.format >= _AS_BYTES
+        state = state_of(file.state, as_bytes=as_bytes, done=pages.done if as_bytes else lambda _: None)
     except (msgspec.DecodeError, KeyError) as error:
         raise SnapshotDamaged(path, f"the hash fits, and it makes no sense to this version ({error})") from None
     if path.name != f"snapshot-{file.seq}.json" or state.last_seq != file.seq:
