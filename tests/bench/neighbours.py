@@ -90,7 +90,7 @@ def connections(_: Path, port: int, over: float) -> None:
 
 
 def stuck(path: Path, _: int, over: float) -> None:
-    """Children that look something up in the audit and never come back, and all the questions that may wait for them."""
+    """Children that look something up in the audit and never come back, and the questions that may wait for them."""
     held = [_question(path)]
     held[0].recv(1 << 16)
     with socket.socket(socket.AF_UNIX) as sock:
