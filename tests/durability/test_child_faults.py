@@ -20,6 +20,7 @@ from tests.durability.faults import CALLS, calls_on, fault, in_child
 from tests.journal.desk_day import desk_day, folded, segmented
 from tests.journal.journals import seeded
 from weltklassebot.core.engine import Engine
+from weltklassebot.journal import gently
 from weltklassebot.journal.answering import answer
 from weltklassebot.journal.recovery import recover
 from weltklassebot.journal.segments import closed_segments, segment_name
@@ -63,6 +64,7 @@ class Store:
             sys.stdout = sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            gently._STEP_BYTES = 4096  # type: ignore[misc]
             said = answer(msgspec.json.encode(self.task(directory)), Task, keep_in_shape)
             return {b"+": 0, b"-": 74}[said[:1]]
 
@@ -87,7 +89,7 @@ def test_each_call_fails_once(tmp_path: Path, store: Store, errno: str) -> None:
     whole, log = store.copy(tmp_path / "whole"), tmp_path / "log"
     assert store.child(whole, "-o", str(log), "-e", f"trace={CALLS}") == 0
     calls = calls_on(log, whole)
-    assert {call.name for call in calls} == {"openat", "write", "fsync", "rename", "unlink"}
+    assert {call.name for call in calls} == {"openat", "write", "fdatasync", "fsync", "rename", "unlink"}
     failed = 0
     for number, call in enumerate(calls):
         directory = store.copy(tmp_path / str(number))

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from weltklassebot.journal.errors import StoreDamaged
+from weltklassebot.journal.gently import GentleFile
 
 __all__ = ["ANCHOR", "Anchor", "make_directory", "read_anchor", "replace_durably", "sync_directory"]
 
@@ -58,10 +59,14 @@ def read_anchor(directory: Path) -> Anchor | None:
 def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file so that whoever looks sees the old or the new one, whole, after a power cut too."""
     temporary = path.with_name(f"{path.name}.tmp")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        file = GentleFile(descriptor)
+        for part in parts:
+            file.write(part)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     os.rename(temporary, path)
     sync_directory(path.parent)
 

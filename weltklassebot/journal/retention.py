@@ -14,11 +14,12 @@ from collections import deque
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import msgspec
 
 from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor, replace_durably, sync_directory
+from weltklassebot.journal.gently import GentleFile
 from weltklassebot.journal.reading import checked_lines, oldest
 from weltklassebot.journal.segments import Segment, closed_segments, open_segment
 from weltklassebot.journal.snapshot_file import KEPT, snapshots
@@ -60,11 +61,16 @@ def _compress(path: Path) -> None:
     packed = path.with_name(f"{path.name}.gz")
     temporary = path.with_name(f"{path.name}.gz.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file, path.open("rb") as plain:
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packing:
+    try:
+        file = cast(BinaryIO, GentleFile(descriptor))
+        with (
+            path.open("rb") as plain,
+            gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packing,
+        ):
             shutil.copyfileobj(plain, packing, _CHUNK)
-        file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     os.rename(temporary, packed)
     sync_directory(path.parent)
     path.unlink()
