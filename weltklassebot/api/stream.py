@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-import msgspec
-from msgspec import Struct
-
-from weltklassebot.api.decoding import BadInput, check, decode, problem
+from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.fair_share import FairShare
-from weltklassebot.core.commands import AnyCommand, CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
+from weltklassebot.api.stream_lines import MAX_LINE_BYTES, Ack, Subscribe, understand
+from weltklassebot.core.commands import AnyCommand
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.principals import Principal, allowed
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FULL", "LINES_A_TURN", "MAX_IN_FLIGHT", "StreamConnection"]
 
-MAX_LINE_BYTES: Final = 64 * 1024
 MAX_IN_FLIGHT: Final = 4096
 """On the only connection; what it is beside others, `OrderStream.share` says."""
 LINES_A_TURN: Final = 16
@@ -35,17 +32,6 @@ BAD_PAUSE_SECONDS: Final = 0.05
 """After so many lines in a row that are not understood, a connection waits: no bot means that."""
 WRITE_HIGH_BYTES: Final = 256 * 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
-
-
-class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
-    pass
-
-
-class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="ack"):
-    id: str
-
-
-_LINES: Final = msgspec.json.Decoder(CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Subscribe | Ack)
 
 
 class Slot:
@@ -192,11 +178,7 @@ class StreamConnection(asyncio.Protocol):
         """Decode and submit one line; how long decoding took, in seconds."""
         began = time.perf_counter()
         try:
-            if len(line) > MAX_LINE_BYTES:
-                raise problem("", f"a line has at most {MAX_LINE_BYTES} bytes", status=413)
-            command: Any = decode(line, _LINES)
-            if type(command) is not Subscribe and type(command) is not Ack:
-                check(command)
+            command = understand(line)
         except BadInput as bad:
             self._stream.metrics.bad_input += 1
             self._bad += 1
