@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -76,6 +77,21 @@ def test_check_many_over_http_goes_in_hundreds(service: Service) -> None:
         assert all(answers)
         assert [answer.client_order_id for answer in answers] == [f"o-{number}" for number in range(250)]
     assert len(service.headers) == 3
+
+
+def test_a_request_over_http_leaves_in_one_piece() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        RiskClient(f"http://127.0.0.1:{server.getsockname()[1]}") as bot,
+    ):
+        thread = threading.Thread(target=bot.check, kwargs=orders(1)[0])
+        thread.start()
+        with server.accept()[0] as session:
+            first = session.recv(1 << 16)
+        thread.join()
+    head, _, body = first.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(body) in head
+    assert b"o-0" in body
 
 
 def test_a_batch_keeps_what_was_answered_before_the_break(service: Service) -> None:

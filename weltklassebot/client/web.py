@@ -81,6 +81,7 @@ class WebConnection:
 
     def _post(self, op: str, body: bytes) -> dict[str, object]:
         self._http.request("POST", PATHS[op], body, self._headers)
+        self._socket.send()
         response = self._http.getresponse()
         data = response.read(MAX_ANSWER_BYTES + 1)
         if len(data) > MAX_ANSWER_BYTES:
@@ -111,8 +112,14 @@ class _DeadlineSocket:
     def __init__(self, sock: socket.socket) -> None:
         self.deadline = 0.0
         self._socket = sock
+        self._unsent = b""
 
-    def sendall(self, data: Any) -> None:
+    def sendall(self, data: bytes) -> None:
+        """`http.client` says head and body one after the other; in one piece, a request costs the service half."""
+        self._unsent += data
+
+    def send(self) -> None:
+        data, self._unsent = self._unsent, b""
         self._socket.settimeout(remaining(self.deadline))
         self._socket.sendall(data)
 
