@@ -18,7 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
+from weltklassebot.api import doors, fair_share, reads, routes, stream, stream_lines, stream_share
 from weltklassebot.core.commands import Mark
+from weltklassebot.journal import query
+from weltklassebot.runtime import descriptors, priority, upkeep
 from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.principals import DAEMON
 
@@ -62,6 +65,30 @@ def test_every_row_of_the_page_has_its_gauges_and_every_gauge_its_row(daemon):
     example = (ROOT / "ops" / "config.example.toml").read_text()
     for setting in re.findall(r"`(?:risk|runtime|journal)\.(\w+)`", PAGE):
         assert f"# {setting} = " in example, setting
+
+
+def test_what_one_thing_may_be_is_what_the_code_says():
+    section = PAGE.partition("## What one thing may be")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", section, re.MULTILINE))
+    said = {
+        "a line on `orders.sock`": f"{stream_lines.MAX_LINE_BYTES // 1024} KiB",
+        "lines of one bot that are decided before others have their turn": (
+            f"{stream.LINES_A_TURN}; {stream_share.LINES_ALONE} if it is the only one"
+        ),
+        "the daemon's time for one bot on `orders.sock` beside others": f"{fair_share.BURST_SECONDS * 1000:.0f} ms at",
+        "lines in a row on `orders.sock` that are not understood": f"{stream.BAD_IN_A_ROW}",
+        "an HTTP body": f"{doors.MAX_BODY_BYTES // 1024**2} MiB",
+        "marks in one request": f"10,000, {routes.MARKS_A_TURN} before",
+        "rows of a read": f"{reads.MAX_ROWS:,}",
+        "a page of the audit": f"{query.MAX_LIMIT} records",
+        "a child that folds, compresses or deletes": f"{upkeep.STUCK_SECONDS:.0f} s",
+        "a child in the scheduler's idle class": f"{priority.PATIENCE_SECONDS:.0f} s of one task",
+        "descriptors": f"less {descriptors.OWN}",
+    }
+    for row, limit in said.items():
+        assert limit in rows[row], row
+    assert fair_share.SHARE == 1 / 16
+    assert f"{stream.BAD_PAUSE_SECONDS * 1000:.0f} ms" in section
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,16 @@ def test_the_tour_goes_as_it_is_told(make: Callable[..., Daemon]) -> None:
     assert 'risk_denials_total{reason="max_order_notional"}' in figures
 
 
+def test_a_bot_asks_and_reports(make: Callable[..., Daemon]) -> None:
+    daemon = make(RISK__MAX_ORDER_NOTIONAL="unlimited").start()
+    (program, *_) = Page("README.md").blocks("From a bot", "python")
+    text = program.text.replace("/run/weltklassebot/orders.sock", str(daemon.directory / "run" / "orders.sock"))
+    assert text != program.text
+    subprocess.run([sys.executable, "-c", text], cwd=ROOT, check=True, timeout=60)
+    (order,) = daemon.get("/v1/orders")["orders"]
+    assert (order["symbol"], order["quantity"], order["status"]) == ("BTC-EUR", "0.1", "sent")
+
+
 def test_each_line_shows_what_happens_until_it_is_interrupted(make: Callable[..., Daemon]) -> None:
     shell = Shell(make().start())
     (block,) = Page("README.md").blocks("Watch it live", "sh")
