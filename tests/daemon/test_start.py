@@ -38,6 +38,22 @@ def test_a_store_of_a_newer_version(make):
     assert daemon.journal.read_bytes() == data
 
 
+def test_another_base_currency_does_not_change_what_amounts_mean(make):
+    """The store holds amounts without a unit: equity and its peak above all, and a drawdown of both."""
+    daemon = make(RISK__BASE_CURRENCY="USD").start()
+    daemon.terminate()
+    daemon.settings["WELTKLASSE_RISK__BASE_CURRENCY"] = "CHF"
+    daemon.start()
+    daemon.post("/v1/equity", account="desk", equity="1000")
+    daemon.terminate()
+    daemon.settings["WELTKLASSE_RISK__BASE_CURRENCY"] = "EUR"
+    before = daemon.journal.read_bytes()
+    assert "the amounts in the store are in CHF, and risk.base_currency is EUR" in refuses(daemon, 78)
+    assert daemon.journal.read_bytes() == before
+    daemon.settings["WELTKLASSE_RISK__BASE_CURRENCY"] = "CHF"
+    daemon.start()
+
+
 def test_a_store_that_another_daemon_holds(make, daemon):
     other = make(RISK_STORE_DIR=daemon.store)
     assert f"process {daemon.pid} holds the store" in refuses(other, 75)

@@ -17,6 +17,7 @@ from weltklassebot import logs
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.app.daemon import EXIT_CONFIGURATION, EXIT_DISK, EXIT_TRY_AGAIN, START_AGAIN, Daemon
 from weltklassebot.core.numbers import EXACT
+from weltklassebot.core.state import State
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.journal.store import make_directory
@@ -65,7 +66,21 @@ def _serve_once(
             log.error("store_not_open", problem=str(store.failed))
         else:
             _tell_recovery(log, store.recovered)
+        if (problem := _other_currency(store.engine.state, settings)) is not None:
+            log.error("cannot_serve", problem=problem)
+            return EXIT_CONFIGURATION
         return uvloop.run(Daemon(settings, store, listeners, log, patience).run(read_again))
+
+
+def _other_currency(state: State, settings: Settings) -> str | None:
+    """Amounts are recorded without their unit: with another one they would all mean something else, unseen."""
+    written, configured = state.configured.base_currency, settings.parameters().base_currency
+    if written == configured or not (state.accounts or state.positions or state.orders):
+        return None
+    return (
+        f"the amounts in the store are in {written}, and risk.base_currency is {configured}. "
+        "Put it back, or begin a new store."
+    )
 
 
 def _plain_problem(error: OSError) -> str:
