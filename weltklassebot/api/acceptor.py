@@ -91,7 +91,7 @@ class Acceptor:
         began = time.thread_time()
         work()
         self._fair.spend(time.thread_time() - began)
-        if wait := self._fair.wait:
+        if self._rest is None and (wait := self._fair.wait):
             self._pause(wait)
 
     def _pause(self, seconds: float) -> None:
@@ -99,8 +99,6 @@ class Acceptor:
         self._loop.remove_reader(self._spoke.fileno())
         if not self._stopped:
             self._loop.remove_reader(self._listener.fileno())
-        if self._rest is not None:
-            self._rest.cancel()
         self._rest = self._loop.call_later(seconds, self._listen)
 
     def _accept(self) -> None:

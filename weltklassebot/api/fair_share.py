@@ -10,6 +10,8 @@ __all__ = ["FairShare"]
 SHARE: Final = 1 / 16
 BURST_SECONDS: Final = 0.02
 """Of work, at once, for whoever has been quiet: some thousand orders."""
+MOST_A_TURN: Final = 0.002
+"""What took longer than any turn does was something else that fell due in it."""
 
 
 class FairShare:
@@ -26,7 +28,7 @@ class FairShare:
 
     def spend(self, seconds: float) -> None:
         earliest = time.monotonic() - BURST_SECONDS / SHARE
-        self._paid = max(self._paid, earliest) + seconds / SHARE
+        self._paid = max(self._paid, earliest) + min(seconds, MOST_A_TURN) / SHARE
 
     @property
     def wait(self) -> float:
