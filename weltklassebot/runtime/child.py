@@ -75,7 +75,10 @@ class Child:
     def kill(self) -> None:
         """End it, whatever it does. One that hangs in the disk ends only with the disk: nobody waits for that."""
         if self._end():
-            descriptor = os.pidfd_open(self.pid)
+            try:
+                descriptor = os.pidfd_open(self.pid)
+            except OSError:
+                return  # no descriptor is left; `subprocess` buries it when the next one starts
             asyncio.get_running_loop().add_reader(descriptor, self._bury, descriptor)
 
     def end(self, seconds: float) -> bool:
