@@ -10,6 +10,9 @@ __all__ = ["FairShare"]
 SHARE: Final = 1 / 16
 BURST_SECONDS: Final = 0.02
 """Of work, at once, for whoever has been quiet: some thousand orders."""
+MOST_WAIT_SECONDS: Final = 0.25
+"""What falls due for all is done in somebody's turn, a day's roll or a halt of ten thousand orders: that must not keep
+whoever happened to ask, perhaps for an order that reduces, waiting for sixteen times as long."""
 
 
 class FairShare:
@@ -25,8 +28,9 @@ class FairShare:
         """When the work that was done is paid back, on the monotonic clock."""
 
     def spend(self, seconds: float) -> None:
-        earliest = time.monotonic() - BURST_SECONDS / SHARE
-        self._paid = max(self._paid, earliest) + seconds / SHARE
+        now = time.monotonic()
+        paid = max(self._paid, now - BURST_SECONDS / SHARE) + seconds / SHARE
+        self._paid = min(paid, now + MOST_WAIT_SECONDS)
 
     @property
     def wait(self) -> float:
