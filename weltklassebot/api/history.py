@@ -59,8 +59,9 @@ class History:
 
     def close(self) -> None:
         """Nobody asks any more."""
-        while self._idle:
-            self._idle.pop().end(_END_SECONDS)
+        for child in (*self._idle, *self._killed):
+            child.end(_END_SECONDS)
+        self._idle.clear()
 
     def _dismiss(self) -> None:
         """Let the children go that wait for a question."""

@@ -62,9 +62,9 @@ class Chore:
         if self._work is not None:
             self._work.cancel()
             self._work = None
-        child = self._part()
-        if child is not None and not child.end(_STOP_SECONDS):
-            self._left_behind(child)
+        for child in (self._part(), self._killed):
+            if child is not None and not child.end(_STOP_SECONDS):
+                self._left_behind(child)
 
     async def _do(self, task: bytes) -> None:
         following: bytes | None = task
