@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.clients import order
 from tests.daemon.daemon import Daemon
+from weltklassebot.journal.segments import closed_segments
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 pytestmark = pytest.mark.skipif(not LIBRARIES and os.environ.get("CI") != "true", reason="needs libfaketime")
@@ -128,6 +131,41 @@ def test_a_suspended_machine_wakes_up_to_stale_prices(make: Callable[..., Daemon
     assert desk.clock_records() == ["reanchor_clock"]
     desk.daemon.post("/v1/marks", symbol="BTC-EUR", price="64000")
     assert desk.reasons("o-3") == []
+
+
+def test_a_new_trading_day_closes_the_live_file(desk: Desk) -> None:
+    assert desk.reasons("o-1") == []
+    assert closed_segments(desk.daemon.store) == []
+    first = desk.daemon.state()["trading_day"]
+    desk.move(86_400)
+    assert desk.reasons("o-2") == []
+    until = time.monotonic() + 20
+    while not closed_segments(desk.daemon.store):
+        assert time.monotonic() < until
+    assert desk.daemon.state()["trading_day"] > first
+    assert desk.reasons("o-3") == []
+    assert [line["seq"] for line in map(json.loads, desk.daemon.journal.read_bytes().splitlines())] == [
+        desk.daemon.state()["seq"]
+    ]
+
+
+def test_a_yes_that_the_machine_slept_over_is_a_no(desk: Desk) -> None:
+    """It was decided and not yet on disk; what wakes up first is the disk."""
+    with desk.daemon.stream() as bot:
+        writer = desk.daemon.writer_pid
+        os.kill(writer, signal.SIGSTOP)
+        bot.send({"op": "check", **order("o-1")})
+        while desk.daemon.state()["journal"]["last_seq"] < 2:
+            pass
+        desk.daemon.signal(signal.SIGSTOP)
+        desk.move(1_800)
+        os.kill(writer, signal.SIGCONT)
+        while len(desk.daemon.records()) < 2:
+            pass
+        desk.daemon.signal(signal.SIGCONT)
+        first, again = bot.answer(), bot.check("o-1")
+        assert [answer["denials"][0]["reason"] for answer in (first, again)] == ["approval_expired"] * 2
+        assert bot.check("o-2")["allowed"]
 
 
 def test_a_leap_second_and_its_smear_are_no_step(desk: Desk) -> None:

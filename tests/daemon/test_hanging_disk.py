@@ -16,6 +16,7 @@ import pytest
 from tests.daemon.clients import order
 from tests.daemon.disks import cannot, frozen
 from tests.durability.disk import LoopDisk, why_not
+from weltklassebot.api.history import History
 from weltklassebot.runtime.chores import Chore
 
 pytestmark = [pytest.mark.slow, pytest.mark.full_disk]
@@ -171,18 +172,22 @@ def _start_beside(daemon):
     return done.returncode, done.stdout
 
 
+class Log:
+    def __init__(self):
+        self.said = []
+
+    def error(self, event, **details):
+        self.said.append(details["problem"])
+
+
 async def test_a_child_that_hangs_is_left_behind(tmp_path):
     """The daemon's end does not wait for it."""
     if (why := why_not()) is not None:
         cannot(why)
-
-    class Log:
-        def error(self, event, **details):
-            said.append(details["problem"])
-
-    said = []
+    log = Log()
+    said = log.said
     with LoopDisk(tmp_path, mib=16) as disk:
-        chore = Chore("snapshot", "tests.daemon.worker", seconds=60, log=Log(), done=said.append)
+        chore = Chore("snapshot", "tests.daemon.worker", seconds=60, log=log, done=said.append)
         with frozen(disk.path):
             began = time.monotonic()
             marker = tmp_path / "started"
@@ -194,6 +199,51 @@ async def test_a_child_that_hangs_is_left_behind(tmp_path):
             chore.stop()
             assert "is left behind" in said[0]
         child._process.wait()
+
+
+async def test_children_that_hang_do_not_gather(tmp_path):
+    """Nobody starts another beside one that no signal ends; the next one is started when it is gone."""
+    if (why := why_not()) is not None:
+        cannot(why)
+    with LoopDisk(tmp_path, mib=16) as disk:
+        log, done, marker = Log(), [], tmp_path / "started"
+        chore = Chore("probe", "tests.daemon.worker", seconds=2, log=log, done=done.append)
+        task = {"do": "open", "marker": str(marker), "path": str(disk.path / "x")}
+        with frozen(disk.path):
+            await ran(chore, task)
+            hanging = chore._killed
+            assert hangs(hanging.pid, behind=marker)
+            await ran(chore, {"do": "answer"})
+            assert "took longer" in log.said[0]
+            assert f"process {hanging.pid} is left behind" in log.said[1]
+            assert chore._child is None
+        await ran(chore, {"do": "answer"})
+        assert done[0]["pid"] != hanging.pid
+        chore.stop()
+
+
+async def test_queries_that_hang_do_not_gather(tmp_path, monkeypatch):
+    if (why := why_not()) is not None:
+        cannot(why)
+    monkeypatch.setattr("weltklassebot.api.history.AUDIT_SECONDS", 2)
+    monkeypatch.setattr("weltklassebot.api.history._MODULE", "tests.daemon.worker")
+    with LoopDisk(tmp_path, mib=16) as disk:
+        history = History(disk.path)
+        hang = {"do": "open", "marker": str(tmp_path / "started"), "path": str(disk.path / "x")}
+        with frozen(disk.path):
+            late = await asyncio.gather(history.page(hang), history.page(hang))
+            assert [answer.type for answer in late] == ["timeout"] * 2
+            refused = await history.page({"do": "answer"})
+            assert (refused.status, "does not let go" in refused.detail) == (500, True)
+        assert await history.page({"do": "answer"})
+        history.close()
+
+
+async def ran(chore, task):
+    chore.start(json.dumps(task).encode())
+    async with asyncio.timeout(20):
+        while chore.running:  # noqa: ASYNC110 - it tells its owner, not the test
+            await asyncio.sleep(0.01)
 
 
 def hangs(pid, behind):

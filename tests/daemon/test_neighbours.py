@@ -16,7 +16,6 @@ import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.test_bounds import counter, gauges, reasons
-from weltklassebot.api.fair_share import FairShare
 
 pytestmark = [pytest.mark.slow]
 
@@ -120,15 +119,6 @@ def test_a_bot_in_a_loop_fills_nobody_elses_queue(make):
             answer = bot.check(f"b-{number}")
             assert answer["allowed"], reasons(answer)
     assert counter(daemon, 'risk_denials_total{reason="overloaded"}') == 0
-
-
-def test_nobody_pays_for_a_day_that_rolled_in_its_turn():
-    share, spent = FairShare(), 0
-    while not share.wait:
-        share.spend(5.0)
-        spent += 1
-    assert spent > 5, "and there is something to spend at once"
-    assert share.wait < 0.05
 
 
 def busy(daemon, work):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from tests.journal.journals import start as start_record
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.codec import encode, seal
 from weltklassebot.journal.provenance import HIGH_WATER, IDENTITY
+from weltklassebot.journal.store import STATE
 
 
 def halted(daemon: Daemon, why: str) -> None:
@@ -70,6 +75,67 @@ def test_an_older_copy_is_halted(daemon: Daemon, inside: str) -> None:
             (daemon.store / path.name).write_bytes(path.read_bytes())
     daemon.start()
     halted(daemon, "restored from a backup, or copied")
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_copy_that_leaves_the_identity_alone_is_halted(make: Callable[..., Daemon], rotated: bool) -> None:
+    """As tools do that write only what differs: `store.id` is in the copy, unchanged since the start."""
+    daemon = make(JOURNAL__SEGMENT_RECORDS=10).start()
+    daemon.check("c-1")
+    copy = daemon.directory / "copy"
+    shutil.copytree(daemon.store, copy)
+    for number in range(20 if rotated else 1):
+        daemon.check(f"c-2-{number}")
+    daemon.kill()
+    (daemon.directory / "run" / HIGH_WATER).unlink()
+    restored(daemon, copy, but=(IDENTITY,))
+    daemon.start()
+    halted(daemon, "restored from a backup, or copied")
+    resumed(daemon)
+
+
+def test_an_older_copy_around_the_identity_is_halted(make: Callable[..., Daemon]) -> None:
+    """It ends before the file began that was live at the last start."""
+    daemon = make(JOURNAL__SEGMENT_RECORDS=2).start()
+    daemon.check("c-1")
+    daemon.terminate()
+    copy = daemon.directory / "copy"
+    shutil.copytree(daemon.store, copy)
+    daemon.start()
+    daemon.check("c-2")
+    daemon.kill()
+    (daemon.directory / "run" / HIGH_WATER).unlink()
+    restored(daemon, copy, but=(IDENTITY, STATE))
+    daemon.start()
+    halted(daemon, "restored from a backup, or copied")
+
+
+def restored(daemon: Daemon, copy: Path, but: tuple[str, ...]) -> None:
+    """Every file of the store is the copy's, but for `store.id`."""
+    for path in daemon.store.iterdir():
+        if path.name != IDENTITY:
+            path.unlink()
+    for path in copy.iterdir():
+        if path.name not in but:
+            path.rename(daemon.store / path.name)
+
+
+@pytest.mark.parametrize(
+    ("records", "suffixes"), [(1, []), (20, [".jsonl"]), (100, [".gz"]), (100, [])],
+    ids=["live", "closed", "compressed", "deleted"],
+)  # fmt: skip
+def test_the_file_that_was_live_may_be(make: Callable[..., Daemon], records: int, suffixes: list[str]) -> None:
+    daemon = make(JOURNAL__SEGMENT_RECORDS=10, **({} if suffixes else {"JOURNAL__MAX_BYTES": 1})).start()
+    until, first = time.monotonic() + 20, "*-00000000000000000001.*"
+    for number in count():
+        daemon.check(f"o-{number}", quantity="1")
+        if number >= records and [path.suffix for path in daemon.store.glob(first)] == suffixes:
+            break
+        assert time.monotonic() < until
+    daemon.kill()
+    (daemon.directory / "run" / HIGH_WATER).unlink()
+    daemon.start()
+    assert daemon.state()["state"] == "RUNNING"
 
 
 def test_a_copy_without_its_identity_is_halted(daemon: Daemon) -> None:

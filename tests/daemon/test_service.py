@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -18,6 +19,7 @@ import pytest
 
 from tests.daemon.clients import SECONDS, order
 from tests.daemon.daemon import Daemon
+from weltklassebot.runtime.systemd import feed_watchdog, notify
 
 HAND_OVER = """
 import os, sys
@@ -295,3 +297,15 @@ def test_a_reload_that_finds_the_drawdown_reached_halts(manager: Manager, config
     daemon.post("/v1/equity", account="main", equity="95000")
     configured("[risk]\nmax_notional = 5000\nmax_drawdown = 0.05\n")
     assert daemon.state()["state"] == "HALTED"
+
+
+def test_without_a_descriptor_systemd_is_told_nothing_and_nobody_fails(monkeypatch):
+    """A journal that failed is told on the way to its denials: what is behind that has to happen."""
+
+    def none_left(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere")
+    monkeypatch.setattr(socket, "socket", none_left)
+    notify("STATUS=journal failed")
+    feed_watchdog()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -221,6 +223,29 @@ def test_a_client_that_hangs_up_in_the_middle_harms_nobody(daemon):
         assert [bot.answer()["client_order_id"] for _ in range(3)] == ["end-0", "end-1", "end-2"]
         assert bot.line() is None, "what was asked is answered before a half-closed connection ends"
     assert not [line for line in daemon.logs if line.get("level") == "error"], daemon.text
+
+
+def test_who_hangs_up_behind_lines_without_an_answer_is_let_go(daemon):
+    """More of them than a turn takes, so that the end is heard while some are left."""
+    for last in ([], lines(1, "last")):
+        with daemon.stream(), daemon.stream() as bot:
+            bot.send(*last, *[{"op": "ack", "id": "none"}] * 5000)
+            bot.sock.shutdown(socket.SHUT_WR)
+            assert [bot.answer()["client_order_id"] for _ in last] == ["last-0"] * len(last)
+            assert bot.line() is None
+
+
+def test_what_a_bot_sends_while_it_has_to_wait_stays_in_its_socket(daemon):
+    with daemon.stream() as bot:
+        bot.send(*[b"no command"] * 64)
+        for _ in range(64):
+            assert bot.answer()["error"]["status"] == 400
+        until, sent, flood = time.monotonic() + 0.04, 0, memoryview((b"x" * 1_000 + b"\n") * 200_000)
+        bot.sock.setblocking(False)
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                sent += bot.sock.send(flood[sent : sent + 1_000_000])
+    assert sent < 8_000_000
 
 
 def test_connections_are_bounded_and_a_halt_still_finds_a_place(make):

@@ -22,7 +22,7 @@ from weltklassebot.journal.anchor import ANCHOR
 from weltklassebot.journal.codec import encode_plainly
 from weltklassebot.journal.damage import NothingToKeep, look
 from weltklassebot.journal.errors import JournalError
-from weltklassebot.journal.provenance import REPAIRED, claim, doubts, forget_repairs
+from weltklassebot.journal.provenance import REPAIRED, Live, claim, doubts, forget_repairs
 from weltklassebot.journal.reading import iterate
 from weltklassebot.journal.recovery import recover
 from weltklassebot.journal.repair import Repair, apply, describe
@@ -34,6 +34,7 @@ from weltklassebot.journal.verify import verify
 from weltklassebot.risk_admin import resume
 
 PACKED, OLD, NEAR, LAST = segment_name(16) + ".gz", segment_name(91), segment_name(151), segment_name(211)
+LIVE = Live(1, 1, 226)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def store(tmp_path: Path, day: list[Record]) -> Path:
             (tmp_path / path.name).rename(path)
     assert [seq for seq, _ in snapshots(store)] == [135, 195]
     (store / STATE).write_bytes(encode_plainly(risk_state_file(folded(day).state)))
-    claim(store)
+    claim(store, LIVE)
     return store
 
 
@@ -289,7 +290,7 @@ def test_the_next_start_is_told_until_it_is_journaled(store: Path) -> None:
     done = repaired(store)
 
     def said() -> str:
-        return doubts(store, written_in=2, last_seq=216, chain="", runtime_dir=store)
+        return doubts(store, written_in=2, last_seq=216, live=LIVE, chain="", runtime_dir=store)
 
     assert "repaired by sre@desk (bad sector): records 217 to 240 are lost" in said()
     assert Path(done.saved).name in said()
@@ -308,7 +309,7 @@ def test_a_command_given_offline_does_not_end_the_halt_that_is_due(tmp_path: Pat
     (store / JOURNAL).write_bytes((store / JOURNAL).read_bytes().replace(b'"seq":1,', b'"seq":2,'))
     assert repaired(store).last_seq == 0
     resume(JsonlStateStore(store), actor="sre", reason="all is well")
-    assert "records 1 to 3 are lost" in doubts(store, written_in=2, last_seq=2, chain="", runtime_dir=store)
+    assert "records 1 to 3 are lost" in doubts(store, written_in=2, last_seq=2, live=LIVE, chain="", runtime_dir=store)
 
 
 def _steps(monkeypatch: pytest.MonkeyPatch, fails_at: int) -> list[str]:
@@ -345,7 +346,7 @@ def test_a_repair_that_is_cut_off_is_repeated(
                 shutil.rmtree(path)
         for name, data in before.items():
             (store / name).write_bytes(data)
-        claim(store)
+        claim(store, LIVE)
         change(store / (LAST if cut else OLD), 7)
         with monkeypatch.context() as patched:
             _steps(patched, fails_at)
@@ -354,7 +355,7 @@ def test_a_repair_that_is_cut_off_is_repeated(
                 finished = True
             except KeyboardInterrupt:
                 finished = False
-        noted = "repaired by" in doubts(store, written_in=2, last_seq=1, chain="", runtime_dir=store)
+        noted = "repaired by" in doubts(store, written_in=2, last_seq=1, live=LIVE, chain="", runtime_dir=store)
         try:
             engine = recovered(store)
             assert noted or not cut, "a store that lost records would start as if nothing were"

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from weltklassebot.runtime.metrics import Metrics
 
-__all__ = ["ADMIN_RESERVE", "Connections", "Door"]
+__all__ = ["ADMIN_RESERVE", "REMEMBERED_SECONDS", "Connections", "Door"]
 
 Door = Literal["tcp", "orders", "admin"]
 

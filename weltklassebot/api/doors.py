@@ -142,17 +142,24 @@ class Doors:
         if request.content.is_eof():
             return await request.read()
         if length is not None and length <= LARGE_BODY_BYTES:
-            async with asyncio.timeout(self._timeout):
-                return await request.read()
+            return await self._read_in_time(request)
         if self.large_bodies >= MAX_LARGE_BODIES:
             detail = f"{MAX_LARGE_BODIES} large bodies are on their way already"
             raise BadInput(Problem(type="overloaded", title="Try again later", status=503, detail=detail))
         self.large_bodies += 1
         try:
-            async with asyncio.timeout(self._timeout):
-                return await request.read()
+            return await self._read_in_time(request)
         finally:
             self.large_bodies -= 1
+
+    async def _read_in_time(self, request: web.BaseRequest) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await request.read()
+        except RuntimeError:
+            if request.transport is None:  # aiohttp's word for a client that went before its body was asked for
+                raise ConnectionResetError from None
+            raise
 
     def _identify(self, request: web.BaseRequest) -> Principal | Problem:
         """The principal, or why there is none. Found out once a connection, and again when the tokens change."""

@@ -18,10 +18,13 @@ from weltklassebot.runtime.child import IDLE_SECONDS, Child
 
 __all__ = ["MAX_AUDIT_WAITING", "History"]
 
+_MODULE: Final = "weltklassebot.journal.query"
 MAX_AUDIT_QUERIES: Final = 2
 MAX_AUDIT_WAITING: Final = 16
 """Queries that run or wait for their turn; the next one is told to come again."""
 AUDIT_SECONDS: Final = 60.0
+_END_SECONDS: Final = 1.0
+"""For a child that was killed: one that hangs in the disk ends only with the disk."""
 _MAX_ANSWER_BYTES: Final = 2 * MAX_PAGE_BYTES
 """A page, and the record that made it full."""
 
@@ -33,6 +36,8 @@ class History:
         self._store: Final = store
         self._queries: Final = asyncio.Semaphore(MAX_AUDIT_QUERIES)
         self._idle: Final[list[Child]] = []
+        self._killed: list[Child] = []
+        """Those that may not have ended yet."""
         self._let_go: asyncio.TimerHandle | None = None
         self.asking = 0
 
@@ -53,31 +58,44 @@ class History:
         return line[1:] if line.startswith(b"+") else _unreadable(line[1:501].decode(errors="replace").strip())
 
     def close(self) -> None:
+        """Nobody asks any more."""
+        for child in (*self._idle, *self._killed):
+            child.end(_END_SECONDS)
+        self._idle.clear()
+
+    def _dismiss(self) -> None:
         """Let the children go that wait for a question."""
         while self._idle:
-            self._idle.pop().kill()
+            self._kill(self._idle.pop())
+
+    def _kill(self, child: Child) -> None:
+        self._killed.append(child)
+        child.kill()
 
     async def _ask(self, question: bytes) -> bytes:
-        child = self._child()
+        child = await self._child()
         try:
             async with asyncio.timeout(AUDIT_SECONDS):
                 line = await child.ask(question)
         except BaseException:
-            child.kill()  # whatever it says next is the answer to something else
+            self._kill(child)  # whatever it says next is the answer to something else
             raise
         self._idle.append(child)
         if self._let_go is not None:
             self._let_go.cancel()
-        self._let_go = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+        self._let_go = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._dismiss)
         return line
 
-    def _child(self) -> Child:
+    async def _child(self) -> Child:
         while self._idle:
             child = self._idle.pop()
             if child.alive:
                 return child
-            child.kill()
-        return Child.start("weltklassebot.journal.query", _MAX_ANSWER_BYTES)
+            self._kill(child)
+        self._killed = [one for one in self._killed if one.alive]
+        if len(self._killed) >= MAX_AUDIT_QUERIES and not await self._killed[0].ended(_END_SECONDS):
+            raise OSError("the disk does not let go of the children that looked before")
+        return Child.start(_MODULE, _MAX_ANSWER_BYTES)
 
 
 def _unreadable(why: str) -> Problem:

@@ -8,7 +8,8 @@ Whatever is not exactly that takes the long way through aiohttp: a head that was
 understood, half a request, a client that does not read its answers, changed tokens, a daemon that stops.
 
 Invariants: the long way is empty, to the byte, while an order is on the short one, so answers leave in the order asked;
-and now and then an order takes the long way, so that aiohttp's clock for idle connections sees that this one is not.
+and now and then an order takes the long way, so that aiohttp's clock for idle connections sees that this one is not,
+and `Connections` that there is a bot.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
+from weltklassebot.api.connections import REMEMBERED_SECONDS
 from weltklassebot.api.decoding import BadInput, command_from, decoder
 from weltklassebot.api.doors import MEDIA_TYPES, Doors, Known
 from weltklassebot.core.commands import CheckOrder
@@ -55,7 +57,7 @@ class Lanes:
         self.sequencer: Final = sequencer
         self.decoding: Final = metrics.stages["decode"]
         self.responding: Final = metrics.stages["respond"]
-        self.long_way_seconds: Final = keepalive_seconds / 8
+        self.long_way_seconds: Final = min(keepalive_seconds / 8, REMEMBERED_SECONDS / 2)
         self._date = ""
         self._date_of = 0
 

@@ -116,6 +116,8 @@ class StreamConnection(asyncio.Protocol):
             return
         if self._turn is None:
             self._work()
+        else:
+            self._regulate()
 
     def pause_writing(self) -> None:
         self._stream.note_stuck(self)
@@ -148,6 +150,8 @@ class StreamConnection(asyncio.Protocol):
         if not alone:
             self._fair.spend(time.thread_time() - began)
         self._regulate()
+        if self._ended:
+            self._close_when_done()
 
     def _take_turn(self) -> None:
         count, decoding, most, turn = 0, 0.0, self._stream.share, self._stream.turn

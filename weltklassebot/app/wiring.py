@@ -129,7 +129,7 @@ def _commit(
         rotation=Rotation(
             max_bytes=journal.segment_bytes,
             max_records=journal.segment_records,
-            first_seq=recovered.last_seq - recovered.live_records + 1,
+            first_seq=recovered.live_from,
             records=recovered.live_records,
             size=recovered.live_bytes,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,6 @@ from weltklassebot.cli.store import dir_option, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from weltklassebot.core.engine import Engine
     from weltklassebot.core.records import Record
@@ -54,7 +54,7 @@ def replay(
     orders, equity and stops are those that really were. An order that would have been denied still counts with its
     fills in what comes after it, and one that would have been approved does not; a halt that would have come is
     counted and not obeyed. So each difference stands for itself: what this limit, changed for this one decision,
-    would have done.
+    would have done. `cooldown_minutes` changes no decision by itself: cooldowns, too, are those that really were.
 
     Example: weltklassebot audit replay --set max_order_notional=10000 --set max_drawdown=0.1
     """
@@ -104,10 +104,8 @@ def replay(
 
 def _limits(changes: tuple[str, ...]) -> dict[str, Decimal | None]:
     """What --set says, checked as `limits set` checks it."""
-    import msgspec
-
     from weltklassebot.core.commands import SetLimits
-    from weltklassebot.core.validation import validate
+    from weltklassebot.core.validation import Invalid, validate
 
     wanted: dict[str, str | None] = {}
     for change in changes:
@@ -119,12 +117,21 @@ def _limits(changes: tuple[str, ...]) -> dict[str, Decimal | None]:
         wanted[key] = None if value == "unlimited" else value
     if not wanted:
         return {}
+    limits = {key: None if value is None else _number(key, value) for key, value in wanted.items()}
     try:
-        command = msgspec.convert({"op": "set_limits", "set": wanted, "reason": "what if"}, SetLimits, strict=False)
-    except msgspec.ValidationError as error:
-        raise Usage(f"--set: {error}") from None
-    validate(command)
-    return dict(command.set)
+        validate(SetLimits(set=limits, reason="what if"))
+    except Invalid as error:
+        raise Usage(f"--set {error.field.removeprefix('set.')}: {error.message}") from None
+    return limits
+
+
+def _number(key: str, text: str) -> Decimal:
+    import msgspec
+
+    try:
+        return msgspec.convert(text, Decimal, strict=False)
+    except msgspec.ValidationError:
+        raise Usage(f"--set {key}: {text!r} is neither a number nor `unlimited`") from None
 
 
 @contextmanager

@@ -15,7 +15,8 @@ The store is one directory (0700) of one owner, with one writer at a time:
                                     took out of old history (its time is 0 then)
     probe.tmp                       for a moment: a start that waits for room looks whether there is some
     snapshot.lock                   flock'ed by the child that keeps the store in shape
-    store.id                        inode and generation of itself: a copy has others; replaced at every start
+    store.id                        inode and generation of itself, and of the file that was live when the store was
+                                    claimed: a copy has others; replaced at every start
     damaged-<time>/                 what a repair touched: every file whole, and report.json
     repaired.json                   what a repair cut off, until a start has journaled it
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered

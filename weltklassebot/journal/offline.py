@@ -22,7 +22,7 @@ from weltklassebot.core.views import risk_state_file
 from weltklassebot.journal.chain import seal
 from weltklassebot.journal.codec import encode
 from weltklassebot.journal.errors import AlreadyAnswered, StoreFailed
-from weltklassebot.journal.provenance import claim
+from weltklassebot.journal.provenance import claim, live_file
 from weltklassebot.journal.recovery import Recovered, begin, iterate, recover
 from weltklassebot.journal.store import StoreLock
 from weltklassebot.journal.writer_child import Appender, Failed
@@ -55,7 +55,7 @@ class JsonlStateStore:
             recovered = recover(self.directory, engine.apply, engine.restore)
             run = _Run(engine, recovered, actor, principal)
             if recovered.last_seq == 0:
-                claim(self.directory)
+                claim(self.directory, live_file(self.directory, 1))
                 run.handle(_start(run.now))
             deadline = engine.deadline()
             if deadline is not None and run.now >= deadline:

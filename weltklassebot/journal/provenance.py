@@ -2,7 +2,8 @@
 
     store.id           in the store: the inode of this very file, and the inode's generation where the file system has
                        one. A copy, a restore, a move to another disk makes other inodes; a rename, a reboot does not.
-                       Replaced at every start, so that an older one written over it in place is found as well.
+                       Replaced at every start, so that an older one written over it in place is found as well. It
+                       also names the file that was live then: what is restored around it may leave this one alone.
     repaired.json      in the store: what a repair cut off, until a start has journaled it
     high-water.json    in the runtime directory (a tmpfs): how far the journal was on disk a moment ago. A store that
                        was set back under a running machine, by the file system itself perhaps, ends before that.
@@ -22,10 +23,12 @@ from typing import Final
 
 import msgspec
 
-from weltklassebot.journal.anchor import replace_durably, sync_directory
+from weltklassebot.journal.anchor import read_anchor, replace_durably, sync_directory
+from weltklassebot.journal.segments import JOURNAL, all_closed
 
 __all__ = [
-    "HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "claim", "doubts", "forget_repairs", "identified", "note_repair",
+    "HIGH_WATER", "IDENTITY", "REPAIRED", "HighWater", "Live", "claim", "doubts", "forget_repairs", "identified",
+    "live_file", "note_repair",
 ]  # fmt: skip
 
 IDENTITY: Final = "store.id"
@@ -38,10 +41,30 @@ _MOST: Final = 4_000
 """Characters of what is told."""
 
 
-class _Identity(msgspec.Struct, frozen=True, omit_defaults=True):
+_RESTORED: Final = "this store was restored from a backup, or copied: its files are not those that were left"
+
+
+class _Inode(msgspec.Struct, frozen=True, omit_defaults=True):
     inode: int
     generation: int = 0
     """0: the file system does not say."""
+
+    def same(self, other: _Inode) -> bool:
+        return self.inode == other.inode and (
+            self.generation == other.generation or 0 in (self.generation, other.generation)
+        )
+
+
+class Live(_Inode, frozen=True, omit_defaults=True):
+    """The journal's live file. It keeps its inode when it is closed, until it is compressed."""
+
+    first_seq: int = 0
+    """Written or to come."""
+
+
+class _Identity(_Inode, frozen=True, omit_defaults=True):
+    live: Live | None = None
+    """As it was when the store was claimed. None: an earlier version did."""
 
 
 class _Repaired(msgspec.Struct, frozen=True):
@@ -54,28 +77,38 @@ class _Mark(msgspec.Struct, frozen=True):
     chain: str
 
 
-def doubts(directory: Path, *, written_in: int, last_seq: int, chain: str, runtime_dir: Path) -> str:
+def doubts(directory: Path, *, written_in: int, last_seq: int, live: Live, chain: str, runtime_dir: Path) -> str:
     """Why this is not the store that was left; empty if nothing speaks against it.
 
-    `written_in` (the format), `last_seq` and `chain` are the recovered journal's. To be asked before it is written to.
+    `written_in` (the format), `last_seq`, `live` and `chain` are the recovered journal's. To be asked before it is
+    written to.
     """
     found = [*_repairs(directory)]
     if (copied := _copied(directory, written_in, last_seq)) is not None:
         found.append(copied)
     # What a repair cut off is missing for a reason that was said.
+    if not found and (restored := _restored_around(directory, live)) is not None:
+        found.append(restored)
     if not found and (set_back := _set_back(directory, last_seq, chain, runtime_dir)) is not None:
         found.append(set_back)
     return "; ".join(found)[:_MOST]
 
 
-def claim(directory: Path) -> None:
+def live_file(directory: Path, first_seq: int) -> Live:
+    """To be asked while nobody closes it. Raises `OSError`."""
+    found = _inode_at(directory / JOURNAL)
+    return Live(found.inode, found.generation, first_seq)
+
+
+def claim(directory: Path, live: Live) -> None:
     """From now on this is the store that was left. On disk when it returns. Raises `OSError`."""
     path = directory / IDENTITY
     temporary = directory / f"{IDENTITY}.tmp"
     with suppress(FileNotFoundError):
         temporary.unlink()  # an inode of its own, whatever a start that was cut off left here
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(_identity_of(file.fileno())) + b"\n")
+        own = _inode_of(file.fileno())
+        file.write(msgspec.json.encode(_Identity(own.inode, own.generation, live)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     os.rename(temporary, path)
@@ -119,11 +152,19 @@ class HighWater:
             self._seq = seq
 
 
-def _identity_of(fd: int) -> _Identity:
+def _inode_of(fd: int) -> _Inode:
     generation = 0
     with suppress(OSError):
         (generation,) = struct.unpack("=I4x", fcntl.ioctl(fd, _GET_GENERATION, bytes(8)))
-    return _Identity(os.fstat(fd).st_ino, generation)
+    return _Inode(os.fstat(fd).st_ino, generation)
+
+
+def _inode_at(path: Path) -> _Inode:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return _inode_of(fd)
+    finally:
+        os.close(fd)
 
 
 def _repairs(directory: Path) -> list[str]:
@@ -144,14 +185,30 @@ def _copied(directory: Path, written_in: int, last_seq: int) -> str | None:
             return None
         return f"{IDENTITY} is missing: this store was restored or copied without it"
     try:
-        now = _identity_of(fd)
+        now = _inode_of(fd)
         then = msgspec.json.decode(os.read(fd, 1_024), type=_Identity)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return f"{IDENTITY} cannot be read: nobody knows whether this store was restored or copied"
     finally:
         os.close(fd)
-    same = then.inode == now.inode and (then.generation == now.generation or 0 in (then.generation, now.generation))
-    return None if same else "this store was restored from a backup, or copied: its files are not those that were left"
+    return None if then.same(now) else _RESTORED
+
+
+def _restored_around(directory: Path, live: Live) -> str | None:
+    """Whether the file that was live at the last start is another one now, or gone; `store.id` itself may be there."""
+    try:
+        then = msgspec.json.decode((directory / IDENTITY).read_bytes(), type=_Identity).live
+    except FileNotFoundError:
+        return None
+    if then is None:
+        return None
+    if then.first_seq == live.first_seq:
+        return None if then.same(live) else _RESTORED
+    closed = next((one for one in all_closed(directory) if one.first_seq == then.first_seq), None)
+    if closed is None:
+        anchor = read_anchor(directory)
+        return None if anchor is not None and anchor.last_seq >= then.first_seq else _RESTORED
+    return None if closed.packed or then.same(_inode_at(closed.path)) else _RESTORED
 
 
 def _set_back(directory: Path, last_seq: int, chain: str, runtime_dir: Path) -> str | None:

@@ -64,6 +64,11 @@ class Recovered:
     """In the live file."""
     live_bytes: int = 0
 
+    @property
+    def live_from(self) -> int:
+        """The first record of the live file, written or to come."""
+        return self.last_seq - self.live_records + 1
+
 
 def recover(
     directory: Path, apply: Callable[[Record], None], restore: Callable[[State], None] | None = None

@@ -88,6 +88,23 @@ class Child:
                 self._process.wait(seconds)
         return not self.alive
 
+    async def ended(self, seconds: float) -> bool:
+        """Whether it is gone, or is within so many seconds."""
+        if not self.alive:
+            return True
+        gone = asyncio.Event()
+        loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(self.pid)
+        loop.add_reader(descriptor, gone.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await gone.wait()
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        return not self.alive
+
     async def _listen(self) -> asyncio.StreamReader:
         self._reader = reader = asyncio.StreamReader(limit=self._most_bytes)
         self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -97,18 +114,8 @@ class Child:
 
     async def _last_words(self) -> str:
         """Why it has ended, as far as that can be said."""
-        if self.alive:
-            ended = asyncio.Event()
-            loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(self.pid)
-            loop.add_reader(descriptor, ended.set)
-            try:
-                async with asyncio.timeout(_END_SECONDS):
-                    await ended.wait()
-            except TimeoutError:
-                return "it has closed its output"
-            finally:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
+        if not await self.ended(_END_SECONDS):
+            return "it has closed its output"
         code = self._process.wait()
         if code < 0:
             return f"it was ended by signal {-code}"

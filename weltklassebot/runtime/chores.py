@@ -37,6 +37,8 @@ class Chore:
         self._done: Final = done
         self._loop: Final = asyncio.get_running_loop()
         self._child: Child | None = None
+        self._killed: Child | None = None
+        """The one before, which may not have ended yet."""
         self._work: asyncio.Task[None] | None = None
         self._again: bytes | None = None
         self._let_go: asyncio.TimerHandle | None = None
@@ -60,9 +62,9 @@ class Chore:
         if self._work is not None:
             self._work.cancel()
             self._work = None
-        child = self._part()
-        if child is not None and not child.end(_STOP_SECONDS):
-            self._failed(f"process {child.pid} is left behind: the disk does not let it go")
+        for child in (self._part(), self._killed):
+            if child is not None and not child.end(_STOP_SECONDS):
+                self._left_behind(child)
 
     async def _do(self, task: bytes) -> None:
         following: bytes | None = task
@@ -78,6 +80,9 @@ class Chore:
         try:
             if self._child is None or not self._child.alive:
                 self._dismiss()
+                if self._killed is not None and not await self._killed.ended(_STOP_SECONDS):
+                    self._left_behind(self._killed)
+                    return  # one of each kind: a disk that lets go of none must not gather them
                 self._child = Child.start(self._module, _MOST_BYTES)
             async with asyncio.timeout(self._seconds):
                 answer = await self._child.ask(task)
@@ -97,6 +102,7 @@ class Chore:
     def _dismiss(self) -> None:
         child = self._part()
         if child is not None:
+            self._killed = child
             child.kill()
 
     def _part(self) -> Child | None:
@@ -104,6 +110,9 @@ class Chore:
             self._let_go.cancel()
         child, self._child = self._child, None
         return child
+
+    def _left_behind(self, child: Child) -> None:
+        self._failed(f"process {child.pid} is left behind: the disk does not let it go")
 
     def _failed(self, why: str) -> None:
         self.failures += 1

@@ -36,8 +36,9 @@ class Publisher:
     def durable(self, entries: list[Entry], fsync_seconds: float) -> None:
         """Release these answers."""
         self._sequencer.released_seq = max(self._sequencer.released_seq, entries[-1].seq)
-        if time.perf_counter() - entries[0].decided > SLOW_SECONDS:
-            self._deny_expired(entries)
+        slept = self._slept()
+        if slept or time.perf_counter() - entries[0].decided > SLOW_SECONDS:
+            self._deny_expired(entries, slept)
         self._metrics.released(entries, fsync_seconds)
         for entry in entries:
             if entry.reply is not None:
@@ -50,9 +51,17 @@ class Publisher:
         for offer in self.consumers:
             offer(records)
 
-    def _deny_expired(self, entries: list[Entry]) -> None:
-        """A yes that the disk held up beyond its time is a no, as it would be if it were asked for again."""
-        now = self._sequencer.clock.now()
+    def _slept(self) -> float:
+        """Seconds by which the machine slept, or the wall clock was set, behind these decisions; `now` follows with the
+        next command."""
+        state = self._sequencer.state
+        ahead = self._sequencer.clock.difference() - state.clock_offset
+        follows = not state.self_anchored and ahead > state.parameters.max_clock_step_seconds
+        return ahead if follows else 0.0
+
+    def _deny_expired(self, entries: list[Entry], slept: float) -> None:
+        """A yes that was held up beyond its time is a no, as it would be if it were asked for again."""
+        now = self._sequencer.clock.now() + slept
         for entry in entries:
             answer = entry.answer
             if type(answer) is CheckAnswer and answer.valid_until is not None and answer.valid_until <= now:

@@ -12,13 +12,14 @@ __all__ = ["feed_watchdog", "notify", "notify_reloading", "watchdog_seconds"]
 
 
 def notify(*lines: str) -> None:
-    """Send state lines such as `READY=1`. Without `NOTIFY_SOCKET` this does nothing."""
+    """Send state lines such as `READY=1`. Without `NOTIFY_SOCKET` this does nothing; nor is it ever an
+    error: a journal that failed is said here on the way to its denials."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, suppress(OSError):
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.setblocking(False)
         channel.sendto("\n".join(lines).encode(), address)
 

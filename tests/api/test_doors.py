@@ -1,0 +1,38 @@
+"""A client that goes away at a moment that no test of a real one hits reliably."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from aiohttp import StreamReader, web
+
+from weltklassebot.api.doors import Call, Doors, Route
+from weltklassebot.runtime.metrics import Metrics
+
+
+class _Gone:
+    """Its connection was lost between the start of its body and the question for the rest, as aiohttp tells of it."""
+
+    method = "POST"
+    raw_path = "/v1/fills"
+    body_exists = True
+    content_length = 100
+    transport = None
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.content = StreamReader(cast(Any, self), 2**16)
+
+    async def read(self) -> bytes:
+        return await self.content.readany()
+
+
+async def test_who_hangs_up_in_the_middle_of_a_body_is_no_fault() -> None:
+    async def handler(call: Call) -> Any:
+        raise AssertionError("there is nobody who asks")
+
+    doors = Doors(cast(Any, None), cast(Any, None), Metrics(), 5.0)
+    serve = doors.handler([Route("POST", "/v1/fills", None, handler)])
+    with pytest.raises(ConnectionResetError):
+        await serve(cast(web.BaseRequest, _Gone()))
