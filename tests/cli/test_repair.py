@@ -45,6 +45,8 @@ def test_it_repairs_and_the_journal_is_whole(desk, store):
     damage(store)
     verified = desk("audit", "verify", "--json")
     assert (verified.code, verified.json["line"], verified.json["help"]) == (74, 4, "weltklassebot audit repair")
+    elsewhere = desk("audit", "verify", "--json", "--dir", str(store)).json
+    assert elsewhere["help"] == f"weltklassebot audit repair --dir {store}", "what is proposed is for this store"
     before = (store / JOURNAL).read_bytes()
     done = desk("audit", "repair", "--apply", "--reason", "bad sector", "--actor", "sre@desk", "--json")
     assert done.code == 0

@@ -103,6 +103,8 @@ def test_the_state_as_of_a_record(desk, store):
     assert [state["positions"][0]["quantity"] for state in states] == ["0.1", "0.3"]
     assert [state["seq"] for state in states] == fills
     assert f"{fills[0]}" in desk("audit", "replay", "--until", str(fills[0])).out
+    beyond = desk("audit", "replay", "--until", str(lines[-1]["seq"] + 1))
+    assert (beyond.code, f"the journal ends with {lines[-1]['seq']}" in beyond.err) == (1, True), beyond.err
     early = what_if(desk, "max_order_notional=10000", until=fills[0])
     assert (early["decisions"], early["differing"]) == (1, 0)
 

@@ -200,7 +200,8 @@ def test_a_journal_that_cannot_be_read(make):
     assert daemon.check("open")["allowed"]
     daemon.terminate()
     fault = ("-P", str(daemon.journal), "-e", "trace=read", "-e", "inject=read:error=EIO:when=1+")
-    start_denying(daemon, wrapper=("strace", "-D", "-f", "-o", "/dev/null", *fault))
+    said = start_denying(daemon, wrapper=("strace", "-D", "-f", "-o", "/dev/null", *fault))
+    assert (said["state"], said["kill_switch"], said["seq"]) == ("unknown", "unknown", None)
     denies_everywhere(daemon, "recovering: Input/output error")
     assert daemon.http("GET", "/v1/orders").status == 503
     daemon.post("/v1/admin/halt", reason="smoke")

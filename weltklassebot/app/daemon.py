@@ -156,7 +156,7 @@ class Daemon:
         tcp, admin, orders = self._listeners.open()
         await self._parts.http.start([tcp, admin])
         self._parts.stream_server.start(orders)
-        state, why = self._engine.state, self._sequencer.failed
+        state, known, why = self._engine.state, self._store.read, self._sequencer.failed
         self._log.log(
             logging.INFO if why is None else logging.ERROR,
             "ready" if why is None else "denying",
@@ -165,9 +165,9 @@ class Daemon:
             admin=str(settings.admin_socket),
             orders=str(settings.orders_socket),
             store=str(settings.risk_store_dir),
-            state=state.risk.state,
-            kill_switch=state.kill_switch.state,
-            seq=self._sequencer.seq,
+            state=state.risk.state if known else "unknown",
+            kill_switch=state.kill_switch.state if known else "unknown",
+            seq=self._sequencer.seq if known else None,
         )
 
     async def _redeliver(self) -> None:

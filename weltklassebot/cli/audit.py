@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
@@ -144,7 +145,8 @@ def verify(invocation: Invocation, directory: Path | None) -> int:
         file, line, what = found.first_bad
         answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
         if not found.torn:
-            answer["help"] = "weltklassebot audit repair"
+            place = "" if directory is None else f" --dir {shlex.quote(str(directory))}"
+            answer["help"] = f"weltklassebot audit repair{place}"
     invocation.show(answer)
     return 0 if found.first_bad is None else DISK_FAILED
 

@@ -89,6 +89,8 @@ def replay(
             if count % PROGRESS_EVERY == 0:
                 advance(PROGRESS_EVERY)
         advance(count % PROGRESS_EVERY)
+    if until is not None and began + count < until:
+        raise Refused(f"{store}: there is no record {until}; the journal ends with {began + count}")
     answer: dict[str, Any] = {"records": count}
     if decide:
         answer["differing"] = differing
