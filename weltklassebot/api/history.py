@@ -95,7 +95,7 @@ class History:
         self._killed = [one for one in self._killed if one.alive]
         if len(self._killed) >= MAX_AUDIT_QUERIES and not await self._killed[0].ended(_END_SECONDS):
             raise OSError("the disk does not let go of the children that looked before")
-        return Child.start(_MODULE, _MAX_ANSWER_BYTES)
+        return await Child.start(_MODULE, _MAX_ANSWER_BYTES)
 
 
 def _unreadable(why: str) -> Problem:

@@ -34,15 +34,11 @@ class Child:
         self._transport: asyncio.ReadTransport | None = None
 
     @classmethod
-    def start(cls, module: str, most_bytes: int) -> Self:
+    async def start(cls, module: str, most_bytes: int) -> Self:
         """`most_bytes`: of an answer. Raises `OSError` if it cannot be started."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        give_way(process.pid)
-        assert process.stdin is not None
-        os.set_blocking(process.stdin.fileno(), False)
-        return cls(process, most_bytes)
+        # In a thread, since it waits for the exec; one of the loop's own, which stays: a child may end with the thread
+        # that started it.
+        return cls(await asyncio.to_thread(_started, module), most_bytes)
 
     async def ask(self, question: bytes) -> bytes:
         """The answer, without its newline. A question is shorter than a pipe holds.
@@ -140,3 +136,13 @@ class Child:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
         self._process.wait()
+
+
+def _started(module: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    give_way(process.pid)
+    assert process.stdin is not None
+    os.set_blocking(process.stdin.fileno(), False)
+    return process

@@ -83,7 +83,7 @@ class Chore:
                 if self._killed is not None and not await self._killed.ended(_STOP_SECONDS):
                     self._left_behind(self._killed)
                     return  # one of each kind: a disk that lets go of none must not gather them
-                self._child = Child.start(self._module, _MOST_BYTES)
+                self._child = await Child.start(self._module, _MOST_BYTES)
             async with asyncio.timeout(self._seconds):
                 answer = await self._child.ask(task)
             if not answer.startswith(b"+"):
