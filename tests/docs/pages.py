@@ -122,7 +122,7 @@ class Shell:
         keep = f"\ndeclare -p {' '.join(names)} > {self._kept}" if names else ""
         script = f"set -euo pipefail\n{self._before}{block}{keep}"
         done = subprocess.run(
-            ["bash", "-c", script.replace(DEFAULT, f"127.0.0.1:{self._daemon.port}")],
+            ["env", "--default-signal=INT", "bash", "-c", script.replace(DEFAULT, f"127.0.0.1:{self._daemon.port}")],
             env=self._environment,
             cwd=self._daemon.directory,
             stdin=subprocess.DEVNULL,
