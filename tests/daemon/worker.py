@@ -35,7 +35,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         case "spin":
             while True:
                 pass
-    raise NotImplementedError("nobody knows what that is")
+    raise ValueError("nobody knows what that is")
 
 
 if __name__ == "__main__":
