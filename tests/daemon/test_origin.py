@@ -56,9 +56,8 @@ def test_starts_and_crashes_of_the_same_store_are_nothing(daemon: Daemon) -> Non
     assert daemon.state()["state"] == "RUNNING"
 
 
-@pytest.mark.parametrize("inside", ["a new directory", "the same files"])
-def test_an_older_copy_is_halted(daemon: Daemon, inside: str) -> None:
-    """Self-consistent, every hash in order, and yet without what was answered since."""
+def outlived_copy(daemon: Daemon) -> Path:
+    """Of a store that answered on, and lost its runtime directory when its machine did."""
     daemon.check("c-1")
     daemon.terminate()
     copy = daemon.directory / "copy"
@@ -67,6 +66,13 @@ def test_an_older_copy_is_halted(daemon: Daemon, inside: str) -> None:
     daemon.check("c-2")
     daemon.kill()
     (daemon.directory / "run" / HIGH_WATER).unlink()
+    return copy
+
+
+@pytest.mark.parametrize("inside", ["a new directory", "the same files"])
+def test_an_older_copy_is_halted(daemon: Daemon, inside: str) -> None:
+    """Self-consistent, every hash in order, and yet without what was answered since."""
+    copy = outlived_copy(daemon)
     if inside == "a new directory":
         shutil.rmtree(daemon.store)
         copy.rename(daemon.store)
@@ -97,14 +103,7 @@ def test_a_copy_that_leaves_the_identity_alone_is_halted(make: Callable[..., Dae
 def test_an_older_copy_around_the_identity_is_halted(make: Callable[..., Daemon]) -> None:
     """It ends before the file began that was live at the last start."""
     daemon = make(JOURNAL__SEGMENT_RECORDS=2).start()
-    daemon.check("c-1")
-    daemon.terminate()
-    copy = daemon.directory / "copy"
-    shutil.copytree(daemon.store, copy)
-    daemon.start()
-    daemon.check("c-2")
-    daemon.kill()
-    (daemon.directory / "run" / HIGH_WATER).unlink()
+    copy = outlived_copy(daemon)
     restored(daemon, copy, but=(IDENTITY, STATE))
     daemon.start()
     halted(daemon, "restored from a backup, or copied")
