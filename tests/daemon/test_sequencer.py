@@ -24,6 +24,7 @@ from weltklassebot.core.engine import Engine
 from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.core.records import FORMAT
 from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.sequencer import Sequencer
@@ -69,8 +70,8 @@ def sequencer(tmp_path: Path) -> Sequencer:
 
 def started(directory: Path, **settings: Any) -> Sequencer:
     one = Sequencer(
-        Engine(), Clock(), RuntimeLatch(directory, None), last_seq=0, max_pending=10, mark_interval_seconds=60.0,
-        on_decided=lambda *_: None, on_turned_away=lambda *_: None,
+        Engine(), Clock(), RuntimeLatch(directory, None), max_pending=10, mark_interval_seconds=60.0,
+        faults=Faults(None), on_decided=lambda *_: None, on_turned_away=lambda *_: None,
     )  # fmt: skip
     one.commit = Commit()
     # A wall clock is not what this is about: it may differ by years.

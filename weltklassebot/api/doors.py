@@ -19,8 +19,8 @@ from multidict import CIMultiDict
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.tokens import Tokens
-from weltklassebot.logs import logger
-from weltklassebot.runtime.answers import CheckAnswer, Done, Problem, encode
+from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal, Role
 
@@ -72,14 +72,14 @@ class Route(Struct, frozen=True):
 class Doors:
     """Authenticates, reads, calls, answers."""
 
-    def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, timeout_seconds: float) -> None:
+    def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
         self._tokens: Final = tokens
         self._peers: Final = peers
         self._metrics: Final = metrics
         self._timeout: Final = timeout_seconds
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
-        self._log: Final = logger(part="http")
+        self._faults: Final = faults
         self.closing = False
         """The daemon stops: every answer is the last one on its connection."""
 
@@ -117,9 +117,9 @@ class Doors:
             return _response(Problem(type="timeout", title="Request timeout", status=408))
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
-            self._log.exception("request_failed", path=route.path)
-            return _response(Problem(type="internal", title="Internal error", status=500))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and then the log the trace
+            asyncio.get_running_loop().call_soon(self._faults.tell, route.path, error)
+            return _response(UNDECIDED)
         return response
 
     async def _answer(self, request: web.BaseRequest, route: Route) -> Any:

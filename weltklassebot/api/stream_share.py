@@ -9,6 +9,7 @@ from typing import Final
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.peers import Peers
 from weltklassebot.api.stream import LINES_A_TURN, MAX_IN_FLIGHT, StreamConnection
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
 
@@ -26,8 +27,11 @@ MAX_STUCK: Final = 16
 class OrderStream:
     """What the connections share."""
 
-    def __init__(self, sequencer: Sequencer, metrics: Metrics, peers: Peers, places: Connections) -> None:
+    def __init__(
+        self, sequencer: Sequencer, metrics: Metrics, faults: Faults, peers: Peers, places: Connections
+    ) -> None:
         self.sequencer: Final = sequencer
+        self.faults: Final = faults
         self.metrics: Final = metrics
         self.peers: Final = peers
         self.places: Final = places
@@ -63,7 +67,12 @@ class OrderStream:
         self.touched.clear()
         for connection in touched:
             began = time.perf_counter()
-            count = connection.flush()
+            try:
+                count = connection.flush()
+            except Exception as error:  # noqa: BLE001 - the others' answers must not be lost with it
+                self.faults.tell("answer", error)
+                connection.cut_off()
+                continue
             if count:
                 metrics.stages["respond"].observe((time.perf_counter() - began) / count, count)
 

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from weltklassebot.app.wiring import Parts, wire
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
+from weltklassebot.logs import KEEP
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
 from weltklassebot.runtime.principals import DAEMON
@@ -188,12 +188,16 @@ class Daemon:
         self._end(EXIT_FAULT)
 
     def _journal_failed(self, why: str) -> None:
-        """Latch, deny for a moment what still comes, end."""
-        self._log.error("journal_failed", problem=why)
-        self._latch.set("journal_failed", why, "daemon", self._sequencer.clock.now())
-        notify(f"STATUS=journal failed: {why}")
+        """Latch, deny for a moment what still comes, end. Answers go before words."""
+        loop = asyncio.get_running_loop()
         if self._serving:  # a start goes on with denials, and waits
-            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._end, EXIT_DISK)
+            loop.call_later(LAST_WORDS_SECONDS, self._end, EXIT_DISK)
+        loop.call_soon(self._tell_failure, why)
+        self._latch.set("journal_failed", why, "daemon", self._sequencer.clock.now())
+
+    def _tell_failure(self, why: str) -> None:
+        self._log.error("journal_failed", problem=why, **{KEEP: True})
+        notify(f"STATUS=journal failed: {why}")
 
     def _end(self, code: int) -> None:
         if not self._ended.done():
@@ -235,4 +239,3 @@ class Daemon:
             self._log.info("starting_again", store=str(self._settings.risk_store_dir))
             return
         self._log.info("stopped", seq=sequencer.seq, durable_seq=sequencer.commit.durable_seq, code=code)
-        sys.stdout.flush()

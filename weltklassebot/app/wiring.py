@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from weltklassebot import logs
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
@@ -20,10 +21,11 @@ from weltklassebot.api.routes import command_routes
 from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream_share import OrderStream
 from weltklassebot.api.tokens import Tokens
-from weltklassebot.runtime.bounds import of_core, of_sequencer
+from weltklassebot.runtime.bounds import Bound, of_core, of_sequencer
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
 from weltklassebot.runtime.descriptors import connections_that_fit
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.no_commit import NoCommit
@@ -61,28 +63,29 @@ def wire(
 ) -> Parts:
     """Put them together. Nothing runs yet, and no door is open."""
     runtime, recovered = settings.runtime, store.recovered
-    metrics = Metrics()
+    metrics, faults = Metrics(), Faults(log)
     sequencer = Sequencer(
         store.engine,
         Clock(recovered.last_ts),
         latch,
-        last_seq=recovered.last_seq,
         max_pending=runtime.max_pending,
         mark_interval_seconds=runtime.mark_interval_ms / 1000,
+        faults=faults,
         on_decided=metrics.stages["decide"].observe,
         on_turned_away=metrics.count_check,
     )
     metrics.sequencer = sequencer
     metrics.state_known = store.read
-    publisher = Publisher(sequencer, metrics, on_journal_failure)
+    metrics.faults = faults
+    publisher = Publisher(sequencer, metrics, faults, on_journal_failure)
     upkeep = metrics.upkeep = Upkeep(sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, log)
     recent = Recent(recovered.last_seq)
-    sequencer.commit = _commit(settings, store, metrics, publisher, upkeep, recent)
+    sequencer.commit = _commit(settings, store, metrics, faults, publisher, upkeep, recent)
     origin = Origin(settings.risk_store_dir, settings.runtime_dir, log)
     origin.commit = sequencer.commit
     peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
     places = Connections(connections_that_fit(runtime.max_connections, log), metrics)
-    stream = OrderStream(sequencer, metrics, peers, places)
+    stream = OrderStream(sequencer, metrics, faults, peers, places)
     pushes = Pushes(sequencer, stream)
     stream.on_subscribe.append(pushes.welcome)
     witness = Witness(store.engine.state, log)
@@ -92,7 +95,8 @@ def wire(
     publisher.after_batch.append(stream.flush)
     admin_peers = Peers({settings.auth.admin_group: "operator"})
     tokens = Tokens(settings.tokens_file)
-    doors = Doors(tokens, admin_peers, metrics, runtime.request_timeout_seconds)
+    doors = Doors(tokens, admin_peers, metrics, faults, runtime.request_timeout_seconds)
+    metrics.bounds.append(Bound("log_lines", lambda: logs.MAX_WAITING, logs.waiting))
     metrics.bounds.extend(of_sequencer(sequencer))
     metrics.bounds.extend(of_doors(places, doors, stream, pushes, tokens))
     if store.read:
@@ -116,7 +120,13 @@ def wire(
 
 
 def _commit(
-    settings: Settings, store: OpenStore, metrics: Metrics, publisher: Publisher, upkeep: Upkeep, recent: Recent
+    settings: Settings,
+    store: OpenStore,
+    metrics: Metrics,
+    faults: Faults,
+    publisher: Publisher,
+    upkeep: Upkeep,
+    recent: Recent,
 ) -> GroupCommit | NoCommit:
     recovered, failed, journal = store.recovered, store.failed, settings.journal
     if failed is not None or store.writer is None:
@@ -133,6 +143,7 @@ def _commit(
             records=recovered.live_records,
             size=recovered.live_bytes,
         ),
+        faults=faults,
         on_durable=publisher.durable,
         on_failure=publisher.failed,
         on_rotated=upkeep.rotated,

@@ -152,9 +152,9 @@ class Engine:
 
     def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
         state = self.state
+        state.last_seq = seq  # first: whoever finds it moved, and no record, knows that the state is not to be trusted
         for event in events:
             EVOLVERS[type(event)](state, event, command, seq, now)
-        state.last_seq = seq
         state.now = now
 
     def _decide(self, command: AnyCommand, seq: int, now: float, released: int | None) -> list[AnyEvent] | Replayed:

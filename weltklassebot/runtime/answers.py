@@ -15,7 +15,7 @@ from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import Denial, Reason
 from weltklassebot.core.numbers import plain
 
-__all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem", "denial_view", "encode"]
+__all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem", "UNDECIDED", "denial_view", "encode"]
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -73,6 +73,9 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 
 
 Answer = CheckAnswer | Done | Problem
+
+UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", status=500)
+"""Until something better is known."""
 
 _WORDS: Final[dict[Reason, str]] = {
     "kill_switch": "the kill switch is not ACTIVE",

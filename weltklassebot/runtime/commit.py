@@ -1,7 +1,9 @@
 """Group commit: while one batch is on its way to the disk, the next one gathers. No timer stands in the way.
 
 Every entry leaves here exactly once, in order: through `on_durable` after its batch is on disk, or through `on_failure`
-when the journal has failed. There is at most one batch, one rotation or one ping in flight.
+when the journal has failed. There is at most one batch, one rotation or one ping in flight. Whatever raises in here
+before a batch is durable is a failure of the journal too: a batch that was lost on the way must not be followed by
+another.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from weltklassebot.journal.writer import (
     frame_both,
     parse_reply,
 )
-from weltklassebot.runtime.answers import Answer
+from weltklassebot.runtime.answers import UNDECIDED, Answer
+from weltklassebot.runtime.faults import Faults, reason_of
 from weltklassebot.runtime.rotation import Rotation
 
 __all__ = ["Entry", "GroupCommit"]
@@ -44,23 +47,27 @@ class Entry:
     __slots__ = ("answer", "body", "command", "decided", "record", "reply", "seq", "state_json")
 
     def __init__(
-        self,
-        seq: int,
-        command: AnyCommand,
-        body: bytes | None,
-        record: Record | None,
-        answer: Answer,
-        reply: Callable[[Answer], None] | None,
-        state_json: bytes | None = None,
+        self, seq: int, command: AnyCommand, reply: Callable[[Answer], None] | None, answer: Answer = UNDECIDED
     ) -> None:
         self.seq = seq
         self.command = command
-        self.body = body
-        self.record = record
+        self.body: bytes | None = None
+        self.record: Record | None = None
         self.answer = answer
         self.reply = reply
-        self.state_json = state_json
+        """None once it was called."""
+        self.state_json: bytes | None = None
         self.decided = time.perf_counter()
+
+    def respond(self) -> None:
+        """Hand the answer over, once."""
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply(self.answer)
+
+    def respond_with(self, answer: Answer) -> None:
+        self.answer = answer
+        self.respond()
 
     @property
     def order_key(self) -> OrderKey | None:
@@ -69,7 +76,7 @@ class Entry:
 
 
 class GroupCommit:
-    """Feeds the writer process from the event loop."""
+    """Feeds the writer process from the event loop. `on_durable` and `on_failure` answer, and raise nothing."""
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class GroupCommit:
         *,
         chain: str,
         rotation: Rotation,
+        faults: Faults,
         on_durable: Callable[[list[Entry], float], None],
         on_failure: Callable[[list[Entry], str], None],
         on_rotated: Callable[[], None],
@@ -88,6 +96,7 @@ class GroupCommit:
         self.waiting = 0
         """Decided and not yet durable."""
         self._writer: Final = writer
+        self._faults: Final = faults
         self._loop: Final = asyncio.get_running_loop()
         self._on_durable: Final = on_durable
         self._on_failure: Final = on_failure
@@ -108,7 +117,7 @@ class GroupCommit:
         self.failed: str | None = None
         self.stalled: str | None = None
         """Why the disk is not believed to answer soon; None as soon as it has answered."""
-        self._loop.add_reader(writer.socket.fileno(), self._readable)
+        self._loop.add_reader(writer.socket.fileno(), self._or_fail, self._readable)
 
     @property
     def in_flight_seconds(self) -> float:
@@ -142,7 +151,15 @@ class GroupCommit:
     def _schedule(self) -> None:
         if not self._scheduled and not self._in_flight and not self._rotating:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._or_fail, self._flush)
+
+    def _or_fail(self, step: Callable[[], None]) -> None:
+        """Take a step on the way of a batch. One that raises has lost it."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.fail(reason_of(error))
+            self._faults.tell("commit", error)
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -154,7 +171,8 @@ class GroupCommit:
             return
         while self._gathering:
             count = min(len(self._gathering), MAX_BATCH_RECORDS)
-            batch = list(islice(self._gathering, count))
+            # In flight before anything else is done with it: what raises on the way answers it.
+            batch = self._in_flight = list(islice(self._gathering, count))
             for _ in range(count):
                 self._gathering.popleft()
             bodies = [entry.body for entry in batch if entry.body is not None]
@@ -162,20 +180,19 @@ class GroupCommit:
                 self._send(batch, bodies)
                 return
             if self._proof_wanted:
-                self._ping(batch)
+                self._ping()
                 return
+            self._in_flight = []
             self._leave(batch, 0.0)
 
-    def _ping(self, batch: list[Entry]) -> None:
+    def _ping(self) -> None:
         self._proof_wanted = False
-        self._in_flight = batch
         self._hand_over(frame(PING, b""))
 
     def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
         first = next(entry.seq for entry in batch if entry.body is not None)
         data, self.chain = seal(bodies, first, self.chain)
         state_json = next((entry.state_json for entry in reversed(batch) if entry.state_json is not None), None)
-        self._in_flight = batch
         self._proof_wanted = False
         self._lines = (first, data)
         self.rotation.appended(len(bodies), len(data))
@@ -194,7 +211,7 @@ class GroupCommit:
                 self._unsent = self._unsent[self._writer.socket.send(self._unsent) :]
         except BlockingIOError:
             self._blocked = True
-            self._loop.add_writer(file, self._writable)
+            self._loop.add_writer(file, self._or_fail, self._writable)
             return
         except OSError as error:
             self.fail(f"the writer process is gone: {error}")
@@ -229,15 +246,15 @@ class GroupCommit:
             self._rotating = False
             self.rotation.done()
             self._flush()
-            self._on_rotated()
+            self._faults.contain("rotated", self._on_rotated)
             return
         batch, self._in_flight = self._in_flight, []
         lines = self._lines
         self.durable_seq = batch[-1].seq
         # The disk goes on with the next batch while the answers of this one are written.
-        self._flush()
+        self._or_fail(self._flush)
         self._leave(batch, reply.fsync_seconds)
-        self._on_lines(*lines)
+        self._faults.contain("recent", self._on_lines, *lines)
 
     def _leave(self, batch: list[Entry], fsync_seconds: float) -> None:
         self.waiting -= len(batch)
@@ -251,13 +268,13 @@ class GroupCommit:
             return
         self.failed = why
         self._sent_at = self.stalled = None
-        self._loop.remove_reader(self._writer.socket.fileno())
-        self._loop.remove_writer(self._writer.socket.fileno())
         entries = [*self._in_flight, *self._gathering]
         self._in_flight = []
         self._gathering.clear()
         self.waiting = 0
         self._on_failure(entries, why)
+        for stop_listening in (self._loop.remove_reader, self._loop.remove_writer):
+            self._faults.contain("commit", stop_listening, self._writer.socket.fileno())
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 

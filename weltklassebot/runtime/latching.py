@@ -18,11 +18,14 @@ class RuntimeLatch:
         self._directory: Final = directory
         self._log: Final = log
 
-    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None:
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> bool:
+        """Whether the directory took it."""
         try:
             set_latch(self._directory, kind, reason=reason, actor=actor, ts=ts)
         except JournalError as error:
             self._log.error("latch_not_set", problem=str(error))
+            return False
+        return True
 
     def clear(self) -> None:
         try:

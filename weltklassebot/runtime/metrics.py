@@ -18,13 +18,14 @@ from prometheus_client.core import (
     Metric,
 )
 
-from weltklassebot import __version__
+from weltklassebot import __version__, logs
 from weltklassebot.core.checks import drawdown
 from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
 
@@ -76,6 +77,7 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.refused_connections = 0
+        self.faults: Faults | None = None
         self.upkeep: Upkeep | None = None
         self.bounds: Final[list[Bound]] = []
         """Of every part that has one; the composition root adds them."""
@@ -90,9 +92,8 @@ class Metrics:
     def exposition(self) -> bytes:
         return generate_latest(self._registry)
 
-    def released(self, entries: list[Entry], fsync_seconds: float) -> None:
-        """A batch became durable and its answers are about to leave."""
-        now = time.perf_counter()
+    def released(self, entries: list[Entry], fsync_seconds: float, now: float) -> None:
+        """A batch became durable, and its answers left from `now` on (`perf_counter`)."""
         journal = self.stages["journal"]
         records = 0
         for entry in entries:
@@ -139,6 +140,12 @@ class Metrics:
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
             ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
+            ("log_lines_lost", "Lines of the log that nobody took.", logs.lost()),
+            (
+                "faults",
+                "Faults of the program itself; the log has their traces.",
+                self.faults.count if self.faults else 0,
+            ),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
         yield GaugeMetricFamily(

@@ -22,9 +22,9 @@ from weltklassebot.core.events import (
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view, unrecorded_denial
 
-__all__ = ["answer", "not_durable", "not_yet_durable", "refusal", "replay"]
+__all__ = ["answer", "not_durable", "not_yet_durable", "note_not_latched", "refusal", "replay", "unrecorded"]
 
 
 def answer(state: State, record: Record, before: str) -> Answer:
@@ -138,12 +138,28 @@ def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:
                 answer.seq = answer.ts = None  # the next run gives this number to something else
             return answer
         case Done(body=body) if isinstance(command, Halt | TriggerKillSwitch):
-            detail = f"in force and latched, but not in the journal: {why}"
-            return Done({**body, "seq": None, "durable": False, "detail": detail})
+            where = (
+                "in force and latched, but not" if body.get("latched", True) else "in force, but neither latched nor"
+            )
+            return Done({**body, "seq": None, "durable": False, "detail": f"{where} in the journal: {why}"})
         case Done():
             return Problem(type="journal_failed", title="Not recorded", status=503, detail=why)
         case Problem():
             return answer
+
+
+def unrecorded(command: AnyCommand, state: State, why: str, *, latched: bool) -> Answer:
+    """The answer where none could be worked out any more: a no, and for a stop where it holds."""
+    if isinstance(command, CheckOrder):
+        return unrecorded_denial(command, "journal_failed", state.risk.state)
+    body = {"seq": None, "ts": None, "state": state.risk.state, "kill_switch": state.kill_switch.state}
+    return not_durable(command, Done(body if latched else {**body, "latched": False}), why)
+
+
+def note_not_latched(answer: Answer) -> None:
+    """The runtime directory did not take this stop: until its record is on disk it holds in memory alone."""
+    if isinstance(answer, Done):
+        answer.body["latched"] = False
 
 
 def not_yet_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:

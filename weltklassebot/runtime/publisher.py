@@ -1,6 +1,7 @@
 """After durability, and in order: answers go out, then every consumer is offered the records.
 
-A consumer has its own bounded queue behind `offer` and never makes this wait.
+A consumer has its own bounded queue behind `offer` and never makes this wait. One that raises, a connection that cannot
+be written to, a count that fails: none of it keeps anybody else from an answer.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Final
 
 from weltklassebot.core.records import Record
 from weltklassebot.runtime import outcomes
-from weltklassebot.runtime.answers import CheckAnswer
+from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer
 from weltklassebot.runtime.commit import Entry
+from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
 
@@ -25,31 +27,60 @@ SLOW_SECONDS: Final = 0.05
 class Publisher:
     """Where the group commit hands over what is on disk, or what never will be."""
 
-    def __init__(self, sequencer: Sequencer, metrics: Metrics, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self, sequencer: Sequencer, metrics: Metrics, faults: Faults, on_failure: Callable[[str], None]
+    ) -> None:
+        """`on_failure` latches a failed journal; it is called before anybody is answered, so it must not block."""
         self.consumers: Final[list[Callable[[list[Record]], None]]] = []
         self.after_batch: Final[list[Callable[[], None]]] = []
         """Called once the answers of a batch were handed out: connections write what they gathered."""
         self._sequencer: Final = sequencer
         self._metrics: Final = metrics
+        self._faults: Final = faults
         self._on_failure: Final = on_failure
 
     def durable(self, entries: list[Entry], fsync_seconds: float) -> None:
         """Release these answers."""
         self._sequencer.released_seq = max(self._sequencer.released_seq, entries[-1].seq)
+        if not self._faults.contain("expired", self._look_for_expired, entries):
+            _deny_all(entries)
+        released = time.perf_counter()
+        self._respond(entries)
+        self._faults.contain("metrics", self._metrics.released, entries, fsync_seconds, released)
+        records = [entry.record for entry in entries if entry.record is not None]
+        for record in records:
+            self._faults.contain("latch", self._sequencer.stops.settle, record)
+        for offer in self.consumers:
+            self._faults.contain("consumer", offer, records)
+
+    def failed(self, entries: list[Entry], why: str) -> None:
+        """Nothing of this is on disk for certain: every yes becomes a no, stops stand."""
+        self._metrics.journal_errors += 1
+        self._faults.contain("latch", self._on_failure, why)
+        for entry in entries:
+            if not self._faults.contain("answer", self._deny, entry, why):
+                entry.answer = UNDECIDED
+        self._respond(entries)
+
+    def _respond(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            try:
+                if entry.reply is not None:
+                    entry.respond()
+            except Exception as error:  # noqa: BLE001 - somebody else's answer must not be lost with it
+                self._faults.tell("answer", error)
+        for flush in self.after_batch:
+            self._faults.contain("answer", flush)
+
+    def _deny(self, entry: Entry, why: str) -> None:
+        entry.answer = outcomes.not_durable(entry.command, entry.answer, why)
+        if type(entry.answer) is CheckAnswer:
+            self._metrics.count_check(entry.answer)
+
+    def _look_for_expired(self, entries: list[Entry]) -> None:
         slept = self._slept()
         if slept or time.perf_counter() - entries[0].decided > SLOW_SECONDS:
             self._deny_expired(entries, slept)
-        self._metrics.released(entries, fsync_seconds)
-        for entry in entries:
-            if entry.reply is not None:
-                entry.reply(entry.answer)
-        for flush in self.after_batch:
-            flush()
-        records = [entry.record for entry in entries if entry.record is not None]
-        for record in records:
-            self._sequencer.stops.settle(record)
-        for offer in self.consumers:
-            offer(records)
 
     def _slept(self) -> float:
         """Seconds by which the machine slept, or the wall clock was set, behind these decisions; `now` follows with the
@@ -67,15 +98,9 @@ class Publisher:
             if type(answer) is CheckAnswer and answer.valid_until is not None and answer.valid_until <= now:
                 answer.deny("approval_expired")
 
-    def failed(self, entries: list[Entry], why: str) -> None:
-        """Nothing of this is on disk for certain: every yes becomes a no, stops stand."""
-        self._metrics.journal_errors += 1
-        self._on_failure(why)
-        for entry in entries:
-            entry.answer = outcomes.not_durable(entry.command, entry.answer, why)
-            if type(entry.answer) is CheckAnswer:
-                self._metrics.count_check(entry.answer)
-            if entry.reply is not None:
-                entry.reply(entry.answer)
-        for flush in self.after_batch:
-            flush()
+
+def _deny_all(entries: list[Entry]) -> None:
+    """Whether a yes has expired is not known: unknown means no."""
+    for entry in entries:
+        if type(entry.answer) is CheckAnswer and entry.answer.allowed:
+            entry.answer.deny("approval_expired")

@@ -32,10 +32,11 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.journal.codec import encode as encode_record
 from weltklassebot.runtime import outcomes
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, unrecorded_denial
+from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, unrecorded_denial
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.clocks import compare_clocks
 from weltklassebot.runtime.commit import Entry, GroupCommit
+from weltklassebot.runtime.faults import Faults, reason_of
 from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
@@ -55,21 +56,21 @@ class Sequencer:
         clock: Clock,
         latch: Latch,
         *,
-        last_seq: int,
         max_pending: int,
         mark_interval_seconds: float,
+        faults: Faults,
         on_decided: Callable[[float], None],
         on_turned_away: Callable[[CheckAnswer], None],
     ) -> None:
         self.engine: Final = engine
         self.clock: Final = clock
-        self.seq = last_seq
-        self.released_seq = last_seq
+        self.seq = self.released_seq = engine.state.last_seq
         self.commit: GroupCommit | NoCommit
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
         self.max_pending: Final = max_pending
+        self._faults: Final = faults
         self._on_decided: Final = on_decided
         self._on_turned_away: Final = on_turned_away
 
@@ -167,7 +168,7 @@ class Sequencer:
         """Do what has fallen due."""
         deadline = self.engine.deadline()
         if deadline is not None and self.clock.now() >= deadline and self.commit.failed is None:
-            self._decide(Tick(), DAEMON, lambda _: None, self.clock.now())
+            self._decide(Tick(), DAEMON, _ignore, self.clock.now())
 
     def prove(self, reply: Reply) -> None:
         """A tick that goes the whole way to the disk and back, whether or not it leaves a record.
@@ -175,7 +176,7 @@ class Sequencer:
         `reply` is called once the disk has answered; with a `Problem` if the journal has failed.
         """
         self.tick()
-        entry = Entry(self.seq, Tick(), None, None, Done({}), reply)
+        entry = Entry(self.seq, Tick(), reply, Done({}))
         if self.commit.failed is None:
             self.commit.prove(entry)
         else:
@@ -184,33 +185,41 @@ class Sequencer:
     def _decide(
         self, command: AnyCommand, principal: Principal, reply: Reply, now: float, *, waits: bool = True
     ) -> None:
+        """From the moment in which the engine changes its state until the record is appended nothing may be lost:
+        whatever raises there is a failure of the journal. A decision that raised has changed nothing, and is an error
+        for whoever asked."""
         state = self.engine.state
         while now >= state.next_due and state.started and not isinstance(command, Start | Tick):
             # Again, if it took so long that something else fell due meanwhile.
-            self._decide(Tick(), DAEMON, lambda _: None, now)
+            self._decide(Tick(), DAEMON, _ignore, now)
+            if self.commit.failed is not None:
+                self._refuse_behind_failure(command, principal, reply, now)
+                return
             now = self.clock.now()
         began = time.perf_counter()
         before = state.risk.state
         seq = self.seq + 1
+        entry = Entry(seq, command, reply)
         try:
             outcome = self.engine.handle(command, seq=seq, now=now, released_through_seq=self.released_seq)
+            if type(outcome) is Recorded:
+                self.seq = seq
+                self._record(entry, outcome, principal, now, before, waits)
+            else:
+                assert isinstance(outcome, Replayed)
+                entry.seq = self.seq
+                entry.answer = outcomes.replay(command, outcome)
+                self._append(entry)
+            self._on_decided(time.perf_counter() - began)
         except Refused as refusal:
-            reply(outcomes.refusal(refusal))
-            return
-        if type(outcome) is Recorded:
-            self.seq = seq
-            self._record(command, outcome, principal, reply if waits else None, now, before)
-            if not waits:
-                reply(Done({}))
-        else:
-            assert isinstance(outcome, Replayed)
-            self._append(Entry(self.seq, command, None, None, outcomes.replay(command, outcome), reply))
-        self._on_decided(time.perf_counter() - began)
+            entry.respond_with(outcomes.refusal(refusal))
+        except Exception as error:  # noqa: BLE001 - whatever it is, see above
+            self._fault(entry, seq, principal, error, now)
 
     def _record(
-        self, command: AnyCommand, outcome: Recorded, principal: Principal, reply: Reply | None, now: float, before: str
+        self, entry: Entry, outcome: Recorded, principal: Principal, now: float, before: str, waits: bool
     ) -> None:
-        events = outcome.events
+        command, events = entry.command, outcome.events
         reason: str
         if type(command) is CheckOrder:
             first = events[0]
@@ -218,8 +227,8 @@ class Sequencer:
         else:
             reason = command.restored if type(command) is Start else getattr(command, "reason", "")
         name = principal.name
-        record = Record(
-            self.seq,
+        record = entry.record = Record(
+            entry.seq,
             now,
             name if type(command) is CheckOrder else getattr(command, "actor", None) or name,
             name,
@@ -228,19 +237,43 @@ class Sequencer:
             command,
             events,
         )
-        answer = outcomes.answer(self.engine.state, record, before)
-        state_json = None
+        entry.body = encode_record(record)
+        entry.answer = outcomes.answer(self.engine.state, record, before)
         if type(command) is not CheckOrder or len(events) > 1:
-            state_json = self.stops.act(record)
-        self._append(Entry(self.seq, command, encode_record(record), record, answer, reply, state_json))
+            entry.state_json = self.stops.act(record)
+            if not self.stops.latched:
+                outcomes.note_not_latched(entry.answer)
+        self._append(entry)
+        if not waits:
+            entry.respond_with(Done({}))
 
     def _append(self, entry: Entry) -> None:
         if self.commit.failed is None:
             self.commit.append(entry)
             if self.commit.stalled is not None:
                 self._answer_early(entry, self.commit.stalled)
-        elif entry.reply is not None:
-            entry.reply(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
+        else:
+            entry.respond_with(outcomes.not_durable(entry.command, entry.answer, self.commit.failed))
+
+    def _fault(self, entry: Entry, seq: int, principal: Principal, error: Exception, now: float) -> None:
+        """Answer, whatever happened; say so afterwards."""
+        command = entry.command
+        if self.engine.state.last_seq >= seq or principal is DAEMON:
+            # Changed and not recorded, or the daemon's own work cannot be done: nothing may follow this.
+            self.commit.fail(reason_of(error))
+            self._refuse_behind_failure(command, principal, entry.respond_with, now)
+        else:
+            entry.respond_with(UNDECIDED)
+        self._faults.tell(f"deciding {type(command).__name__}", error)
+
+    def _refuse_behind_failure(self, command: AnyCommand, principal: Principal, reply: Reply, now: float) -> None:
+        """The engine is not to be asked any more. A stop holds all the same: in the latch, and because nothing is
+        approved until the restart that finds it."""
+        why = self.commit.failed or ""
+        state = self.engine.state
+        if isinstance(command, Halt | TriggerKillSwitch):
+            self.stops.hold(command, principal.name, now)
+        reply(outcomes.unrecorded(command, state, why, latched=self.stops.latched))
 
     def answer_waiting(self, why: str, older_than: float) -> None:
         """The disk hangs. Stops are answered: they are in force. So is what was decided so many seconds ago.
@@ -253,7 +286,9 @@ class Sequencer:
                 self._answer_early(entry, why)
 
     def _answer_early(self, entry: Entry, why: str) -> None:
-        reply, entry.reply = entry.reply, None
-        if reply is not None:
-            entry.answer = outcomes.not_yet_durable(entry.command, entry.answer, why)
-            reply(entry.answer)
+        if entry.reply is not None:
+            entry.respond_with(outcomes.not_yet_durable(entry.command, entry.answer, why))
+
+
+def _ignore(_: Answer) -> None:
+    """Nobody waits for what the daemon asks of itself; what came of it is in the journal."""

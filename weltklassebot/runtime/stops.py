@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from weltklassebot.core.commands import CheckOrder, CompleteRecovery, ReanchorClock, RecoverKillSwitch, Resume, Start
+from weltklassebot.core.commands import (
+    CheckOrder,
+    CompleteRecovery,
+    Halt,
+    ReanchorClock,
+    RecoverKillSwitch,
+    Resume,
+    Start,
+    TriggerKillSwitch,
+)
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.events import (
     AccountHalted,
@@ -36,7 +45,7 @@ _ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
 class Latch(Protocol):
     """Where a stop is written that must not wait for the disk."""
 
-    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None: ...
+    def set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> bool: ...
     def clear(self) -> None: ...
     def lift_halt(self) -> None: ...
 
@@ -47,6 +56,8 @@ class Stops:
     def __init__(self, engine: Engine, clock: Clock, latch: Latch, waiting: Callable[[], Iterator[Entry]]) -> None:
         self.listeners: Final[list[Callable[[Record], None]]] = []
         """Told at once, before anything is durable."""
+        self.latched = True
+        """The runtime directory took the last stop."""
         self._engine: Final = engine
         self._clock: Final = clock
         self._latch: Final = latch
@@ -61,11 +72,11 @@ class Stops:
                 case RiskStateChanged(state=to, cause=cause):
                     moved = True
                     if to == "HALTED":
-                        self._latch.set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
+                        self._set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
                 case KillSwitchChanged(state=to):
                     moved = True
                     if to == "KILLED":
-                        self._latch.set("kill", record.reason, record.actor, record.ts)
+                        self._set("kill", record.reason, record.actor, record.ts)
                 case ApprovalsWithdrawn(orders=orders, reason=reason):
                     self._withdraw(orders, reason)
                 case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
@@ -80,6 +91,14 @@ class Stops:
                 tell(record)
         return encode(risk_state_file(self._engine.state)) + b"\n" if moved or rewritten else None
 
+    def hold(self, command: Halt | TriggerKillSwitch, actor: str, now: float) -> None:
+        """Latch a stop that the engine was not, or could not be, asked about."""
+        kind: LatchKind = "kill" if isinstance(command, TriggerKillSwitch) else "halt"
+        self._set(kind, command.reason, command.actor or actor, now)
+
+    def _set(self, kind: LatchKind, reason: str, actor: str, ts: float) -> None:
+        self.latched = self._latch.set(kind, reason, actor, ts)
+
     def settle(self, record: Record) -> None:
         """Once this record is durable, the latch that it makes obsolete can go."""
         if type(record.command) not in _ENDS_A_STOP:
@@ -89,7 +108,7 @@ class Stops:
         if state.kill_switch.state != "KILLED":
             self._latch.clear()
             if halted:
-                self._latch.set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
+                self._set(_latch_kind(state.risk.cause), state.risk.reason, record.actor, record.ts)
         elif not halted:
             self._latch.lift_halt()
 

@@ -11,6 +11,7 @@ from weltklassebot.core.commands import ReportEquity, ReportFill
 from weltklassebot.core.events import AccountHalted, ClockDoubted, ClockReanchored, EquityDoubted, FillDoubted
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
+from weltklassebot.logs import KEEP
 
 __all__ = ["Witness"]
 
@@ -36,6 +37,7 @@ class Witness:
             reason=record.reason,
             actor=record.actor,
             principal=record.principal,
+            **{KEEP: True},
         )
 
     def offer(self, records: list[Record]) -> None:
