@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +49,42 @@ class Daemon:
 
     # --- its life
 
-    def start(self, *, wrapper: tuple[str, ...] = (), wait: bool = True, **popen: Any) -> Daemon:
-        """Start it and wait until it serves. Raises `AssertionError` with its logs if it ends instead."""
+    def start(
+        self, *, wrapper: tuple[str, ...] = (), wait: bool = True, output: int = subprocess.PIPE, **popen: Any
+    ) -> Daemon:
+        """Start it and wait until it serves. Raises `AssertionError` with its logs if it ends instead.
+
+        With an `output` of the test's own, nothing of what it says is heard here.
+        """
         self.logs, self.text = [], []
         self._process = subprocess.Popen(
             [*wrapper, *COMMAND],
             env=self._environment(),
             cwd="/",
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             **popen,
         )
+        if output != subprocess.PIPE:
+            self._wait_until_it_answers()
+            return self
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         if wait:
             ready = self.log("ready")
             self.port = int(ready["url"].rpartition(":")[2])
         return self
+
+    def _wait_until_it_answers(self) -> None:
+        over = time.monotonic() + SECONDS
+        while time.monotonic() < over:
+            assert self.running, "it ended"
+            with suppress(OSError):
+                if self.http("GET", "/readyz").status == 200:
+                    return
+        raise AssertionError("it does not answer")
 
     def _environment(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("WELTKLASSE_")}
@@ -117,8 +136,8 @@ class Daemon:
         code = self._process.wait(seconds)
         with self._news:
             assert self._news.wait_for(lambda: self._reader is None, SECONDS), "its output stays open"
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return code
 
     def terminate(self) -> int:

@@ -154,6 +154,13 @@ class Lane:
     def _reply(self, answer: Answer) -> None:
         if self._transport.is_closing():
             return
+        try:
+            self._answer(answer)
+        except Exception:
+            self._transport.abort()  # half an answer may be on its way, and nothing may follow it
+            raise
+
+    def _answer(self, answer: Answer) -> None:
         began = time.perf_counter()
         status = 200 if type(answer) is CheckAnswer else answer.status
         body = encode(answer)

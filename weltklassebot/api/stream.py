@@ -16,7 +16,7 @@ from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.fair_share import FairShare
 from weltklassebot.api.stream_lines import MAX_LINE_BYTES, Ack, Subscribe, understand
 from weltklassebot.core.commands import AnyCommand
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, encode
+from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.principals import Principal, allowed
 
 if TYPE_CHECKING:
@@ -44,15 +44,21 @@ class Slot:
         self.data: bytes | None = None
 
     def __call__(self, answer: Answer) -> None:
-        if isinstance(answer, CheckAnswer):
-            self.data = encode(answer)
-        elif isinstance(answer, Done):
-            self.data = encode(answer.body)
-        else:
-            self.data = encode({"error": answer})
+        try:
+            self.data = _line(answer)
+        except Exception as error:  # noqa: BLE001 - without an answer in it, this place would hold up all behind it
+            self.data = _NOT_ENCODED
+            self.connection.faults.tell("answer", error)
         self.connection.touch()
 
 
+def _line(answer: Answer) -> bytes:
+    if isinstance(answer, CheckAnswer):
+        return encode(answer)
+    return encode(answer.body if isinstance(answer, Done) else {"error": answer})
+
+
+_NOT_ENCODED: Final = encode({"error": UNDECIDED})
 _TOO_MANY: Final = Problem(type="overloaded", title="Too many connections", status=503)
 FULL: Final = encode({"error": _TOO_MANY}) + b"\n"
 """For who knocks and is not let in."""
@@ -64,6 +70,7 @@ class StreamConnection(asyncio.Protocol):
     def __init__(self, stream: OrderStream) -> None:
         self.principal: Principal | None = None
         self.subscribed = False
+        self.faults: Final = stream.faults
         self.acks: deque[str] = deque(maxlen=MAX_IN_FLIGHT)
         self._stream: Final = stream
         self._transport: asyncio.Transport

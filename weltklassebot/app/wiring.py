@@ -47,6 +47,7 @@ class Parts:
     """What a run has to do with."""
 
     sequencer: Sequencer
+    faults: Faults
     upkeep: Upkeep
     origin: Origin
     places: Connections
@@ -116,7 +117,7 @@ def wire(
         keepalive_seconds=runtime.keepalive_seconds,
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
-    return Parts(sequencer, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))
+    return Parts(sequencer, faults, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))
 
 
 def _commit(

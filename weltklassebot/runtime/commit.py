@@ -76,7 +76,7 @@ class Entry:
 
 
 class GroupCommit:
-    """Feeds the writer process from the event loop. `on_durable` and `on_failure` answer, and raise nothing."""
+    """Feeds the writer process from the event loop. `on_failure` answers, and raises nothing."""
 
     def __init__(
         self,
@@ -258,7 +258,12 @@ class GroupCommit:
 
     def _leave(self, batch: list[Entry], fsync_seconds: float) -> None:
         self.waiting -= len(batch)
-        self._on_durable(batch, fsync_seconds)
+        try:
+            self._on_durable(batch, fsync_seconds)
+        except Exception as error:  # noqa: BLE001 - it is on disk, and somebody may still wait for the answer
+            self.fail(reason_of(error))
+            self._on_failure(batch, reason_of(error))
+            self._faults.tell("publisher", error)
         if not self.waiting and self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 

@@ -69,6 +69,7 @@ class Publisher:
                     entry.respond()
             except Exception as error:  # noqa: BLE001 - somebody else's answer must not be lost with it
                 self._faults.tell("answer", error)
+                self._faults.contain("answer", entry.respond)  # if it did not come as far as to speak
         for flush in self.after_batch:
             self._faults.contain("answer", flush)
 
