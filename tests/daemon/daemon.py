@@ -6,6 +6,7 @@ the test instead of hanging it. Only processes that were started here are ended 
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -45,6 +46,7 @@ class Daemon:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._news = threading.Condition()
+        self._deaf = ""
         self._reader: threading.Thread | None = None
 
     # --- its life
@@ -57,6 +59,7 @@ class Daemon:
         With an `output` of the test's own, nothing of what it says is heard here.
         """
         self.logs, self.text = [], []
+        self._deaf = ""
         self._process = subprocess.Popen(
             [*wrapper, *COMMAND],
             env=self._environment(),
@@ -101,15 +104,26 @@ class Daemon:
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for raw in process.stdout:
+            if self._deaf:
+                break
             line = raw.decode(errors="replace").rstrip("\n")
             with self._news:
                 self.text.append(line)
                 if line.startswith("{"):
                     self.logs.append(json.loads(line))
                 self._news.notify_all()
+        if self._deaf == "closed":
+            process.stdout.close()
         with self._news:
             self._reader = None
             self._news.notify_all()
+
+    def stop_reading(self, *, close: bool = False) -> None:
+        """From its next line on nobody takes what it says; with `close` there is nobody any more."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        self._deaf = "closed" if close else "stopped"
 
     @property
     def pid(self) -> int:

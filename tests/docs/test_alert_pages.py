@@ -93,6 +93,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LatencyBudgetBurnsFast": busy,
     "LatencyBudgetBurns": busy,
     "OrdersTurnedAway": busy,
+    "LogLinesLost": busy,
+    "ProgramFault": busy,
     "BoundNearLimit": busy,
     "ClientsTurnedAway": busy,
     "JournalFsyncSlow": busy,

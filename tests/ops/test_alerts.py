@@ -93,6 +93,8 @@ CASES = {
         8,
     ),
     "ClientsTurnedAway": Case({"refused_connections_total": "0 0 1x10", "slow_clients_total": "0x12"}, 2, 9),
+    "LogLinesLost": Case({"log_lines_lost_total": "0 0 7x20"}, 2, 9),
+    "ProgramFault": Case({"faults_total": "0 0 1x20"}, 2, 9),
     "OrdersTurnedAway": Case({'risk_denials_total{reason="overloaded"}': "0 0+10x12 120x20"}, 7, 25),
 }
 

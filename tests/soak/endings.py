@@ -52,6 +52,8 @@ class Ending:
     """The daemon may see it, turn things away and log it."""
     latch_lost: bool = False
     """The machine itself went down, and its runtime directory with it."""
+    output_full: bool = False
+    """All along, nothing that it says finds room."""
 
 
 def _stopped(place: Place) -> None:
@@ -117,6 +119,20 @@ def _disk_hangs(place: Place) -> None:
     place.daemon.kill()
 
 
+def _output_closed(place: Place) -> None:
+    """Its reader goes away; what it has to say goes nowhere from then on."""
+    place.daemon.stop_reading(close=True)
+    place.wait(1.0)
+    place.daemon.kill()
+
+
+def _output_stopped(place: Place) -> None:
+    """Nobody reads, as behind Ctrl-S; the clean end does not wait for that either."""
+    place.daemon.stop_reading()
+    place.wait(1.0)
+    _stopped(place)
+
+
 def _fails(daemon: Daemon) -> None:
     """A daemon that has lost its journal says so and ends; a child that was writing a snapshot may go before it."""
     code = daemon.wait()
@@ -133,4 +149,7 @@ ENDINGS: Final = {
     "disk broken": Ending(_disk_broken, 2, needs_disk=True, disk_fails=True),
     "disk full": Ending(_disk_full, 2, needs_disk=True, disk_fails=True),
     "disk hangs": Ending(_disk_hangs, 2, needs_disk=True, disk_fails=True),
+    "output closed": Ending(_output_closed, 1),
+    "output stopped": Ending(_output_stopped, 1),
+    "output full": Ending(_killed, 1, output_full=True),
 }

@@ -81,6 +81,10 @@ class Soak:
     def load_and_end(self, name: str) -> None:
         """One run under load, to the end of that name."""
         ending = self._endings[name]
+        if ending.output_full:
+            assert self.daemon.terminate() == 0
+            with Path("/dev/full").open("wb") as full:
+                self.daemon.start(output=full.fileno())
         load = Load(self.daemon, self._rng.randrange(2**32))
         load.start()
         threading.Event().wait(self._duration())
