@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.clients import order
+from tests.daemon.clients import SECONDS, order
 from tests.journal.journals import start as start_record
 from weltklassebot.core.commands import Stop
 from weltklassebot.core.records import FORMAT
@@ -227,3 +229,28 @@ def test_an_idle_daemon_with_idle_clients_stops_at_once(daemon):
     for client in clients:
         client.close()
     assert took < 3, "idle connections hold nothing up"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777], ids=oct)
+def test_whatever_the_umask_rights_are_as_they_are_to_be(make, umask):
+    """Nobody else may read or write the store; whoever is in the groups comes to the sockets."""
+    daemon = make()
+    daemon.start(umask=umask)
+    daemon.check("o-1")
+    daemon.post("/v1/admin/halt", reason="look")
+    daemon.restart()
+    for path in [daemon.store, *daemon.store.rglob("*")]:
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+    assert daemon.latch.parent.stat().st_mode & 0o777 == 0o755
+    assert daemon.latch.stat().st_mode & 0o777 == 0o644
+    for name in ("admin.sock", "orders.sock"):
+        assert (daemon.latch.parent / name).stat().st_mode & 0o777 == 0o660
+    for path in daemon.directory.rglob("*"):
+        assert not path.stat().st_mode & 0o002, path
+
+
+def test_an_address_of_ipv6_stands_in_brackets(make):
+    daemon = make(HOST="::1").start()
+    assert re.fullmatch(r"http://\[::1\]:\d+", daemon.log("ready")["url"])
+    with urllib.request.urlopen(daemon.log("ready")["url"] + "/healthz", timeout=SECONDS) as answer:
+        assert answer.status == 200

@@ -30,7 +30,7 @@ RECORDS, SHAPED = 75, 65
 
 
 class Store:
-    """Packed segments, plain ones, an anchor, two snapshots; behind the newer one a segment and the live file."""
+    """Packed segments, plain ones, an anchor and its base, two snapshots; behind it a segment and the live file."""
 
     def __init__(self, place: Path) -> None:
         self.place, self.made = place, place / "made"
@@ -41,13 +41,15 @@ class Store:
         keep_in_shape(Task(directory=str(self.made)))
         (place / segment_name(61)).rename(self.made / segment_name(61))
         keep_in_shape(Task(directory=str(self.made)))
-        size = sum(segment.path.stat().st_size for segment in closed_segments(self.made))
+        stored = [path for _, path in snapshots(self.made)]
+        files = [*(segment.path for segment in closed_segments(self.made)), *stored, stored[-1]]  # the base to come
+        size = sum(path.stat().st_size for path in files)
         keep_in_shape(Task(directory=str(self.made), max_bytes=size - 1))  # the oldest goes
         (place / segment_name(66)).rename(self.made / segment_name(66))
         (self.made / STATE).write_bytes(b'{"state":"RUNNING","since":1763712000.0,"meta":{},"seq":74}\n')
         self.states = {seq: repr(folded(records[:seq]).state) for seq in range(RECORDS - 5, RECORDS + 1)}
         self.whole = list(iterate_lines(self.made))
-        assert [seq for seq, _ in snapshots(self.made)] == [60, SHAPED]
+        assert [seq for seq, _ in snapshots(self.made)] == [5, 60, SHAPED]
         assert {segment.packed for segment in closed_segments(self.made)} == {True, False}
         assert (self.made / ANCHOR).exists()
 

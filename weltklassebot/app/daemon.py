@@ -161,7 +161,7 @@ class Daemon:
             logging.INFO if why is None else logging.ERROR,
             "ready" if why is None else "denying",
             **({} if why is None else {"problem": why, "meaning": "nothing is approved until the disk can be written"}),
-            url=f"http://{settings.host}:{tcp.getsockname()[1]}",
+            url=_url(settings.host, tcp.getsockname()[1]),
             admin=str(settings.admin_socket),
             orders=str(settings.orders_socket),
             store=str(settings.risk_store_dir),
@@ -239,3 +239,7 @@ class Daemon:
             self._log.info("starting_again", store=str(self._settings.risk_store_dir))
             return
         self._log.info("stopped", seq=sequencer.seq, durable_seq=sequencer.commit.durable_seq, code=code)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -6,6 +6,7 @@ A run that waited for its disk ends and the next one starts on the same listener
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from contextlib import closing
 from decimal import setcontext
@@ -34,6 +35,8 @@ _EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS
 
 def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. Returns the exit code."""
+    # Each file and directory is made with the rights that it is to have, whatever the caller's umask takes or leaves.
+    os.umask(0o077)
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
     log = logs.logger(part="daemon")
     # The engine installs its context wherever it is not in force; in this thread it always is.

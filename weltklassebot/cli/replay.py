@@ -47,8 +47,8 @@ def replay(
     """Fold the journal and print the state that it leaves, as of record --until if that is given.
 
     With --decide every command is decided again before its record is folded, and what comes out is compared byte for
-    byte; a difference is printed with its seq and ends in exit code 1. Where retention deleted history, it begins
-    behind the older snapshot, and `begins_behind_seq` says so.
+    byte; a difference is printed with its seq and ends in exit code 1. Where retention deleted history, it begins with
+    what is left, and `begins_behind_seq` says where that is.
 
     With --set every order is decided a second time under other limits, at its moment in history: positions, open
     orders, equity and stops are those that really were. An order that would have been denied still counts with its

@@ -7,6 +7,7 @@ which may be deleted, so it carries a check of its own: sha256, in hex, of `last
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from hashlib import sha256
@@ -72,11 +73,16 @@ def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def make_directory(directory: Path, mode: int) -> None:
-    """Make it, and what is missing above it; on disk when this returns."""
-    missing = [each for each in (directory, *directory.parents) if not each.exists()]
-    directory.mkdir(mode=mode, parents=True, exist_ok=True)
-    for each in reversed(missing):
+    """Make it, and what is missing above it for everybody to pass; on disk when this returns. The umask has no say."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()][::-1]
+    for each in missing:
+        rights = mode if each == directory else 0o755
+        each.mkdir(mode=rights, exist_ok=True)
+        each.chmod(rights)
+    for each in missing:
         sync_directory(each.parent)
+    if not missing and not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
 
 
 def sync_directory(directory: Path) -> None:

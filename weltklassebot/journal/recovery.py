@@ -24,7 +24,7 @@ from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
 from weltklassebot.journal.segments import Opened, closed_segments, open_segment
-from weltklassebot.journal.snapshot_file import prove, read_newest, read_snapshot, snapshots
+from weltklassebot.journal.snapshot_file import base_of, prove, read_newest, read_snapshot
 from weltklassebot.journal.stated import lost, stated_seq
 from weltklassebot.journal.store import JOURNAL, prepare, sync_directory
 from weltklassebot.journal.tear import is_tear
@@ -117,11 +117,11 @@ def begin(directory: Path, restore: Callable[[State], None] | None) -> tuple[Cha
 
 
 def begin_earliest(directory: Path, restore: Callable[[State], None]) -> Chain:
-    """Where a fold can begin at the earliest: at the first record, or behind the older snapshot if that was deleted."""
-    stored = snapshots(directory)
-    if not stored or read_anchor(directory) is None:
+    """Where a fold can begin at the earliest: at the first record, or behind the base where that was deleted."""
+    base = base_of(directory)
+    if base is None:
         return _genesis(directory)
-    snapshot = read_snapshot(stored[0][1])
+    snapshot = read_snapshot(base)
     prove(directory, snapshot.path, snapshot.seq, snapshot.chain)
     restore(snapshot.state)
     chain = Chain()
@@ -139,9 +139,15 @@ def _genesis(directory: Path) -> Chain:
 
 
 def fold_closed(
-    directory: Path, chain: Chain, apply: Callable[[Record], None], after_each: Callable[[], None] = lambda: None
+    directory: Path,
+    chain: Chain,
+    apply: Callable[[Record], None],
+    after_each: Callable[[], None] = lambda: None,
+    *,
+    before: int | None = None,
 ) -> float:
-    """Fold the closed segments behind where `chain` stands; the time of the last record, 0 if there was none.
+    """Fold the closed segments behind where `chain` stands, all or those that begin before record `before`; the time of
+    the last record, 0 if there was none.
 
     Raises `StoreDamaged` for any damage: a closed file was whole when it was closed.
     """
@@ -149,6 +155,8 @@ def fold_closed(
     for segment in closed_segments(directory):
         if segment.first_seq <= chain.last_seq:
             continue
+        if before is not None and segment.first_seq >= before:
+            break
         with open_segment(segment) as file:
             chain.begin_file()
             last_ts, complaint = _fold(Opened(segment.path, file, closed=True), chain, apply)

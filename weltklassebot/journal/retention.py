@@ -18,11 +18,13 @@ from typing import BinaryIO, Final, cast
 
 import msgspec
 
+from weltklassebot.core.engine import Engine
 from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor, replace_durably, sync_directory
 from weltklassebot.journal.gently import GentleFile
 from weltklassebot.journal.reading import checked_lines, oldest
+from weltklassebot.journal.recovery import begin_earliest, fold_closed, no_collection
 from weltklassebot.journal.segments import Segment, closed_segments, open_segment
-from weltklassebot.journal.snapshot_file import KEPT, snapshots
+from weltklassebot.journal.snapshot_file import KEPT, base_of, snapshots, write_snapshot
 
 __all__ = ["KEPT_PLAIN", "compress", "prune", "tidy"]
 
@@ -32,6 +34,7 @@ _LEVEL: Final = 6
 
 _leftover = re.compile(r"(snapshot-\d+\.json|risk_audit-\d{20}\.jsonl\.gz|anchor\.json)\.tmp").fullmatch
 _segment = re.compile(r"risk_audit-(\d{20})\.jsonl(\.gz)?").fullmatch
+_snapshot = re.compile(r"snapshot-(\d{1,19})\.json").fullmatch
 _ts = re.compile(rb'\{"seq":\d{1,19},"ts":([0-9.e+-]{1,32}),').match
 
 
@@ -43,7 +46,7 @@ def tidy(directory: Path) -> None:
     names = set(os.listdir(directory))
     for name in sorted(names):
         match = _segment(name)
-        deleted = match and int(match[1]) <= behind
+        deleted = (match and int(match[1]) <= behind) or ((base := _snapshot(name)) and int(base[1]) < behind)
         if _leftover(name) or deleted or (match and f"{name}.gz" in names):
             (directory / name).unlink()
     sync_directory(directory)
@@ -80,15 +83,18 @@ def _compress(path: Path) -> None:
 def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) -> int:
     """Delete the oldest segments that nobody wants to keep; how many. A journal that is damaged there is left alone.
 
-    A segment goes only if every kept snapshot stands behind a later one. Age counts from the newest closed record, not
-    from the wall clock: a clock that is wrong must not delete anything.
+    A segment goes only if the newest two snapshots stand behind a later one. Age counts from the newest closed record,
+    not from the wall clock: a clock that is wrong must not delete anything. What is left begins with a snapshot of its
+    own, the base, so that all of it can be decided again.
     """
-    kept = snapshots(directory)
+    stored = snapshots(directory)
     segments = closed_segments(directory)
-    if len(kept) < KEPT or (keep_days is None and max_bytes is None):
+    if len(stored) < KEPT or (keep_days is None and max_bytes is None):
         return 0
-    needed = kept[0][0]
-    total = sum(_size(segment) for segment in segments)
+    needed = stored[-KEPT][0]
+    total = sum(_size(path) for path in [*(segment.path for segment in segments), *(path for _, path in stored)])
+    if base_of(directory) is None:
+        total += _size(stored[-1][1])  # about what the base will take
     newest = _first_ts(segments[-1]) if segments else 0.0
     gone: list[Segment] = []
     # A segment ends where the next one begins.
@@ -97,7 +103,7 @@ def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) ->
         too_much = max_bytes is not None and total > max_bytes
         if following.first_seq > needed or not (too_old or too_much):
             break
-        total -= _size(segment)
+        total -= _size(segment.path)
         gone.append(segment)
     if gone:
         _delete(directory, gone)
@@ -111,15 +117,34 @@ def _delete(directory: Path, gone: list[Segment]) -> None:
         with open_segment(segment) as file:
             last = deque(checked_lines(file, chain, closed=True), maxlen=1)
     anchor = Anchor(chain.last_seq, _ts_of(last[0]), chain.hash.decode())
+    _move_base(directory, anchor)
     replace_durably(directory / ANCHOR, [msgspec.json.encode(anchor) + b"\n"])
     for segment in gone:
         segment.path.unlink()
+    for seq, path in snapshots(directory):
+        if seq < anchor.last_seq:
+            path.unlink()
     sync_directory(directory)
 
 
-def _size(segment: Segment) -> int:
+def _move_base(directory: Path, anchor: Anchor) -> None:
+    """Write the state behind the last record that goes, on disk before anything does.
+
+    It is folded from the base before it. A store whose history an older version deleted may have none that early: there
+    the base stays where it is until what goes has come as far.
+    """
+    engine = Engine()
+    with no_collection():
+        chain = begin_earliest(directory, engine.restore)
+        if chain.last_seq < anchor.last_seq:
+            fold_closed(directory, chain, engine.apply, before=anchor.last_seq + 1)
+        if (chain.last_seq, chain.hash.decode()) == (anchor.last_seq, anchor.hash):
+            write_snapshot(directory, engine.state, anchor.hash)
+
+
+def _size(path: Path) -> int:
     with suppress(FileNotFoundError):
-        return segment.path.stat().st_size
+        return path.stat().st_size
     return 0
 
 

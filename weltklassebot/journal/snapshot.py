@@ -45,7 +45,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     keep_days: float | None = None
     """Closed segments older than this may go; None: none."""
     max_bytes: int | None = None
-    """Of closed segments together; the oldest go beyond it. None: any number."""
+    """Of closed segments and snapshots together; beyond it the oldest segments go. None: any number."""
     parent: int | None = None
 
 

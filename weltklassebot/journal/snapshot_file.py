@@ -3,7 +3,8 @@
     {"format":3,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
 
 and a newline. `hash` is sha256, in hex, of every byte before `,"hash":`. A snapshot stands behind the last record of a
-closed segment, and counts only if that record has the hash that it names. The newest two are kept.
+closed segment, and counts only if that record has the hash that it names. The newest two are kept, and where history
+was deleted the oldest as well: the one that everything behind it can be decided again from.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from weltklassebot.journal.pages import Pages
 from weltklassebot.journal.segments import Segment, Unpacked, closed_segments, open_segment
 
 __all__ = [
-    "KEPT", "Snapshot", "delete_older", "end_of", "prove", "read_newest", "read_snapshot", "snapshots",
+    "KEPT", "Snapshot", "base_of", "delete_older", "end_of", "prove", "read_newest", "read_snapshot", "snapshots",
     "write_snapshot",
 ]  # fmt: skip
 
@@ -87,12 +88,27 @@ def _sealed(state: State, chain: str) -> Iterator[bytes]:
 
 
 def delete_older(directory: Path) -> None:
-    """Keep the newest two."""
-    old = snapshots(directory)[:-KEPT]
+    """Keep the newest two, and the base where history was deleted."""
+    stored, anchor = snapshots(directory), read_anchor(directory)
+    kept = stored[-KEPT:]
+    if anchor is not None:
+        kept += [one for one in stored if one[0] >= anchor.last_seq][:1]
+    old = [one for one in stored if one not in kept]
     for _, path in old:
         path.unlink()
     if old:
         sync_directory(directory)
+
+
+def base_of(directory: Path) -> Path | None:
+    """The snapshot that a fold of everything that is kept begins with; None while nothing was deleted.
+
+    It stands at the anchor; in a store whose history an older version deleted, somewhere behind it.
+    """
+    anchor = read_anchor(directory)
+    if anchor is None:
+        return None
+    return next((path for seq, path in snapshots(directory) if seq >= anchor.last_seq), None)
 
 
 def read_newest(directory: Path) -> Snapshot | None:

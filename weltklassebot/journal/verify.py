@@ -63,7 +63,7 @@ def verify(directory: Path, *, every_file: bool = False, worth_records: int | No
     """
     stated = stated_seq(directory)
     chain = oldest(directory)
-    stored = snapshots(directory) if directory.is_dir() else []
+    stored = [one for one in snapshots(directory) if one[0] >= chain.last_seq] if directory.is_dir() else []
     anchor, ends = chain.last_seq, {chain.last_seq: chain.hash.decode()}
     found = Verified(0, chain.last_seq, chain.hash.decode(), None, anchor=anchor)
     with disk(directory, "reading"), Provers(directory, chain, worth_records) as provers:
