@@ -14,7 +14,9 @@ from msgspec.structs import replace
 
 from weltklassebot.core.commands import CancelAll, Cooldown, Halt, TriggerKillSwitch
 
-__all__ = ["MOST_CHARACTERS", "NO_REASON", "STOPS", "AnyStop", "clean_actor", "clean_reason", "clean_stop", "clean_text"]
+__all__ = [
+    "MOST_CHARACTERS", "NO_REASON", "STOPS", "AnyStop", "clean_actor", "clean_reason", "clean_stop", "clean_text",
+]  # fmt: skip
 
 MOST_CHARACTERS: Final = 500
 """Of a reason, and of an actor."""
