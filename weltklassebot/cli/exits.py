@@ -60,7 +60,7 @@ class TryAgain(CommandError):
 
 # By module and name, so that looking an error up imports nothing.
 _ELSEWHERE: Final = {
-    ("weltklassebot.settings.load", "SettingsError"): BAD_CONFIGURATION,
+    ("weltklassebot.settings.sources", "SettingsError"): BAD_CONFIGURATION,
     ("weltklassebot.api.tokens", "TokenError"): REFUSED,
     ("weltklassebot.core.validation", "Invalid"): REFUSED,
     ("weltklassebot.core.memory", "Refused"): REFUSED,
