@@ -24,7 +24,7 @@ NO_REASON: Final = "(no reason given)"
 
 AnyStop = Halt | Cooldown | TriggerKillSwitch | CancelAll
 STOPS: Final[frozenset[type]] = frozenset(AnyStop.__args__)
-_S = TypeVar("_S", Halt, Cooldown, TriggerKillSwitch, CancelAll)
+_S = TypeVar("_S", bound=AnyStop)
 
 _MOST_LOOKED_AT: Final = 64 * 1024
 """Characters; what is behind them is cut off in any case."""

@@ -106,7 +106,9 @@ def _learn(name: str, value: str) -> None:
 
 def _check_text(name: str, text: str | None, *, least: int) -> None:
     most = 200 if name == "approved_by" else 500
-    if text is not None and (not least <= len(text) <= most or _has_control(text)):
+    if text is None and not least:
+        return
+    if not isinstance(text, str) or not least <= len(text) <= most or _has_control(text):
         raise Invalid(name, f"must have {least} to {most} characters, and no control characters")
 
 
