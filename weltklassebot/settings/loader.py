@@ -82,7 +82,10 @@ def _load(
     file_tree: Tree = {}
     sources: dict[str, str] = {}
     if config_path is not None:
-        file_tree = read_toml(config_path)
+        try:
+            file_tree = read_toml(config_path)
+        except SettingsError as error:
+            raise SettingsError([*problems, *error.problems]) from None
         sources.update({key: str(config_path) for key in _dotted(file_tree)})
     for key, value in credentials(environ, frozenset(keys()), problems).items():
         file_tree = merged(file_tree, nested(key, value))
