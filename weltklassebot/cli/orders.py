@@ -141,7 +141,8 @@ def feed(invocation: Invocation, file: Path, window: int, first: int) -> int:
     Whatever ends it (a line that cannot be sent, Ctrl-C, a daemon that went away), the accounts are printed:
     "next_line" is the number for --from-line, "in_doubt" are lines from there on that were sent and not answered.
     Sending those again is safe for checks, fills and marks: the same id gets the first answer and counts nothing twice.
-    An equity without "as_of" is another report, and its flow counts again: look at `audit tail` first.
+    A status of an order that has ended is refused and changes nothing. An equity without "as_of" is another report, and
+    its flow counts again: look at `audit tail` first.
 
     Example: weltklassebot orders feed day.ndjson --json
     """
