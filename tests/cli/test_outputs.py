@@ -168,6 +168,21 @@ def test_a_fault_is_no_denial(desk, err, traceback):
         assert result[0] == 70, result
 
 
+@pytest.mark.slow
+def test_a_task_that_dies_ends_the_daemon_with_the_code_of_a_fault(make):  # noqa: F811
+    one = make()
+    dies = (
+        "import asyncio, sys; from weltklassebot.app.daemon import Daemon; from weltklassebot.cli import main\n"
+        "async def dies(self): await asyncio.sleep(0); raise KeyError('a fault')\n"
+        "Daemon._redeliver = dies; sys.exit(main(['serve']))"
+    )
+    command = [sys.executable, "-c", dies]
+    done = subprocess.run(command, env=one._environment(), check=False, timeout=60, capture_output=True)
+    assert b'"event":"task_died"' in done.stdout
+    assert done.returncode == 70
+    assert "exit code 70" in run(one._environment(), "audit", "tail", "-n", "1")[1]
+
+
 def test_a_daemon_that_fails_at_a_kill_is_killed_by_the_latch(desk):
     environ = desk.environ | {"WELTKLASSE_RUNTIME_DIR": str(desk.home)}
     for status in (500, 503):
