@@ -94,6 +94,7 @@ def test_a_yes_and_a_no_keep_their_codes(daemon):  # noqa: F811
     assert daemon.state()["open_orders"] == 3
 
 
+@pytest.mark.slow
 def test_a_read_that_is_lost(desk):
     assert desk("kill-switch", "trigger", "--reason", "r" * 400).code == 0
     for words in (["audit", "show"], ["config", "show"], ["audit", "show", "--json"], ["audit", "verify"], ["--help"]):
@@ -113,14 +114,15 @@ def test_a_reader_that_has_enough_of_many(desk):
     store.run(Halt(reason="r"), "sre")
     line = store.directory / "risk_audit.jsonl"
     assert line.stat().st_size < 65_536
-    for _ in range(150):
+    for _ in range(60):
         store.run(Halt(reason="r" * 500), "sre")
-    pipe = f"set -o pipefail; {' '.join(PYTHON)} audit show | head -n 1"
+    pipe = f"set -o pipefail; {' '.join(PYTHON)} audit show --json | head -n 1"
     done = subprocess.run(["/bin/bash", "-c", pipe], env=desk.environ, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.count(b"\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", OUTPUTS)
 def test_a_red_light_is_red_wherever_it_is_shown(desk, how):
     for reason in ("first", "second"):
@@ -136,6 +138,7 @@ def test_a_red_light_is_red_wherever_it_is_shown(desk, how):
     assert green == (74 if how == "full" else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", OUTPUTS)
 def test_an_error_keeps_its_code(desk, how):
     for words, code in (
@@ -148,6 +151,7 @@ def test_an_error_keeps_its_code(desk, how):
         assert run(desk.environ, *words, out=how, err=how)[0] == code, words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traceback", ["", "1"])
 @pytest.mark.parametrize("err", [None, *OUTPUTS])
 def test_a_fault_is_no_denial(desk, err, traceback):

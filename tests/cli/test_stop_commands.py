@@ -91,6 +91,7 @@ def test_a_broken_file_leaves_the_environment_and_the_defaults(desk):
     assert read_latch(desk.home / "there").kind == "kill"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can be somebody else")
 @pytest.mark.parametrize("given", [("RUNTIME_DIR",), ("RISK_STORE_DIR",), ("RUNTIME_DIR", "RISK_STORE_DIR"), ()])
 def test_a_kill_by_a_user_without_a_home(desk, given):
@@ -133,6 +134,7 @@ WORDS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "reason", "notices"), WORDS)
 def test_a_kill_without_a_daemon_needs_no_words(desk, words, reason, notices):
     done = subprocess.run(
