@@ -67,9 +67,11 @@ class Accepted(Shape):
     """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
 
     seq: int | UnsetType | None = UNSET
-    ts: float | UnsetType = UNSET
+    ts: float | UnsetType | None = UNSET
     state: RiskState | UnsetType = UNSET
     kill_switch: KillSwitchState | UnsetType = UNSET
+    latched: bool | UnsetType = UNSET
+    """False: the runtime directory did not take this stop; it holds in memory, and by its record."""
     replayed: bool | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
     detail: str | UnsetType = UNSET

@@ -57,7 +57,7 @@ class Stops:
         self.listeners: Final[list[Callable[[Record], None]]] = []
         """Told at once, before anything is durable."""
         self.latched = True
-        """The runtime directory took the last stop."""
+        """False: the runtime directory did not take the stop of the last record."""
         self._engine: Final = engine
         self._clock: Final = clock
         self._latch: Final = latch
@@ -65,7 +65,7 @@ class Stops:
 
     def act(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
-        moved = False
+        moved, self.latched = False, True
         rewritten = type(record.command) is Start  # the process may have died between a record and its state
         for event in record.events:
             match event:
