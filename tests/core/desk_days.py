@@ -156,6 +156,9 @@ class Days:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
+        if b[1] % 13 == 12:
+            back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[b[2] % 8]
+            return RestartClock(reason="looked", wall=round(now - back, 6))
         return self.admin(52 + b[1] % 13, b, state, now)
 
     def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:
@@ -344,9 +347,6 @@ class Days:
                     pick, now, late=late, latch=latch, restored=restored, synchronised=synchronised,
                     unconfigured=unconfigured,
                 )  # fmt: skip
-            case 63:
-                back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[pick % 8]
-                return RestartClock(reason="looked", wall=round(now - back, 6))
             case _:
                 return (Tick(), Stop())[pick % 2]
 

@@ -82,7 +82,7 @@ def test_a_step_ahead_is_followed_once_and_doubted_the_second_time(desk: Desk) -
     assert desk.daemon.state()["clock_doubted"] is True
     desk.daemon.post("/v1/positions/adjust", symbol="BTC-EUR", account="main", quantity="1", reason="drill")
     assert desk.reasons("o-4", side="sell", account="main", quantity="0.001") == [], "it only reduces"
-    desk.daemon.post("/v1/admin/reanchor-clock", reason="the time server is right")
+    desk.daemon.post("/v1/clock/reanchor", reason="the time server is right")
     desk.daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")
     assert desk.reasons("o-5") == []
     assert desk.now() == pytest.approx(time.time() + 300, abs=20)
@@ -98,7 +98,7 @@ def test_a_step_back_is_doubted_until_it_is_taken_back_or_accepted(desk: Desk) -
     desk.move(-3_600)
     assert desk.reasons("o-3") == ["clock"]
     assert desk.difference() == pytest.approx(-3_600, abs=1)
-    desk.daemon.post("/v1/admin/reanchor-clock", reason="it was an hour ahead")
+    desk.daemon.post("/v1/clock/reanchor", reason="it was an hour ahead")
     assert desk.reasons("o-4") == []
     assert desk.now() == pytest.approx(time.time(), abs=20), "now goes on; the difference is accepted"
     assert desk.difference() == pytest.approx(0, abs=1)
@@ -109,7 +109,7 @@ def test_a_step_towards_now_that_does_not_reach_it_is_doubted(desk: Desk) -> Non
     """`now` is ahead, and that was accepted: the wall clock comes nearer by more than is allowed, and is behind yet."""
     desk.move(-100)
     assert desk.reasons("o-1") == ["clock"]
-    desk.daemon.post("/v1/admin/reanchor-clock", reason="it was ahead")
+    desk.daemon.post("/v1/clock/reanchor", reason="it was ahead")
     assert desk.reasons("o-2") == []
     desk.move(-50)
     assert desk.reasons("o-3") == ["clock"]
@@ -183,7 +183,7 @@ def test_a_wall_clock_that_is_wrong_at_the_start(desk: Desk) -> None:
     desk.start()
     assert desk.now() > before
     assert desk.reasons("o-1") == ["clock"]
-    desk.daemon.post("/v1/admin/reanchor-clock", reason="the battery is empty")
+    desk.daemon.post("/v1/clock/reanchor", reason="the battery is empty")
     assert desk.reasons("o-2") == []
     desk.daemon.terminate()
     desk.move(1_000)

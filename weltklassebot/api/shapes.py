@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.commands import OrderType, Side
-from weltklassebot.core.events import DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
@@ -86,6 +86,8 @@ class Accepted(Shape):
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
+    old_now: float | UnsetType = UNSET
+    new_now: float | UnsetType = UNSET
 
 
 class KillSwitchView(Shape):
@@ -116,6 +118,16 @@ class JournalView(Shape):
     failed: str | None
 
 
+class ClockDoubtView(Shape):
+    """Why the wall clock is in doubt."""
+
+    cause: ClockCause
+    difference: float
+    """Wall clock less the daemon's time when the doubt began, in seconds."""
+    since: float
+    meaning: str
+
+
 class StateView(Shape):
     """Everything at a glance."""
 
@@ -139,6 +151,7 @@ class StateView(Shape):
     doubtful_fills: int
     halted_accounts: list[str]
     clock_doubted: bool
+    clock_doubt: ClockDoubtView | None
     limits: dict[str, Text | int | None]
     journal: JournalView
 

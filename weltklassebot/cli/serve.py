@@ -24,5 +24,8 @@ def serve(invocation: Invocation, log_format: str | None, log_level: str | None)
     said_here = {key: value for key, value in said.items() if value is not None}
     settings = invocation.settings(said_here)
     from weltklassebot.app import serve as serve_until_stopped
+    from weltklassebot.settings import configured
 
-    return serve_until_stopped(settings, lambda: invocation.settings(said_here))
+    return serve_until_stopped(
+        settings, lambda: invocation.settings(said_here), configured=configured(invocation.config)
+    )

@@ -19,22 +19,28 @@ from weltklassebot.core.events import (
     StartBelieved,
 )
 from weltklassebot.core.memory import Refused
+from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import State
 
-__all__ = ["decide_clock", "decide_restart", "doubt_at_start", "start_ahead", "start_in_doubt"]
+__all__ = ["decide_clock", "decide_restart", "doubt_at_start", "start_ahead", "start_in_doubt", "too_far_ahead"]
 
 _DAY_SECONDS = 86_400
 
 
 def start_ahead(state: State, start: Start) -> float | None:
     """The seconds by which this start is ahead of the last record, if they are too many. `state`: before the start."""
-    days = start.parameters.max_start_step_days
-    if days is None or not state.last_seq:
-        return None
-    if start.synchronised is False:
-        days = min(days, start.parameters.max_start_step_unsynchronised_days)
     ahead = _difference(start.wall, state.now)
-    return ahead if ahead > days * _DAY_SECONDS else None
+    return ahead if state.last_seq and too_far_ahead(start.parameters, ahead, start.synchronised) else None
+
+
+def too_far_ahead(parameters: Parameters, seconds: float, synchronised: bool | None) -> bool:
+    """Whether no wall clock is believed this many seconds behind the last record. `synchronised`: the kernel's word."""
+    days = parameters.max_start_step_days
+    if days is None:
+        return False
+    if synchronised is False:
+        days = min(days, parameters.max_start_step_unsynchronised_days)
+    return seconds > days * _DAY_SECONDS
 
 
 def start_in_doubt(state: State, start: Start) -> bool:

@@ -65,8 +65,8 @@ class Recorded(Struct, frozen=True, gc=False):
 class Engine:
     """Decides, evolves, and knows when it wants to be woken.
 
-    Not thread-safe: one owner at a time. `seq` rises by one a record; `now` rises too, but for the record of a `RestartClock`,
-    behind which it goes on from that command's `wall`.
+    Not thread-safe: one owner at a time. `seq` rises by one a record; `now` never goes back, but behind the record of a
+    `RestartClock`: from there it goes on from that command's `wall`.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The journal: what was asked, what was answered, and proof that nothing of it was changed since.
 
-This docstring is the definition of the file format, version 2 (`Start.format`). Version 1 is read: it has no
+This docstring is the definition of the file format, version 3 (`Start.format`). Version 1 is read: it has no
 `store.id`, and its starts and snapshots lack what was added since.
 
 The store is one directory (0700) of one owner, with one writer at a time:

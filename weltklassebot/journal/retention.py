@@ -81,7 +81,8 @@ def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) ->
     """Delete the oldest segments that nobody wants to keep; how many. A journal that is damaged there is left alone.
 
     A segment goes only if every kept snapshot stands behind a later one. Age counts from the newest closed record, not
-    from the wall clock: a clock that is wrong must not delete anything.
+    from the wall clock: a clock that is wrong must not delete anything. What is dated later than that was written
+    before the clock went back, and is as old as what follows it.
     """
     kept = snapshots(directory)
     segments = closed_segments(directory)
@@ -89,11 +90,11 @@ def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) ->
         return 0
     needed = kept[0][0]
     total = sum(_size(segment) for segment in segments)
-    newest = _first_ts(segments[-1]) if segments else 0.0
+    begun = _beginnings(segments) if keep_days is not None else [0.0] * len(segments)
     gone: list[Segment] = []
     # A segment ends where the next one begins.
-    for segment, following in pairwise(segments):
-        too_old = keep_days is not None and _first_ts(following) < newest - keep_days * 86_400
+    for (segment, following), ended in zip(pairwise(segments), begun[1:], strict=True):
+        too_old = keep_days is not None and ended < begun[-1] - keep_days * 86_400
         too_much = max_bytes is not None and total > max_bytes
         if following.first_seq > needed or not (too_old or too_much):
             break
@@ -121,6 +122,16 @@ def _size(segment: Segment) -> int:
     with suppress(FileNotFoundError):
         return segment.path.stat().st_size
     return 0
+
+
+def _beginnings(segments: list[Segment]) -> list[float]:
+    """When each began, by a clock that may have gone back since."""
+    begun: list[float] = []
+    newest = _first_ts(segments[-1]) if segments else 0.0
+    for segment in reversed(segments):
+        said = _first_ts(segment)
+        begun.append(said if said <= newest else begun[-1])
+    return begun[::-1]
 
 
 def _first_ts(segment: Segment) -> float:

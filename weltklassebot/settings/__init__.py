@@ -5,7 +5,7 @@ an unknown key, a variable `WELTKLASSE_*` that means nothing, a value out of its
 is ignored. `origins` tells where each value came from. No message and no listing shows a secret.
 """
 
-from weltklassebot.settings.load import Origin, SettingsError, changed_keys, load, origins
+from weltklassebot.settings.load import Origin, SettingsError, changed_keys, configured, load, origins
 from weltklassebot.settings.model import Auth, Runtime, Settings
 
-__all__ = ["Auth", "Origin", "Runtime", "Settings", "SettingsError", "changed_keys", "load", "origins"]
+__all__ = ["Auth", "Origin", "Runtime", "Settings", "SettingsError", "changed_keys", "configured", "load", "origins"]
