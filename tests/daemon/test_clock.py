@@ -233,7 +233,7 @@ def configured(make: Callable[..., Daemon]) -> Desk:
 
 def test_a_start_a_year_ahead_is_not_believed_until_an_operator_does(configured: Desk) -> None:
     desk, before = configured, configured.now()
-    day = [record for record in desk.daemon.records() if type(record.command) is Start][0].events[1].trading_day
+    day = next(record for record in desk.daemon.records() if type(record.command) is Start).events[1].trading_day
     desk.move(YEAR)
     for _ in range(2):  # a restart comes to the same
         desk.start()
@@ -303,7 +303,7 @@ def test_without_settings_a_start_a_year_ahead_is_an_alarm_alone(desk: Desk) -> 
     assert (desk.doubt(), desk.now()) == (None, pytest.approx(time.time() + YEAR, abs=20))
 
 
-# --- the way back ------------------------------------------------------------------------------------------------------
+# --- the way back -----------------------------------------------------------------------------------------------------
 
 
 def believed_for(make: Callable[..., Daemon], ahead: float) -> Desk:
