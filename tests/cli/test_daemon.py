@@ -68,6 +68,8 @@ def test_an_operators_day(desk, url):
     resolve = ("orders", "resolve", "--id", "a-1", "--status", "canceled", "--filled-quantity", "0", "--reason", "r")
     assert desk(*resolve).code == 0
     assert desk("clock", "reanchor", "--reason", "r").code == 0
+    refused = desk("clock", "restart", "--reason", "r")
+    assert (refused.code, refused.err.count("there is nothing to go back to")) == (1, 1)
 
     assert desk("kill-switch", "trigger", "--reason", "bad", "--json").json["kill_switch"] == "KILLED"
     assert desk("kill-switch", "status", "--json").json["state"] == "KILLED"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weltklassebot.core.parameters import Instrument, Parameters
-from weltklassebot.settings import Settings, SettingsError, load, origins
+from weltklassebot.settings import Settings, SettingsError, configured, load, origins
 from weltklassebot.settings.wording import keys
 
 HOME = {"HOME": "/home/desk"}
@@ -33,7 +33,35 @@ def written(path: Path, content: str) -> Path:
 
 
 def test_the_defaults_are_the_cores_own():
-    assert load(None, HOME).parameters() == Parameters()
+    """But where an old start record that does not name a parameter has to mean that there was no such rule."""
+    assert load(None, HOME).parameters() == Parameters(max_start_step_days=30.0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, False),
+        (
+            {
+                "WELTKLASSE_METRICS_PORT": "0",
+                "WELTKLASSE_RISK_STORE_DIR": "/x",
+                "WELTKLASSE_RUNTIME__LOG_LEVEL": "info",
+            },
+            False,
+        ),
+        ({"WELTKLASSE_RISK__MAX_NOTIONAL": "1"}, True),
+        ({"WELTKLASSE_SYMBOLS": "{}"}, True),
+        ({"WELTKLASSE_CONFIG": "/etc/weltklassebot/config.toml"}, True),
+    ],
+)
+def test_whether_anybody_said_what_risk_is_allowed(environ, said):
+    assert configured(None, {**HOME, **environ}) is said
+    assert configured(Path("/etc/weltklassebot/config.toml"), {**HOME, **environ})
+
+
+def test_a_credential_says_what_risk_is_allowed(tmp_path):
+    (tmp_path / "weltklassebot_risk.max_notional").write_text("1")
+    assert configured(None, {**HOME, "CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
 def test_every_field_of_the_core_is_a_setting():

@@ -16,9 +16,11 @@ from typing import Any, Final
 from weltklassebot import __version__
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.app.wiring import Parts, wire
+from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
+from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
@@ -54,7 +56,9 @@ START_AGAIN: Final = -1
 class Daemon:
     """One run, from an open store to an exit code."""
 
-    def __init__(self, settings: Settings, store: OpenStore, listeners: Listeners, log: Any, patience: int) -> None:
+    def __init__(
+        self, settings: Settings, store: OpenStore, listeners: Listeners, log: Any, patience: int, *, configured: bool
+    ) -> None:
         self._settings: Final = settings
         self._store: Final = store
         self._engine: Final = store.engine
@@ -62,6 +66,7 @@ class Daemon:
         self._listeners: Final = listeners
         self._log: Final = log
         self._patience: Final = patience
+        self._configured: Final = configured
         self._waiting: Waiting | None = None
         self._serving = False
         self._latch: RuntimeLatch
@@ -135,7 +140,11 @@ class Daemon:
             latch_reason="" if latch is None else latch.reason,
             latch_ts=None if latch is None else latch.ts,
             restored=restored,
+            synchronised=synchronised(),
+            unconfigured=not self._configured,
         )
+        if not start_in_doubt(self._engine.state, start):
+            self._sequencer.clock.jump(start.wall)
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):

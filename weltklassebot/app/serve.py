@@ -33,8 +33,9 @@ MOST_PATIENCE: Final = 16
 _EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
 
 
-def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
-    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. Returns the exit code."""
+def serve(settings: Settings, read_again: Callable[[], Settings], *, configured: bool) -> int:
+    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. `configured`: somebody
+    said what risk is allowed. Returns the exit code."""
     # Each file and directory is made with the rights that it is to have, whatever the caller's umask takes or leaves.
     os.umask(0o077)
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
@@ -45,7 +46,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
         make_directory(settings.runtime_dir, 0o755)
         with closing(Listeners(settings, inherited_sockets())) as listeners:
             patience = 1
-            while (code := _serve_once(settings, read_again, listeners, log, patience)) == START_AGAIN:
+            while (code := _serve_once(settings, read_again, configured, listeners, log, patience)) == START_AGAIN:
                 patience = min(patience * 2, MOST_PATIENCE)
             return code
     except JournalError as error:
@@ -57,7 +58,12 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
 
 
 def _serve_once(
-    settings: Settings, read_again: Callable[[], Settings], listeners: Listeners, log: Any, patience: int
+    settings: Settings,
+    read_again: Callable[[], Settings],
+    configured: bool,
+    listeners: Listeners,
+    log: Any,
+    patience: int,
 ) -> int:
     try:
         make_directory(settings.state_dir, 0o755)
@@ -72,7 +78,7 @@ def _serve_once(
         if (problem := _other_currency(store.engine.state, settings)) is not None:
             log.error("cannot_serve", problem=problem)
             return EXIT_CONFIGURATION
-        return uvloop.run(Daemon(settings, store, listeners, log, patience).run(read_again))
+        return uvloop.run(Daemon(settings, store, listeners, log, patience, configured=configured).run(read_again))
 
 
 def _other_currency(state: State, settings: Settings) -> str | None:
