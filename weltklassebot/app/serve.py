@@ -16,12 +16,20 @@ import uvloop
 
 from weltklassebot import logs
 from weltklassebot.api.listeners import Listeners
-from weltklassebot.app.daemon import EXIT_CONFIGURATION, EXIT_DISK, EXIT_TRY_AGAIN, START_AGAIN, Daemon
+from weltklassebot.app.daemon import (
+    EXIT_CONFIGURATION,
+    EXIT_DISK,
+    EXIT_FAULT,
+    EXIT_TRY_AGAIN,
+    START_AGAIN,
+    Daemon,
+)
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.state import State
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.journal.store import make_directory
+from weltklassebot.runtime.faults import reason_of
 from weltklassebot.runtime.opening import open_store
 from weltklassebot.runtime.sockets import inherited_sockets
 from weltklassebot.settings import Settings
@@ -30,7 +38,13 @@ __all__ = ["serve"]
 
 MOST_PATIENCE: Final = 16
 """A disk that takes probes and no journal is probed up to so many times more seldom."""
-_EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
+_NO_SETTING: Final = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_EXIT_OF: Final = {
+    errno.EADDRINUSE: EXIT_TRY_AGAIN,
+    **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK),
+    **dict.fromkeys(_NO_SETTING, EXIT_FAULT),
+}
+"""What is not here is a matter of settings or rights: it does not mend itself, and systemd does not try again."""
 
 
 def serve(settings: Settings, read_again: Callable[[], Settings], *, configured: bool) -> int:
@@ -55,6 +69,9 @@ def serve(settings: Settings, read_again: Callable[[], Settings], *, configured:
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
         return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
+    except Exception as error:  # noqa: BLE001 - said here and not on stderr, which may be an output that nobody reads
+        log.error("cannot_serve", problem=reason_of(error), exc_info=error)
+        return EXIT_FAULT
 
 
 def _serve_once(
