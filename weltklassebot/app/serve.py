@@ -69,7 +69,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings], *, configured:
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
         return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
-    except Exception as error:  # noqa: BLE001 - said here and not on stderr, which may be an output that nobody reads
+    except Exception as error:  # said here and not on stderr, which may be an output that nobody reads
         log.error("cannot_serve", problem=reason_of(error), exc_info=error)
         return EXIT_FAULT
 
