@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from msgspec import Struct
 from multidict import CIMultiDict
 
@@ -113,6 +114,9 @@ class Doors:
         except web.HTTPRequestEntityTooLarge:
             self._metrics.bad_input += 1
             return _response(_too_large())
+        except (web.RequestPayloadError, HttpProcessingError):  # which of them it is depends on aiohttp's parser
+            self._metrics.bad_input += 1
+            return not_http(400)
         except TimeoutError:
             return _response(Problem(type="timeout", title="Request timeout", status=408))
         except (ConnectionError, asyncio.CancelledError):

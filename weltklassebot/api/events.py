@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import web
@@ -132,8 +132,8 @@ class _Stream:
             transport.abort()
 
     def _wanted(self) -> bool:
-        transport = self._call.request.transport
-        gone = transport is None or transport.is_closing()
+        transport, connection = self._call.request.transport, cast(Any, self._call.request.protocol)
+        gone = transport is None or transport.is_closing() or connection.half_closed
         return not gone and not self._events.closing and self._events.doors.still(self._call)
 
     async def _catch_up(self) -> None:
