@@ -23,9 +23,10 @@ import msgspec
 from aiohttp import web
 
 from weltklassebot.api.decoding import problem
-from weltklassebot.api.doors import Call, Doors, Route
+from weltklassebot.api.doors import Doors
 from weltklassebot.api.history import History
 from weltklassebot.api.reads import read_query, sees_all, whole
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.runtime.answers import Problem, encode
 from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
@@ -81,6 +82,8 @@ class Events:
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
         if len(self._open) >= MAX_STREAMS:
             return Problem(type="overloaded", title="Too many streams", status=503, detail=f"{MAX_STREAMS} are open")
+        if call.request.method == "HEAD":
+            return web.StreamResponse(headers=_HEADERS)
         stream = _Stream(self, call, query.get("after_seq", self.recent.last), query.get("action"))
         self._open.add(stream)
         try:

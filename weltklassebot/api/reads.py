@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from weltklassebot.api.decoding import problem, unix_seconds
-from weltklassebot.api.doors import Call, Route
 from weltklassebot.api.history import MAX_AUDIT_WAITING, History
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.core import views
 from weltklassebot.runtime.answers import Problem
 from weltklassebot.runtime.bounds import Bound

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
-from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.core import commands as c
 from weltklassebot.runtime.answers import CheckAnswer, Problem
 from weltklassebot.runtime.metrics import Metrics

@@ -15,9 +15,10 @@ from aiohttp import web
 
 from weltklassebot.api.acceptor import Acceptor
 from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import Doors, Route
+from weltklassebot.api.doors import Doors
 from weltklassebot.api.http_connection import FULL, HttpConnection
 from weltklassebot.api.lane import Lanes
+from weltklassebot.api.route_table import Route
 from weltklassebot.api.stream import FULL as STREAM_FULL
 from weltklassebot.api.stream_share import OrderStream
 
