@@ -120,7 +120,7 @@ def _any_of(refs: dict[Any, Any], types: tuple[Any, ...]) -> dict[str, Any] | No
 _ABOUT: Final = (
     "The risk authority of a trading desk: it answers before every order, and an approval leaves only after its record "
     "is on disk. Decimals go out as plain strings and come in as strings or numbers; moments are Unix seconds. HEAD is "
-    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling, with no slash at its end."
+    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end."
 )
 _WHO: Final = (
     "A token of `weltklassebot token create`. Roles: viewer < trader < operator. On the unix socket `admin.sock` no "

@@ -2,8 +2,8 @@
 
 A path has one spelling: `/readyz/`, `//readyz` and `/%72eadyz` are 404. An absolute target (`http://host:9000/readyz`)
 is what stands behind its authority. `HEAD` is wherever `GET` is. `OPTIONS` is on every path, open to everybody, and
-names the methods; there are no CORS headers, so no browser lets another site ask. `OPTIONS *` and `OPTIONS /` are about the
-daemon as a whole: balancers ask them to see whether it serves, so they are 503 while it does not.
+names the methods; there are no CORS headers, so no browser lets another site ask. `OPTIONS *` and `OPTIONS /` are about
+the daemon as a whole: balancers ask them to see whether it serves, so they are 503 while it does not.
 """
 
 from __future__ import annotations
