@@ -27,6 +27,7 @@ from weltklassebot.api.doors import Doors
 from weltklassebot.api.history import History
 from weltklassebot.api.reads import read_query, sees_all, whole
 from weltklassebot.api.route_table import Call, Route
+from weltklassebot.core.grammar import NotWritten
 from weltklassebot.runtime.answers import Problem, encode
 from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
@@ -75,8 +76,8 @@ class Events:
         if (last := call.request.headers.get("Last-Event-ID")) is not None:
             try:
                 query["after_seq"] = whole(last)
-            except ValueError:
-                raise problem("Last-Event-ID", "must be a whole number") from None
+            except NotWritten as error:
+                raise problem("Last-Event-ID", str(error)) from None
         if not self.metrics.state_known or self.closing:
             why = self.sequencer.not_ready or "stopping"
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)

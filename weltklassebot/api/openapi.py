@@ -197,7 +197,10 @@ def _complete(components: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "minProperties": 1,
     }
-    components["UnsetLimits"]["properties"]["keys"]["items"] = {"type": "string", "enum": list(LIMITS)}
+    components["UnsetLimits"]["properties"]["keys"] |= {
+        "items": {"type": "string", "enum": list(LIMITS)},
+        "minItems": 1,
+    }
     return components
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from weltklassebot.cli.invocation import Command, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.values import between
 
 __all__ = ["cooldown", "halt", "resume"]
 
@@ -24,7 +25,7 @@ def halt(invocation: Invocation, reason: str, actor: str) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--minutes", type=click.FloatRange(0, 525_600, min_open=True), metavar="M", help="How long.")
+@click.option("--minutes", type=between(0, 525_600), metavar="M", help="How long.")
 @reason_option
 @actor_option
 @pass_invocation
