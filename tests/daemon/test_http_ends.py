@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -211,3 +212,26 @@ def test_a_stream_of_events_ends_with_its_reader(daemon):
         wire.send(wire.request("GET", "/v1/events"), end=True)
         assert wire.answer() == (200, b"")
         assert wire.file.read().endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("end", [False, True], ids=["open", "half-closed"])
+def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(make, end):
+    """It holds no place for ever."""
+    daemon = make(RUNTIME__REQUEST_TIMEOUT_SECONDS="1", RUNTIME__KEEPALIVE_SECONDS="3600").start()
+    with contextlib.ExitStack() as stack:
+        for count in (30, 6):
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            sock.settimeout(SECONDS)
+            sock.connect(str(daemon.directory / "run" / "admin.sock"))
+            last = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * count + last)
+            if end:
+                sock.shutdown(socket.SHUT_WR)
+        other = stack.enter_context(connected(daemon, "unix"))
+        over = time.monotonic() + SECONDS
+        while True:
+            other.send(other.request("GET", "/metrics"))
+            if b"slow_clients_total 2.0" in other.answer()[1]:
+                break
+            assert time.monotonic() < over
+            time.sleep(0.1)  # nothing tells when they are looked at: once a second

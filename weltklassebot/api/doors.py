@@ -57,7 +57,7 @@ class Doors:
     def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
         self._tokens: Final = tokens
         self._peers: Final = peers
-        self._metrics: Final = metrics
+        self.metrics: Final = metrics
         self._timeout: Final = timeout_seconds
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
@@ -92,13 +92,13 @@ class Doors:
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
-            self._metrics.bad_input += 1
+            self.metrics.bad_input += 1
             return _response(bad.problem)
         except web.HTTPRequestEntityTooLarge:
-            self._metrics.bad_input += 1
+            self.metrics.bad_input += 1
             return _response(_too_large())
         except (web.RequestPayloadError, HttpProcessingError):  # which of them it is depends on aiohttp's parser
-            self._metrics.bad_input += 1
+            self.metrics.bad_input += 1
             return not_http(400)
         except TimeoutError:
             return _response(Problem(type="timeout", title="Request timeout", status=408))

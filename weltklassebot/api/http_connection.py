@@ -6,6 +6,7 @@
 - A client that says no more and still listens gets the answers to all it asked; then the connection is closed. It
   cannot be kept open so: what waits for bytes that cannot come, half a head or half a body, ends at once. A stream of
   events ends too, because its reader cannot be told from one that has gone.
+- A client that takes nothing of its answer for too long is cut off, whether it could still speak or not.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class HttpConnection(web.RequestHandler):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "half_closed", "known",
+        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "_unread", "_unread_since",
+        "_wire", "half_closed", "known",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
@@ -54,6 +56,11 @@ class HttpConnection(web.RequestHandler):
         self._lane: Lane | None = None
         self._door = door
         self._counted = False
+        self._wire: asyncio.Transport | None = None
+        """The transport, also while it closes."""
+        self._unread = 0
+        """Bytes that the client has not taken, when last looked at."""
+        self._unread_since = 0.0
         self._answered = 0
         """Requests; aiohttp counts those that have come."""
         self._body: Any = None
@@ -70,7 +77,8 @@ class HttpConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._counted = self._places.enter(self._door)
         if self._counted:
-            self._lane = Lane(self._lanes, cast(asyncio.Transport, transport), self.data_received, self._end)
+            self._wire = cast(asyncio.Transport, transport)
+            self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
             super().connection_made(transport)
             return
         stream = cast(asyncio.WriteTransport, transport)
@@ -80,7 +88,7 @@ class HttpConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
-            self._lane = None
+            self._lane = self._wire = None
             self._places.leave(self._door)
             super().connection_lost(exc)
 
@@ -103,6 +111,17 @@ class HttpConnection(web.RequestHandler):
     def _hang_up(self) -> None:
         if self.transport is not None:
             self.transport.close()
+
+    def cut_off_if_stuck(self, now: float, seconds: float) -> bool:
+        """Called now and then: end it if the client has taken nothing for so long; whether it was."""
+        unread = 0 if self._wire is None else self._wire.get_write_buffer_size()
+        if not unread or unread < self._unread or not self._unread:
+            self._unread_since = now
+        self._unread = unread
+        if self._wire is None or not unread or now - self._unread_since < seconds:
+            return False
+        self._wire.abort()
+        return True
 
     @property
     def _idle(self) -> bool:

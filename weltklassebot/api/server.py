@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -36,6 +37,7 @@ class HttpServer:
         lanes: Lanes,
         *,
         keepalive_seconds: float,
+        unread_seconds: float,
         shutdown_seconds: float,
     ) -> None:
         self._doors: Final = doors
@@ -44,6 +46,7 @@ class HttpServer:
         self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
         self._keepalive: Final = keepalive_seconds
+        self._unread: Final = unread_seconds
         self._acceptors: Final[list[Acceptor]] = []
 
     async def start(self, listeners: list[socket.socket]) -> None:
@@ -60,6 +63,12 @@ class HttpServer:
         return HttpConnection(
             self._server, self._places, self._lanes, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
+
+    def cut_off_silent(self) -> None:
+        """Called once a second: a client that takes nothing of its answer for too long goes."""
+        now = time.monotonic()
+        connections = cast(list[HttpConnection], self._server.connections)
+        self._doors.metrics.slow_clients += sum(one.cut_off_if_stuck(now, self._unread) for one in connections)
 
     def stop_accepting(self) -> None:
         """Every answer from now on says that it is the last one on its connection."""
