@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import StreamReader, web
 
-from weltklassebot.api.doors import Call, Doors, Route
+from weltklassebot.api.doors import Doors
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 
@@ -23,6 +24,7 @@ class _Gone:
 
     def __init__(self) -> None:
         self.connected = False
+        self.headers: dict[str, str] = {}
         self.content = StreamReader(cast(Any, self), 2**16)
 
     async def read(self) -> bytes:

@@ -177,7 +177,7 @@ class Days:
             if account.doubted is not None:
                 return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
         if state.overrides and b[2] % 2:
-            return UnsetLimits(keys=(), reason="as it was")
+            return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
             symbol
             for symbol in ("USD-EUR", *SYMBOLS)
@@ -354,7 +354,7 @@ class Days:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
         key = keys[b[2] % 5]
         if b[3] % 3 == 0:
-            return UnsetLimits(keys=() if b[4] % 2 else (key,), reason="as it was")
+            return UnsetLimits(keys=(key, keys[(b[2] + 1) % 5]) if b[4] % 2 else (key,), reason="as it was")
         values = {
             "max_drawdown": (Decimal("0.1"), Decimal("0.5"), None),
             "max_order_notional": (Decimal(500), Decimal(10**6), None),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.written import NO_NUMBERS
 from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.settings import Settings, SettingsError, configured, load, origins
 from weltklassebot.settings.wording import keys
@@ -106,6 +107,16 @@ def test_every_key_can_be_set_by_its_variable(key):
         with contextlib.suppress(SettingsError):
             taken.append(value({variable: text}))
     assert any(found != value({}) for found in taken)
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_what_is_no_number_is_none_here_either(tmp_path, text):
+    """The same list as for the API and the command line."""
+    for key, wanted in (("MAX_NOTIONAL", "number"), ("MAX_TRADES_PER_DAY", "whole number")):
+        with pytest.raises(SettingsError, match=f"must be a {wanted}"):
+            load(None, HOME | {f"WELTKLASSE_RISK__{key}": text})
+        file = written(tmp_path, f"[risk]\n{key.lower()} = {json.dumps(text, ensure_ascii=False)}")
+        assert f"must be a {wanted}" in problems(file)[0]
 
 
 def test_directories_come_from_systemd_then_from_the_session(tmp_path):

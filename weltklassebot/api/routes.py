@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
-from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.api.stop_bodies import stop_from
 from weltklassebot.core import commands as c
 from weltklassebot.core.plain_text import STOPS

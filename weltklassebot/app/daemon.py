@@ -87,7 +87,9 @@ class Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors()
-        every_second = [self._parts.stream.cut_off_silent, self._parts.origin.note, *self._every_second()]
+        parts = self._parts
+        silent = [parts.stream.cut_off_silent, parts.http.cut_off_silent]
+        every_second = [*silent, parts.origin.note, *self._every_second()]
         self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
         reload = Reload(self._sequencer, self._settings, read_again, self._log)

@@ -87,7 +87,10 @@ def _halt_at_start(state: State, start: Start) -> HaltCause | None:
 def decide_limits(
     state: State, command: SetLimits | UnsetLimits | ConfigureLimits, seq: int, released_through_seq: int | None
 ) -> list[AnyEvent]:
-    """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set."""
+    """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set.
+
+    Without keys, as an old record may be, all are unset that were set; what comes in names them.
+    """
     configured, overrides = state.configured, dict(state.overrides)
     if isinstance(command, ConfigureLimits):
         configured = with_limits(configured, command.set)
