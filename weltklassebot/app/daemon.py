@@ -108,7 +108,7 @@ class Daemon:
             self._watch(Watchdog(self._sequencer, interval).run())
         flush = [self._parts.stream.flush]
         stall = Stall(self._sequencer, journal.stall_seconds, journal.stall_fail_seconds, self._log, flush)
-        return [stall.every_second, self._parts.upkeep.every_second]
+        return [stall.every_second, self._sequencer.commit.look, self._parts.upkeep.every_second]
 
     @property
     def _sequencer(self) -> Sequencer:
