@@ -53,6 +53,12 @@ class HttpServer:
                 Acceptor(listener, door, self._places, protocol, full=_FULL, silence_seconds=self._keepalive)
             )
 
+    def move(self, listener: socket.socket) -> None:
+        """Serve `admin.sock` at another listener from now on."""
+        for acceptor in self._acceptors:
+            if acceptor.door == "admin":
+                acceptor.move(listener)
+
     def _connection(self, door: Door) -> asyncio.BaseProtocol:
         loop = asyncio.get_running_loop()
         return _Connection(
@@ -148,6 +154,11 @@ class StreamServer:
 
     def start(self, listener: socket.socket) -> None:
         self._acceptor = Acceptor(listener, "orders", self._stream.places, self._stream, full=FULL)
+
+    def move(self, listener: socket.socket) -> None:
+        """Serve at another listener from now on."""
+        if self._acceptor is not None:
+            self._acceptor.move(listener)
 
     def stop_accepting(self) -> None:
         if self._acceptor is not None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from weltklassebot import __version__
 from weltklassebot.api.listeners import Listeners
+from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
@@ -82,8 +83,7 @@ class Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors()
-        every_second = [self._parts.stream.cut_off_silent, self._parts.origin.note, *self._every_second()]
-        self._watch(Pulse(self._sequencer, every_second).run())
+        self._watch(Pulse(self._sequencer, [*self._always(), *self._every_second()]).run())
         self._watch(self._redeliver())
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
         self._watch(reload.run())
@@ -96,6 +96,14 @@ class Daemon:
             notify("STOPPING=1")
         await self._stop(code)
         return code
+
+    def _always(self) -> list[Callable[[], None]]:
+        """What is looked after whether the disk can be written or not. The sockets first: they make the directory."""
+        parts = self._parts
+        sockets = SocketWatch(
+            self._listeners, {"admin": parts.http.move, "orders": parts.stream_server.move}, parts.metrics, self._log
+        )
+        return [parts.stream.cut_off_silent, sockets.every_second, parts.origin.note]
 
     def _every_second(self) -> list[Callable[[], None]]:
         """A daemon that cannot write looks after nothing but the disk."""

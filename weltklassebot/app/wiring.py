@@ -45,6 +45,7 @@ class Parts:
     """What a run has to do with."""
 
     sequencer: Sequencer
+    metrics: Metrics
     upkeep: Upkeep
     origin: Origin
     places: Connections
@@ -112,7 +113,9 @@ def wire(
         keepalive_seconds=runtime.keepalive_seconds,
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
-    return Parts(sequencer, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))
+    return Parts(
+        sequencer, metrics, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream)
+    )
 
 
 def _commit(
