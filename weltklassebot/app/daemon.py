@@ -21,6 +21,7 @@ from weltklassebot.app.wiring import Parts, wire
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
+from weltklassebot.runtime.latch_watch import LatchWatch
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
 from weltklassebot.runtime.principals import DAEMON
@@ -103,7 +104,8 @@ class Daemon:
         sockets = SocketWatch(
             self._listeners, {"admin": parts.http.move, "orders": parts.stream_server.move}, parts.metrics, self._log
         )
-        return [parts.stream.cut_off_silent, sockets.every_second, parts.origin.note]
+        latch = LatchWatch(self._latch, self._sequencer, self._log)
+        return [parts.stream.cut_off_silent, sockets.every_second, latch.every_second, parts.origin.note]
 
     def _every_second(self) -> list[Callable[[], None]]:
         """A daemon that cannot write looks after nothing but the disk."""
@@ -128,6 +130,8 @@ class Daemon:
         On a disk that refuses it, it holds in memory: the daemon denies by the limits and stops that are in force.
         """
         latch = read_latch(self._settings.runtime_dir)
+        if latch is not None:
+            self._latch.adopt(latch)
         restored = ""
         if self._store.failed is None:
             try:
@@ -154,6 +158,8 @@ class Daemon:
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
+        if latch is not None:
+            self._latch.take(latch)
         self._sequencer.tick()
         hangs.cancel()
         if self._sequencer.failed is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -15,6 +16,8 @@ __all__ = ["kill_switch"]
 
 PATIENCE_SECONDS: Final = 5.0
 """For a daemon that does not answer: after that the kill is latched without it."""
+
+TOOK_IT: Final = "took it"
 
 
 @click.group("kill-switch", cls=Group)
@@ -112,11 +115,27 @@ def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[st
         answer["recorded"] = True
     except (OSError, JournalError) as error:
         problems.append(error)
+    locked = any(isinstance(problem, StoreLocked) for problem in problems)
+    answer["daemon"] = _daemon(settings.runtime_dir, answer, locked=locked)
+    if answer["daemon"] == TOOK_IT:
+        problems = []  # it holds the store, and it is the one who records
     for problem in problems:
         click.echo(f"weltklassebot: {problem}", err=True)
-    if any(isinstance(problem, StoreLocked) for problem in problems):
+    if locked and problems:
+        invocation.show(answer)
         holds = "the next start comes up killed" if answer["latched"] else "nothing was latched"
         raise Refused(f"a process that does not answer holds the store: end it; {holds}")
     if len(problems) > 1:
         raise Refused("the kill was neither latched nor recorded: run it as root or as the daemon's user")
     return answer
+
+
+def _daemon(runtime_dir: Path, done: dict[str, Any], *, locked: bool) -> str:
+    """What is known of a daemon: one that runs looks at the latch once a second, and marks it as taken."""
+    from weltklassebot.journal.latch import wait_until_taken
+
+    if done["recorded"]:
+        return "none is running"  # nobody else held the store
+    if done["latched"] and wait_until_taken(runtime_dir):
+        return TOOK_IT
+    return "does not answer: end it" if locked else "none took it"

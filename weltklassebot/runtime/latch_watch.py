@@ -1,0 +1,72 @@
+"""Once a second: did somebody else latch a stop? A kill that went past a frozen or unreachable daemon is obeyed by it.
+
+A latch that cannot be read counts as a kill, as at a start. What it says goes through the core like any stop: it is
+journaled with its reason and its actor, and only then does the latch say that a daemon took it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from weltklassebot.core.commands import Halt, TriggerKillSwitch
+from weltklassebot.journal.latch import Latch, same_stop
+from weltklassebot.runtime.latching import RuntimeLatch
+from weltklassebot.runtime.principals import DAEMON
+from weltklassebot.runtime.sequencer import Sequencer
+
+__all__ = ["LatchWatch"]
+
+_MOST_CHARACTERS: Final = 500
+_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+class LatchWatch:
+    """To be told once a second."""
+
+    def __init__(self, latch: RuntimeLatch, sequencer: Sequencer, log: Any) -> None:
+        self._latch: Final = latch
+        self._sequencer: Final = sequencer
+        self._log: Final = log
+
+    def every_second(self) -> None:
+        news = self._latch.news()
+        if news is None:
+            return
+        found, before = news
+        self._log.warning("latch_found", kind=found.kind, reason=found.reason, actor=found.actor)
+        if found.kind == "kill":
+            self._obey_kill(found, before)
+        elif found.kind == "halt" or not self._halted:
+            self._submit(Halt(reason=_clean(found.reason, "a latched halt"), actor=_clean(found.actor, "latch")))
+        else:
+            self._latch.adopt(found)
+        self._latch.renew()
+
+    def _obey_kill(self, found: Latch, before: Latch | None) -> None:
+        known = before is not None and same_stop(_alone(found), _alone(before))
+        unreadable = found.ts is None and self._sequencer.state.kill_switch.state == "KILLED"
+        if not known and not unreadable:
+            reason, actor = _clean(found.reason, "a latched kill"), _clean(found.actor, "latch")
+            self._submit(TriggerKillSwitch(reason=reason, actor=actor))
+        if found.halted and not self._halted:
+            self._submit(Halt(reason="latched beside a kill", actor=_clean(found.actor, "latch")))
+
+    @property
+    def _halted(self) -> bool:
+        return self._sequencer.state.risk.state == "HALTED"
+
+    def _submit(self, stop: Halt | TriggerKillSwitch) -> None:
+        self._sequencer.submit(stop, DAEMON, lambda _: None)
+
+
+def _alone(latch: Latch) -> Latch:
+    """Without the halt beside it."""
+    return msgspec.structs.replace(latch, halted=False)
+
+
+def _clean(text: str, otherwise: str) -> str:
+    """Whatever somebody wrote into the file: a stop is not refused for its words."""
+    return _control.sub(" ", text).strip()[:_MOST_CHARACTERS] or otherwise
