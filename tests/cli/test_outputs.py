@@ -49,7 +49,7 @@ def test_a_kill_without_a_daemon_is_latched_before_a_word_is_said(desk, out, err
     assert (latch.kind, latch.reason) == ("kill", "r")
     assert desk("audit", "show", "--json").out.count('"action":"kill_switch_trigger"') == 1
     if out is None:
-        assert json.loads(shown) == {"latched": True, "recorded": True}
+        assert json.loads(shown) == {"latched": True, "recorded": True, "daemon": "none is running"}
     if err is None:
         assert "no daemon answers there" in said
         assert "No space left on device" in said

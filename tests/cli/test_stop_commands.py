@@ -71,7 +71,7 @@ def test_a_kill_without_a_daemon_needs_no_other_setting(desk):
     runtime, store = desk.home / "run", desk.home / "store"
     where = {"WELTKLASSE_RUNTIME_DIR": str(runtime), "WELTKLASSE_RISK_STORE_DIR": str(store)}
     result = desk("kill-switch", "trigger", "--reason", "r", "--json", **where, **BROKEN)
-    assert (result.code, result.json) == (0, {"latched": True, "recorded": True})
+    assert (result.code, result.json) == (0, {"latched": True, "recorded": True, "daemon": "none is running"})
     lines = result.err.splitlines()
     assert "no daemon answers there" in lines[0]
     assert [line.split(": ")[1] for line in lines[1:]] == ["warning"] * (len(lines) - 1)
@@ -115,7 +115,9 @@ def test_a_kill_by_a_user_without_a_home(desk, given):
         assert "WELTKLASSE_RUNTIME_DIR" in err
         return
     assert done.returncode == 0, err
-    assert json.loads(out) == {"latched": "RUNTIME_DIR" in given, "recorded": "RISK_STORE_DIR" in given}
+    recorded = "RISK_STORE_DIR" in given
+    found = "none is running" if recorded else "none took it"
+    assert json.loads(out) == {"latched": "RUNTIME_DIR" in given, "recorded": recorded, "daemon": found}
 
 
 WORDS = (
@@ -179,6 +181,7 @@ def test_people_see_the_notices_behind_the_answer(desk):
     assert shown == [
         "latched   yes",
         "recorded  yes",
+        "daemon    none is running",
         "notices",
         "  reason: had line breaks or control characters: they are spaces now",
     ]

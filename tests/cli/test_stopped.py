@@ -10,7 +10,7 @@ from weltklassebot.journal.store import StoreLock
 def test_the_kill_switch_works_with_the_daemon_stopped(desk):
     result = desk("kill-switch", "trigger", "--reason", "runaway", "--actor", "sre@desk", "--json")
     assert result.code == 0
-    assert result.json == {"latched": True, "recorded": True}
+    assert result.json == {"latched": True, "recorded": True, "daemon": "none is running"}
     assert "no daemon answers there" in result.err
     assert json.loads((desk.state / "run" / "latch.json").read_text())["kind"] == "kill"
     assert json.loads((desk.state / "risk" / "risk_state.json").read_text())["kill_switch"]["state"] == "KILLED"
@@ -23,14 +23,14 @@ def test_it_latches_even_if_the_journal_cannot_be_written(desk):
     (desk.state / "risk").parent.mkdir(parents=True)
     (desk.state / "risk").write_text("not a directory")
     result = desk("kill-switch", "trigger", "--reason", "r", "--json")
-    assert (result.code, result.json) == (0, {"latched": True, "recorded": False})
+    assert (result.code, result.json) == (0, {"latched": True, "recorded": False, "daemon": "none took it"})
 
 
 def test_it_is_recorded_even_if_it_cannot_be_latched(desk):
     (desk.home / "file").touch()
     runtime = str(desk.home / "file" / "run")
     result = desk("kill-switch", "trigger", "--reason", "r", "--json", WELTKLASSE_RUNTIME_DIR=runtime)
-    assert (result.code, result.json) == (0, {"latched": False, "recorded": True})
+    assert (result.code, result.json) == (0, {"latched": False, "recorded": True, "daemon": "none is running"})
 
 
 def test_a_kill_that_goes_nowhere_says_so_and_promises_nothing(desk):
@@ -49,8 +49,9 @@ def test_a_kill_that_goes_nowhere_says_so_and_promises_nothing(desk):
 def test_a_daemon_that_holds_the_store_and_does_not_answer_is_said(desk):
     assert desk("kill-switch", "trigger", "--reason", "first").code == 0
     with StoreLock(desk.state / "risk"):
-        result = desk("kill-switch", "trigger", "--reason", "again")
+        result = desk("kill-switch", "trigger", "--reason", "again", "--json")
     assert result.code == 1
+    assert result.json == {"latched": True, "recorded": False, "daemon": "does not answer: end it"}
     assert "does not answer holds the store" in result.err
     assert (desk.state / "run" / "latch.json").exists()
 

@@ -18,10 +18,13 @@ from weltklassebot.app import daemon
 from weltklassebot.cli import main
 
 watch = BlockBuster()
-# A stop is latched on a tmpfs before anything else happens; that is the point of it. Tokens are read when their file
-# has changed, which every request asks the kernel for.
+# A stop is latched on a tmpfs before anything else happens; that is the point of it. What lies there is looked at once
+# a second. Tokens are read when their file has changed, which every request asks the kernel for.
 for function in watch.functions.values():
-    function.can_block_in("journal/latch.py", {"set_latch", "read_latch", "clear_latch", "lift_halt"})
+    function.can_block_in("journal/latch.py", {"hold_latch", "read_latch", "clear_latch", "lift_halt"})
+    function.can_block_in("runtime/latching.py", {"_signature"})
+    function.can_block_in("journal/provenance.py", {"note"})
+    function.can_block_in("api/listeners.py", {"_socket_at"})
     function.can_block_in("api/tokens.py", {"_signature", "_read"})
 
 tell = daemon.notify
@@ -58,7 +61,7 @@ def test_the_tour_blocks_nothing(make: Callable[..., Daemon], monkeypatch: pytes
 
 
 def test_the_watch_sees_a_blocking_call(make: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch) -> None:
-    unforgiving = WATCHED.replace('"set_latch", ', "")
+    unforgiving = WATCHED.replace('"hold_latch", ', "")
     monkeypatch.setattr(driver, "COMMAND", [sys.executable, "-c", unforgiving])
     daemon = make().start()
     # What it raises is in the log, unless to print it reads a source file, which is seen as well.

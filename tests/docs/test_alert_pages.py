@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +76,15 @@ def damaged(daemon: Daemon) -> None:
     daemon.log("journal_damaged")
 
 
+def lost_a_socket(daemon: Daemon) -> None:
+    path = daemon.directory / "run" / "orders.sock"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        daemon.log("socket_lost")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -88,6 +98,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,
     "DaemonDown": Daemon.kill,
+    "SocketLost": lost_a_socket,
     "DaemonRestarts": Daemon.restart,
     "HighStageLatency": busy,
     "LatencyBudgetBurnsFast": busy,

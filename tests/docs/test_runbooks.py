@@ -15,6 +15,7 @@ import pytest
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
 from tests.daemon.test_clock import LIBRARIES, Desk
+from tests.daemon.test_ground import TOOLS
 from tests.docs.pages import Page, Shell
 from weltklassebot.journal.segments import closed_segments
 
@@ -84,6 +85,28 @@ def test_damaged_journal(make: Callable[..., Daemon]) -> None:
     assert "HALTED" in said
     assert daemon.state()["state"] == "RUNNING"
     assert [row["client_order_id"] for row in daemon.get("/v1/orders")["orders"]] == ["kept"]
+    assert daemon.check("kept")["replayed"]
+
+
+@pytest.mark.parametrize("tool", ["rm", "logrotate create", "logrotate copytruncate"])
+def test_the_journal_file_was_taken_away(make: Callable[..., Daemon], tool: str) -> None:
+    daemon = make().start()
+    assert daemon.check("kept")["allowed"]
+    act, words = TOOLS[tool]
+    act(daemon)
+    assert daemon.log("journal_failed")["problem"] == words
+    assert daemon.wait() == 74
+    assert daemon.start(wait=False).wait() == 74, "as systemd tries it again"
+    page, shell = Page("runbooks/journal-failing.md"), Shell(daemon)
+    look, put_back = (block.text for block in page.blocks("Somebody changed the files", "sh"))
+    kept = "saved-1.jsonl" if tool == "rm" else "jsonl.1"
+
+    assert f"risk_audit.{kept}" in shell(look)
+    said = shell(put_back.replace("saved-1.jsonl", kept))
+
+    assert "HALTED" in said
+    assert words in daemon.log("store_restored")["problem"]
+    daemon.post("/v1/admin/resume", reason="compared")
     assert daemon.check("kept")["replayed"]
 
 

@@ -4,13 +4,25 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from weltklassebot.journal.errors import LatchNotSet
-from weltklassebot.journal.latch import Latch, LatchKind, clear_latch, lift_halt, read_latch, set_latch
+from weltklassebot.journal.latch import (
+    Latch,
+    LatchKind,
+    clear_latch,
+    hold_latch,
+    lift_halt,
+    read_latch,
+    same_stop,
+    set_latch,
+    take_latch,
+    wait_until_taken,
+)
 
 KINDS: tuple[LatchKind, ...] = ("journal_failed", "halt", "kill")  # weakest first
 
@@ -97,6 +109,38 @@ def test_clearing_takes_only_the_latch_that_was_seen(tmp_path: Path) -> None:
     assert read_latch(tmp_path) is None
 
 
+def test_what_was_latched_is_latched_again_whole(tmp_path: Path) -> None:
+    latch(tmp_path, "halt")
+    killed = latch(tmp_path, "kill")
+    (tmp_path / "latch.json").unlink()
+    assert hold_latch(tmp_path, killed) == killed == read_latch(tmp_path)
+    assert killed.halted
+
+
+def test_a_latch_is_taken_once_and_a_newer_one_is_not(tmp_path: Path) -> None:
+    first = latch(tmp_path, "kill", "first")
+    assert not wait_until_taken(tmp_path, 0)
+    take_latch(tmp_path, first, 4711)
+    assert wait_until_taken(tmp_path, 0)
+    found = read_latch(tmp_path)
+    assert found is not None
+    assert found.taken == 4711
+    assert same_stop(found, first)
+    second = latch(tmp_path, "kill", "second")
+    assert not wait_until_taken(tmp_path, 0)
+    take_latch(tmp_path, first, 4711)
+    assert read_latch(tmp_path) == second, "what is taken is what was seen"
+    assert not same_stop(second, first)
+    assert not same_stop(None, first)
+    assert same_stop(None, None)
+
+
+def test_nobody_waits_for_a_latch_that_nobody_takes_for_longer_than_said(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert not wait_until_taken(tmp_path / "missing", 0.1)
+    assert 0.1 <= time.monotonic() - began < 1
+
+
 def test_a_latch_that_cannot_be_set_says_so(tmp_path: Path) -> None:
     with pytest.raises(LatchNotSet, match="do not restart") as caught:
         latch(tmp_path / "missing", "kill")
@@ -105,6 +149,7 @@ def test_a_latch_that_cannot_be_set_says_so(tmp_path: Path) -> None:
 
 SETTER = """
 import sys
+import time
 from pathlib import Path
 from weltklassebot.journal.latch import lift_halt, set_latch
 for number in range(200):

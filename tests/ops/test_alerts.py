@@ -54,6 +54,7 @@ CASES = {
     "LimitsChanged": Case({"risk_limits_changed": "0 1x1500 0x5"}, 1441, 1502),
     "DaemonDown": Case({"up": "1 0x5 1x5"}, 2, 7),
     "DaemonNotReady": Case({"risk_ready": "1 0x5 1x5"}, 2, 7),
+    "SocketLost": Case({"lost_sockets": "0 0 2x5 0x5"}, 2, 8),
     "DaemonRestarts": Case({"process_start_time_seconds": "100 100 200 300 400 400x60"}, 4, 40),
     "HighStageLatency": Case(
         {

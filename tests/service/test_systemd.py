@@ -59,6 +59,28 @@ def test_it_stops_within_ten_seconds_with_connections_open(service: Machine):
     assert service(f"systemctl is-active {ALL}").split() == ["active"] * 4
 
 
+def test_a_socket_that_is_removed_is_back_for_the_same_group(service: Machine):
+    first = pid(service)
+    for door, group in (("orders", "weltklasse-trade"), ("admin", "weltklasse-admin")):
+        path = f"/run/weltklassebot/{door}.sock"
+        service(f"rm {path}")
+        service.until(f"test -S {path} && test \"$(stat -c '%U %G %a' {path})\" = 'weltklassebot {group} 660'")
+    with service.knock("ask", CHECK % "restored") as knock:
+        assert json.loads(knock.communicate(timeout=SECONDS)[0])["client_order_id"] == "restored"
+    assert state(service)["kill_switch"]["state"] == "ACTIVE"
+    assert pid(service) == first
+
+
+def test_without_its_directory_it_alarms_until_a_stop_and_a_start(service: Machine):
+    """/run belongs to root."""
+    service("rm -r /run/weltklassebot")
+    service.until("curl --silent http://127.0.0.1:9000/metrics | grep 'lost_sockets 2'")
+    assert "socket_lost" in service.journal()
+    service("systemctl stop weltklassebot; systemctl start weltklassebot")
+    assert state(service)["kill_switch"]["state"] == "ACTIVE"
+    service.until("curl --silent http://127.0.0.1:9000/metrics | grep 'lost_sockets 0'")
+
+
 # --- the watchdog ---------------------------------------------------------------------------------------------------
 
 

@@ -41,8 +41,8 @@ class Acceptor:
         full: bytes,
         silence_seconds: float | None = None,
     ) -> None:
-        self._listener: Final = listener
-        self._door: Final = door
+        self._listener = listener
+        self.door: Final = door
         self._places: Final = places
         self._protocol: Final = protocol
         self._full: Final = full
@@ -66,6 +66,20 @@ class Acceptor:
             self._stopped = True
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
+
+    def move(self, listener: socket.socket) -> None:
+        """Go on at another listener. Connections stay; the next few in the old queue are taken, the others refused."""
+        if self._stopped:
+            listener.close()
+            return
+        if self._rest is None:
+            self._accept()
+        self._loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        self._listener = listener
+        listener.setblocking(False)
+        if self._rest is None:
+            self._loop.add_reader(listener.fileno(), self._turn, self._accept)
 
     def close(self) -> None:
         """Whoever has said nothing goes; who is served is not touched."""
@@ -113,7 +127,7 @@ class Acceptor:
                 self._pause(PAUSE_SECONDS)
                 return
             taken.setblocking(False)
-            if not self._places.has_room(self._door):
+            if not self._places.has_room(self.door):
                 self._send_away(taken)
             elif self._silence is None:
                 self._serve(taken)
@@ -126,7 +140,7 @@ class Acceptor:
         task.add_done_callback(self._tasks.discard)
 
     def _wait_for_word(self, taken: socket.socket, seconds: float) -> None:
-        self._places.enter(self._door)
+        self._places.enter(self.door)
         self._silent[taken.fileno()] = (taken, time.monotonic())
         self._spoke.register(taken.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
         if self._timer is None:
@@ -149,7 +163,7 @@ class Acceptor:
         """It waits no longer; its place is free until its protocol takes one."""
         taken, _ = self._silent.pop(descriptor)
         self._spoke.unregister(descriptor)
-        self._places.leave(self._door)
+        self._places.leave(self.door)
         return taken
 
     def _end_silence(self, seconds: float) -> None:

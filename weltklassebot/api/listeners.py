@@ -1,5 +1,6 @@
 """Where the daemon listens: on sockets that systemd holds for it, else on its own.
 
+A unix socket whose path no longer leads to it is bound there again (`restore`): the file was removed, or the directory.
 They outlive a run. While a daemon that waited for its disk starts again, whoever connects stands in the sockets' queues
 and is served by the next run, not refused. What systemd holds must be where the settings say: whoever reads the
 settings would knock elsewhere.
@@ -11,15 +12,17 @@ import errno
 import grp
 import os
 import socket
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from weltklassebot.settings import Settings
 
-__all__ = ["BACKLOG", "Listeners", "unix_listener"]
+__all__ = ["BACKLOG", "Listeners", "UnixDoor", "unix_listener"]
 
 BACKLOG: Final = 1024
+UnixDoor = Literal["admin", "orders"]
 
 
 class Listeners:
@@ -30,11 +33,18 @@ class Listeners:
         self._settings: Final = settings
         self._held: Final = held
         self._tcp: socket.socket | None = None
-        self._unix: list[socket.socket] = []
-        if "admin" in held:
-            _compare("admin", held["admin"].getsockname(), str(settings.admin_socket))
-        if "orders" in held:
-            _compare("orders", held["orders"].getsockname(), str(settings.orders_socket))
+        self._unix: Final[dict[UnixDoor, socket.socket]] = {}
+        self._bound: Final[dict[UnixDoor, tuple[int, int] | None]] = {}
+        """Which file each was bound as."""
+        self._mode = 0o755
+        """Of their directory."""
+        self._places: Final[dict[UnixDoor, tuple[Path, str]]] = {
+            "admin": (settings.admin_socket, settings.auth.admin_group),
+            "orders": (settings.orders_socket, settings.auth.trade_group),
+        }
+        for name, (path, _) in self._places.items():
+            if name in held:
+                _compare(name, held[name].getsockname(), str(path))
 
     def bind(self) -> None:
         """Take the port, before anything is journaled: a start that cannot serve leaves no record."""
@@ -46,16 +56,34 @@ class Listeners:
         assert self._tcp is not None
         if not self._unix:
             self._tcp.listen(BACKLOG)
-            settings, held = self._settings, self._held
-            places = {"admin": settings.admin_socket, "orders": settings.orders_socket}
-            groups = {"admin": settings.auth.admin_group, "orders": settings.auth.trade_group}
-            for name, path in places.items():
-                self._unix.append(held.get(name) or unix_listener(path, groups[name]))
-        admin, orders = self._unix
-        return self._tcp.dup(), admin.dup(), orders.dup()
+            for name, (path, group) in self._places.items():
+                self._unix[name] = self._held.get(name) or unix_listener(path, group)
+                self._bound[name] = _socket_at(path)
+            with suppress(OSError):
+                self._mode = stat.S_IMODE(self._settings.runtime_dir.stat().st_mode)
+        return self._tcp.dup(), self._unix["admin"].dup(), self._unix["orders"].dup()
+
+    def restore(self, name: UnixDoor) -> socket.socket | None:
+        """A duplicate of a new listener, if the path no longer leads to the one of before; else None.
+
+        Raises `OSError` if nothing can be bound there, or somebody else listens there: that is not taken away.
+        """
+        path, group = self._places[name]
+        found = _socket_at(path)
+        if found is not None and found == self._bound[name]:
+            return None
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(self._mode)  # whatever the umask is: as before
+        listener = unix_listener(path, group)
+        old, self._unix[name] = self._unix[name], listener
+        self._bound[name] = _socket_at(path)
+        if old is not self._held.get(name):  # what systemd handed over stays open: it is not ours
+            old.close()
+        return listener.dup()
 
     def close(self) -> None:
-        for listener in {*self._held.values(), *self._unix, *([self._tcp] if self._tcp is not None else [])}:
+        for listener in {*self._held.values(), *self._unix.values(), *([self._tcp] if self._tcp is not None else [])}:
             listener.close()
 
     @property
@@ -99,19 +127,31 @@ def _bound(host: str, port: int) -> socket.socket:
     return tcp
 
 
+def _socket_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
+
+
 def unix_listener(path: Path, group: str, backlog: int = BACKLOG) -> socket.socket:
     """A listening unix socket that its owner and `group` may connect to; one that was left behind is replaced.
 
     Raises `OSError` if somebody listens there.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
-            pass
+            listens = False
+        except BlockingIOError:
+            listens = True  # and so many wait there that one more has no room
         else:
-            raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
+            listens = True
+    if listens:
+        raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
     with suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -58,6 +58,12 @@ class HttpServer:
                 Acceptor(listener, door, self._places, protocol, full=FULL, silence_seconds=self._keepalive)
             )
 
+    def move(self, listener: socket.socket) -> None:
+        """Serve `admin.sock` at another listener from now on."""
+        for acceptor in self._acceptors:
+            if acceptor.door == "admin":
+                acceptor.move(listener)
+
     def _connection(self, door: Door) -> asyncio.BaseProtocol:
         loop = asyncio.get_running_loop()
         return HttpConnection(
@@ -93,6 +99,11 @@ class StreamServer:
 
     def start(self, listener: socket.socket) -> None:
         self._acceptor = Acceptor(listener, "orders", self._stream.places, self._stream, full=STREAM_FULL)
+
+    def move(self, listener: socket.socket) -> None:
+        """Serve at another listener from now on."""
+        if self._acceptor is not None:
+            self._acceptor.move(listener)
 
     def stop_accepting(self) -> None:
         if self._acceptor is not None:

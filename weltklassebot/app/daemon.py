@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from weltklassebot import __version__
 from weltklassebot.api.listeners import Listeners
+from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
@@ -22,6 +23,7 @@ from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
+from weltklassebot.runtime.latch_watch import LatchWatch
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
 from weltklassebot.runtime.principals import DAEMON
@@ -87,10 +89,7 @@ class Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors()
-        parts = self._parts
-        silent = [parts.stream.cut_off_silent, parts.http.cut_off_silent]
-        every_second = [*silent, parts.origin.note, *self._every_second()]
-        self._watch(Pulse(self._sequencer, every_second).run())
+        self._watch(Pulse(self._sequencer, [*self._always(), *self._every_second()]).run())
         self._watch(self._redeliver())
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
         self._watch(reload.run())
@@ -104,6 +103,16 @@ class Daemon:
         await self._stop(code)
         return code
 
+    def _always(self) -> list[Callable[[], None]]:
+        """What is looked after whether the disk can be written or not. The sockets first: they make the directory."""
+        parts = self._parts
+        sockets = SocketWatch(
+            self._listeners, {"admin": parts.http.move, "orders": parts.stream_server.move}, parts.metrics, self._log
+        )
+        latch = LatchWatch(self._latch, self._sequencer, self._log)
+        silent = [parts.stream.cut_off_silent, parts.http.cut_off_silent]
+        return [*silent, sockets.every_second, latch.every_second, parts.origin.note]
+
     def _every_second(self) -> list[Callable[[], None]]:
         """A daemon that cannot write looks after nothing but the disk."""
         journal = self._settings.journal
@@ -115,7 +124,7 @@ class Daemon:
             self._watch(Watchdog(self._sequencer, interval).run())
         flush = [self._parts.stream.flush]
         stall = Stall(self._sequencer, journal.stall_seconds, journal.stall_fail_seconds, self._log, flush)
-        return [stall.every_second, self._parts.upkeep.every_second]
+        return [stall.every_second, self._sequencer.commit.look, self._parts.upkeep.every_second]
 
     @property
     def _sequencer(self) -> Sequencer:
@@ -127,6 +136,8 @@ class Daemon:
         On a disk that refuses it, it holds in memory: the daemon denies by the limits and stops that are in force.
         """
         latch = read_latch(self._settings.runtime_dir)
+        if latch is not None:
+            self._latch.adopt(latch)
         restored = ""
         if self._store.failed is None:
             try:
@@ -157,6 +168,8 @@ class Daemon:
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
+        if latch is not None:
+            self._latch.take(latch)
         self._sequencer.tick()
         hangs.cancel()
         if self._sequencer.failed is None:

@@ -48,6 +48,7 @@ class Parts:
 
     sequencer: Sequencer
     faults: Faults
+    metrics: Metrics
     upkeep: Upkeep
     origin: Origin
     places: Connections
@@ -118,7 +119,9 @@ def wire(
         unread_seconds=runtime.request_timeout_seconds,
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
-    return Parts(sequencer, faults, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))
+    return Parts(
+        sequencer, faults, metrics, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream)
+    )
 
 
 def _commit(

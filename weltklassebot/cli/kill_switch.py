@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,6 +22,8 @@ __all__ = ["kill_switch"]
 
 PATIENCE_SECONDS: Final = 5.0
 """For a daemon that does not answer: after that the kill is latched without it."""
+
+TOOK_IT: Final = "took it"
 
 
 @click.group("kill-switch", cls=Group)
@@ -101,6 +104,8 @@ class _Offline(NamedTuple):
     latched: Exception | None
     """None: it is latched; else why not."""
     recorded: BaseException | None
+    daemon: str
+    """What is known of one."""
 
 
 def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
@@ -118,7 +123,7 @@ def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
         _record(directories.risk_store_dir, reason, actor)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is latched, and that has to be said
         recorded = error
-    return _Offline(latched, recorded)
+    return _Offline(latched, recorded, _daemon(directories.runtime_dir, latched, recorded))
 
 
 def _latch(runtime_dir: Path | None, reason: str, actor: str) -> None:
@@ -143,21 +148,38 @@ def _record(store: Path | None, reason: str, actor: str) -> None:
     JsonlStateStore(store).run(TriggerKillSwitch(reason=reason, actor=actor), actor=actor)
 
 
+def _daemon(runtime_dir: Path | None, latched: Exception | None, recorded: BaseException | None) -> str:
+    """A daemon that runs looks at the latch once a second, and marks it as taken."""
+    from weltklassebot.journal.errors import StoreLocked
+    from weltklassebot.journal.latch import wait_until_taken
+
+    if recorded is None:
+        return "none is running"  # nobody else held the store
+    with suppress(Exception, KeyboardInterrupt):
+        if latched is None and runtime_dir is not None and wait_until_taken(runtime_dir):
+            return TOOK_IT
+    return "does not answer: end it" if isinstance(recorded, StoreLocked) else "none took it"
+
+
 def _tell(invocation: Invocation, unreachable: CommandError, offline: _Offline, words: StopWords) -> None:
     """What came of it. Raises `Refused` where somebody has more to do."""
     from weltklassebot.core.plain_text import clean_reason
     from weltklassebot.journal.errors import StoreLocked
 
-    say(str(unreachable))
-    for problem in (offline.latched, offline.recorded):
-        if problem is not None:
-            say(str(problem) or type(problem).__name__)
-    if isinstance(offline.recorded, StoreLocked):
-        holds = "the next start comes up killed" if offline.latched is None else "nothing was latched"
-        raise Refused(f"a process that does not answer holds the store: end it; {holds}")
-    if offline.latched is not None and offline.recorded is not None:
-        raise Refused("the kill was neither latched nor recorded: run it as root or as the daemon's user")
-    done: dict[str, Any] = {"latched": offline.latched is None, "recorded": offline.recorded is None}
+    done: dict[str, Any] = {
+        "latched": offline.latched is None, "recorded": offline.recorded is None, "daemon": offline.daemon,
+    }  # fmt: skip
     if missing := clean_reason(words.reason)[1]:
         done["notices"] = missing
+    say(str(unreachable))
+    if offline.daemon != TOOK_IT:  # one that did holds the store, and it is the one that records
+        for problem in (offline.latched, offline.recorded):
+            if problem is not None:
+                say(str(problem) or type(problem).__name__)
+    locked = isinstance(offline.recorded, StoreLocked) and offline.daemon != TOOK_IT
+    if offline.latched is not None and offline.recorded is not None and not locked:
+        raise Refused("the kill was neither latched nor recorded: run it as root or as the daemon's user")
     invocation.act(words.beside(done))
+    if locked:
+        holds = "the next start comes up killed" if offline.latched is None else "nothing was latched"
+        raise Refused(f"a process that does not answer holds the store: end it; {holds}")

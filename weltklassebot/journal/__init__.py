@@ -5,11 +5,12 @@ has no `store.id`, in neither does the clock go back, and their starts and snaps
 
 The store is one directory (0700) of one owner, with one writer at a time:
 
-    lock                            flock'ed by the writer; holds its process id as text
+    lock                            flock'ed by the writer, as is the directory; holds its process id as text
     risk_audit.jsonl                the live file of the journal (0600), only ever appended to
     risk_audit-<first seq>.jsonl    a closed segment: 20 digits, the number of its first record; never changed again
     risk_audit-<first seq>.jsonl.gz the same, compressed: all but the newest eight
     risk_audit.torn-<seq>-<n>       what a recovery cut off the end of the journal, for people to look at
+    risk_audit.saved-<n>.jsonl      what was in a live file that was removed while it was written (`placement`)
     snapshot-<seq>.json             the state behind record seq, which ends a segment; the newest two are kept
     anchor.json                     number, time and hash of the last record that retention deleted, or that a repair
                                     took out of old history (its time is 0 then)
@@ -18,7 +19,8 @@ The store is one directory (0700) of one owner, with one writer at a time:
     store.id                        inode and generation of itself, and of the file that was live when the store was
                                     claimed: a copy has others; replaced at every start
     damaged-<time>/                 what a repair touched: every file whole, and report.json
-    repaired.json                   what a repair cut off, until a start has journaled it
+    repaired.json                   what a repair cut off, or somebody changed under the writer, until a start has
+                                    journaled it
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
                                     from it; it names the records behind which times go back
 
@@ -61,6 +63,8 @@ Invariants
 6. Whatever is written besides the journal is written under another name, fsynced and renamed, and the directory is
    fsynced, before anything that it replaces is deleted: a snapshot before older ones, a compressed segment before the
    plain one, the anchor before the segments that it stands for. The segments that the kept snapshots need stay.
+7. The path is what counts: after each fdatasync, and once a second, the writer compares it with the file that it has
+   open. One that was renamed, removed, replaced, cut short or lengthened is a failure, and nothing is written any more.
 
 Segments, snapshots and their keeping
 -------------------------------------

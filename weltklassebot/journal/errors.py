@@ -27,13 +27,16 @@ DISK_ERRORS: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ERO
 
 
 class StoreFailed(JournalError):
-    """The disk refused a read, a write or an fsync."""
+    """The disk refused a read, a write or an fsync; or (`number` 0) what was written is no longer in its place."""
 
     def __init__(self, path: Path, operation: str, number: int) -> None:
-        super().__init__(
-            f"{path}: {operation} failed: {os.strerror(number)}. Nothing of this request counts as recorded. "
-            "Check the disk and its free space, then start again."
+        what = f"{operation} failed: {os.strerror(number)}" if number else operation
+        advice = (
+            "Check the disk and its free space, then start again"
+            if number
+            else "runbooks/journal-failing.md says what to put back, and how"
         )
+        super().__init__(f"{path}: {what}. Nothing of this request counts as recorded. {advice}.")
         self.path = path
         self.operation = operation
         self.errno = number
@@ -41,7 +44,7 @@ class StoreFailed(JournalError):
     @property
     def why(self) -> str:
         """In a few words, without the path."""
-        return f"{self.operation}: {os.strerror(self.errno)}"
+        return f"{self.operation}: {os.strerror(self.errno)}" if self.errno else self.operation
 
 
 class StoreDamaged(JournalError):

@@ -21,7 +21,10 @@ import msgspec
 
 from weltklassebot.journal.errors import LatchNotCleared, LatchNotSet
 
-__all__ = ["Latch", "LatchKind", "clear_latch", "lift_halt", "read_latch", "set_latch"]
+__all__ = [
+    "LATCH", "Latch", "LatchKind", "clear_latch", "hold_latch", "lift_halt", "merged", "read_latch", "same_stop",
+    "set_latch", "take_latch", "wait_until_taken",
+]  # fmt: skip
 
 LatchKind = Literal["kill", "halt", "max_drawdown", "journal_failed"]
 """`halt` is a person's; the two behind it came about by themselves, and policy may let reducing orders pass them."""
@@ -41,29 +44,70 @@ class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
     """None when the file could not be read."""
     halted: bool = False
     """Beside a kill: a halt was latched as well, and outlasts the kill's recovery."""
+    taken: int = 0
+    """The process id of the daemon in which this stop holds; 0 as long as none has said so."""
 
 
-def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float) -> Latch:
+def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts: float, taken: int = 0) -> Latch:
     """Latch a stop, unless a stronger one is latched: kill > halt, max_drawdown > journal_failed.
 
     Returns the latch in force. Raises `LatchNotSet` if the file cannot be written.
     """
-    latch = Latch(kind, reason, actor, ts)
+    return hold_latch(runtime_dir, Latch(kind, reason, actor, ts, taken=taken))
+
+
+def hold_latch(runtime_dir: Path, latch: Latch) -> Latch:
+    """The same for a whole latch, as it was set before."""
     try:
         with _in_turn(runtime_dir):
             found = read_latch(runtime_dir)
-            if found is not None and kind != "journal_failed":
-                halted = found.halted or found.kind in _HALTS or kind in _HALTS
-                if kind == "kill":
-                    latch = msgspec.structs.replace(latch, halted=halted)
-                elif found.kind == "kill":
-                    latch = msgspec.structs.replace(found, halted=halted)
-            elif found is not None and found.kind != kind:
-                return found
-            _replace(runtime_dir / LATCH, msgspec.json.encode(latch))
+            latch = merged(found, latch)
+            if latch != found:
+                _replace(runtime_dir / LATCH, msgspec.json.encode(latch))
     except OSError as error:
         raise LatchNotSet(runtime_dir / LATCH, error.errno or 0) from error
     return latch
+
+
+def merged(found: Latch | None, latch: Latch) -> Latch:
+    """What is in force once `latch` is set where `found` was: the stronger one, and a halt beside a kill."""
+    if found is None:
+        return latch
+    if latch.kind == "journal_failed":
+        return latch if found.kind == latch.kind else found
+    halted = found.halted or latch.halted or found.kind in _HALTS or latch.kind in _HALTS
+    if latch.kind == "kill":
+        return msgspec.structs.replace(latch, halted=halted)
+    return msgspec.structs.replace(found, halted=halted) if found.kind == "kill" else latch
+
+
+def same_stop(one: Latch | None, other: Latch | None) -> bool:
+    """Whether they say the same, taken or not."""
+    if one is None or other is None:
+        return one is other
+    return msgspec.structs.replace(one, taken=0) == msgspec.structs.replace(other, taken=0)
+
+
+def take_latch(runtime_dir: Path, latch: Latch, pid: int) -> None:
+    """Say that this stop holds in a daemon, if it is still what is latched. Raises `LatchNotSet`."""
+    try:
+        with _in_turn(runtime_dir):
+            if read_latch(runtime_dir) == latch:
+                _replace(runtime_dir / LATCH, msgspec.json.encode(msgspec.structs.replace(latch, taken=pid)))
+    except OSError as error:
+        raise LatchNotSet(runtime_dir / LATCH, error.errno or 0) from error
+
+
+def wait_until_taken(runtime_dir: Path, seconds: float = 2.0) -> bool:
+    """Whether a daemon says within this time that the latched stop holds in it. It looks once a second."""
+    ends = time.monotonic() + seconds
+    while True:
+        found = read_latch(runtime_dir)
+        if found is not None and found.taken:
+            return True
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(0.02)
 
 
 def read_latch(runtime_dir: Path) -> Latch | None:

@@ -143,7 +143,7 @@ class HighWater:
 
     def note(self, seq: int, chain: str) -> None:
         """`chain`: the hash of record `seq`, which is on disk, or "". It is no harm if this cannot be written."""
-        if seq == self._seq:
+        if seq == self._seq and self._path.exists():
             return
         temporary = self._path.with_name(f"{HIGH_WATER}.tmp")
         with suppress(OSError):

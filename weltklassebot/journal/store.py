@@ -1,11 +1,13 @@
 """The store directory: its files, its owner and its lock.
 
-One process writes at a time: it holds an exclusive flock on `lock`. The lock belongs to the open file, so the writer
-child that inherits the descriptor keeps the store locked until it has finished, even when its parent was killed.
+One process writes at a time: it holds an exclusive flock on `lock`, and one on the directory itself, so that a lock
+file that somebody removes lets nobody in. The locks belong to the open files, so the writer child that inherits the
+descriptors keeps the store locked until it has finished, even when its parent was killed.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -65,16 +67,20 @@ class StoreLock:
         prepare(directory)
         self.directory = directory
         path = directory / LOCK
+        self.fd = -1
+        self.directory_fd = -1
         try:
-            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self.directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self.fd = os.open(LOCK, flags, 0o600, dir_fd=self.directory_fd)
+            held = _lock(self.fd) and _lock_directory(self.directory_fd) and _is_at(path, self.fd)
         except OSError as error:
+            self.close()
             raise not_writable(path, error) from error
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not held:
             pid = _holder(self.fd)
-            os.close(self.fd)
-            raise StoreLocked(path, pid, _is_alive(pid)) from None
+            self.close()
+            raise StoreLocked(path, pid, _is_alive(pid))
         # The id is there for the message of the next one who comes; a full disk may keep it from being written.
         with suppress(OSError):
             os.ftruncate(self.fd, 0)
@@ -82,9 +88,10 @@ class StoreLock:
 
     def close(self) -> None:
         """Give the lock up. A child that inherited it holds on until it ends."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        for fd in (self.fd, self.directory_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self.directory_fd = -1
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +111,33 @@ def not_writable(path: Path, error: OSError) -> JournalError:
         f"cannot be opened for writing: {error.strerror or error}",
         "Make it writable for this user, or name another place with WELTKLASSE_RISK_STORE_DIR",
     )
+
+
+def _lock(fd: int) -> bool:
+    """Whether nobody else has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_directory(fd: int) -> bool:
+    """The same; where directories cannot be locked, as on NFS, the lock file stands alone."""
+    try:
+        return _lock(fd)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP):
+            raise
+        return True
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether the file that was locked is the one that the next process will find: it may have been replaced since."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _holder(fd: int) -> int | None:

@@ -19,6 +19,7 @@ from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
 from weltklassebot.journal.writer_child import (
     APPEND,
     BOTH,
+    LOOK,
     PING,
     REPLACE_STATE,
     REPLY_SIZE,
@@ -30,8 +31,8 @@ from weltklassebot.journal.writer_child import (
 )
 
 __all__ = [
-    "APPEND", "BOTH", "PING", "REPLACE_STATE", "REPLY_SIZE", "ROTATE", "Reply", "WriterProcess", "frame", "frame_both",
-    "parse_reply",
+    "APPEND", "BOTH", "LOOK", "PING", "REPLACE_STATE", "REPLY_SIZE", "ROTATE", "Reply", "WriterProcess", "frame",
+    "frame_both", "parse_reply",
 ]  # fmt: skip
 
 _START_SECONDS: Final = 10.0
@@ -63,10 +64,10 @@ class WriterProcess:
             # By path, isolated and without site: independent of how the package is installed, and fast.
             child = [sys.executable, "-I", "-S", str(Path(writer_child.__file__).absolute())]
             process = subprocess.Popen(
-                [*child, str(theirs.fileno()), str(lock.directory.absolute())],
+                [*child, str(theirs.fileno()), str(lock.directory.absolute()), str(lock.fd)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), lock.fd),
+                pass_fds=(theirs.fileno(), lock.fd, lock.directory_fd),
                 cwd="/",
             )
         ours.settimeout(_START_SECONDS)

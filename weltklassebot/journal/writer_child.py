@@ -10,12 +10,15 @@ Protocol, over a unix stream socket. A request is one frame, `kind (1 byte) | le
     S   replace risk_state.json by the payload
     P   both, in this order; the payload is `length of the records (u32) | records | state`
     D   fdatasync the journal, without a byte: the proof that the disk still answers
+    L   look whether the journal is still in its place, and write nothing
     R   close the journal's file under the name in the payload, and open a new one; an empty file stays as it is
 
 Each request gets one reply of `REPLY_SIZE` bytes, in order; one more, unasked, says that the journal is open. The first
 failure is the last thing that was tried: every request after it gets the same failure, and nothing is written again.
-A write that failed is cut back to the last good offset before the reply. The process ends when its parent's end of the
-socket closes, after it has done what was sent in full; signals that stop the parent do not stop it.
+A write that failed is cut back to the last good offset before the reply. A journal that is no longer in its place when
+a batch is on disk (`placement`) is a failure like any other; a copy is kept of one that was removed. The process ends
+when its parent's end of the socket closes, after it has done what was sent in full; signals that stop the parent do not
+stop it.
 """
 
 from __future__ import annotations
@@ -27,11 +30,20 @@ import socket
 import struct
 import sys
 import time
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING or __name__ != "__main__":
+    from weltklassebot.journal.placement import CHANGES, JOURNAL, Placement, keep
+else:  # a script, without the package: the module beside it, found behind all of the standard library
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    from placement import CHANGES, JOURNAL, Placement, keep
+
+    sys.path.pop()
 
 __all__ = [
     "APPEND",
     "BOTH",
+    "LOOK",
     "PING",
     "REPLACE_STATE",
     "REPLY_SIZE",
@@ -49,8 +61,8 @@ REPLACE_STATE: Final = b"S"
 BOTH: Final = b"P"
 ROTATE: Final = b"R"
 PING: Final = b"D"
+LOOK: Final = b"L"
 
-_JOURNAL: Final = "risk_audit.jsonl"
 _STATE_FILE: Final = "risk_state.json"
 _HEAD: Final = struct.Struct("!cI")
 _LENGTH: Final = struct.Struct("!I")
@@ -60,6 +72,7 @@ REPLY_SIZE: Final = _REPLY.size
 OPERATIONS: Final = (
     "", "open", "write", "fdatasync", "state open", "state write", "state fsync", "state rename",
     "state directory fsync", "protocol", "segment rename", "segment directory fsync", "segment open",
+    "looking at the journal file", *CHANGES,
 )  # fmt: skip
 
 
@@ -80,14 +93,24 @@ class Reply(NamedTuple):
     def ok(self) -> bool:
         return not self.operation
 
+    @property
+    def why(self) -> str:
+        """In a few words; empty when nothing failed."""
+        return in_words(self.operation, self.errno)
+
 
 class Failed(Exception):
     """The disk refused an operation."""
 
     def __init__(self, operation: str, number: int) -> None:
-        super().__init__(f"{operation}: {os.strerror(number)}")
+        super().__init__(in_words(operation, number))
         self.operation = operation
         self.errno = number
+
+
+def in_words(operation: str, number: int) -> str:
+    """What failed, and what the kernel said of it if it was asked."""
+    return f"{operation}: {os.strerror(number)}" if number else operation
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:
@@ -114,19 +137,22 @@ class Appender:
     After the first `Failed` every call raises it again.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, lock_fd: int | None = None) -> None:
+        """`lock_fd`: the lock file that is held, if its path is to be watched too."""
         self.directory = directory
         self.failure: Failed | None = None
         self.fsync_seconds = 0.0
         self.size = 0
         with _Step(self, "open"):
             self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            path = os.path.join(directory, _JOURNAL)
-            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+            path = os.path.join(directory, JOURNAL)
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
             self.size = os.fstat(self._fd).st_size
+            self._placement = Placement(directory, self._directory_fd, lock_fd)
+            self._placement.follow(self._fd)
 
     def append(self, records: bytes) -> None:
-        """Write the batch and wait until it is on disk."""
+        """Write the batch, wait until it is on disk, and look whether it is where it should be."""
         self._refuse_after_failure()
         try:
             with _Step(self, "write"):
@@ -136,11 +162,28 @@ class Appender:
             raise
         self._sync()
         self.size += len(records)
+        self._look()
 
     def ping(self) -> None:
         """Wait until the disk has answered, although there is nothing new for it."""
         self._refuse_after_failure()
         self._sync()
+        self._look()
+
+    def look(self) -> None:
+        """Is the journal still the file that is written, and as long as it should be?"""
+        self._refuse_after_failure()
+        self._look()
+
+    def _look(self) -> None:
+        try:  # written out: this stands in the way of every answer
+            change = self._placement.change(self.size)
+        except OSError as error:
+            self.failure = Failed("looking at the journal file", error.errno or 0)
+            raise self.failure from error
+        if change:
+            self.failure = Failed(change, 0)
+            raise self.failure
 
     def _sync(self) -> None:
         started = time.perf_counter()
@@ -169,24 +212,33 @@ class Appender:
 
     def rotate(self, name: str) -> None:
         """Close the journal's file under another name and open a new one. Its last batch is on disk already."""
-        self._refuse_after_failure()
+        self.look()
         if not self.size:
             return
         here = self._directory_fd
         with _Step(self, "segment rename"):
             if os.access(name, os.F_OK, dir_fd=here):
                 raise FileExistsError(errno.EEXIST, "a segment is never replaced", name)
-            os.rename(_JOURNAL, name, src_dir_fd=here, dst_dir_fd=here)
+            os.rename(JOURNAL, name, src_dir_fd=here, dst_dir_fd=here)
         # The name first: a new file beside the old one must not be all that a power cut leaves.
         with _Step(self, "segment directory fsync"):
             os.fsync(here)
         os.close(self._fd)
         with _Step(self, "segment open"):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._fd = os.open(_JOURNAL, flags, 0o600, dir_fd=here)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(JOURNAL, flags, 0o600, dir_fd=here)
+            self._placement.follow(self._fd)
         self.size = 0
         with _Step(self, "segment directory fsync"):
             os.fsync(here)
+
+    def keep(self) -> None:
+        """After a failure that was answered: what could still be lost with the process is kept, as far as it can be."""
+        if self.failure is not None:
+            try:
+                keep(self.failure.operation, self._fd, self._directory_fd)
+            except OSError:
+                pass  # the failure was told; nobody is left to tell this
 
     def close(self) -> None:
         os.close(self._fd)
@@ -239,6 +291,8 @@ def _answer(appender: Appender, kind: bytes, payload: bytes) -> bytes:
             appender.replace_state(payload)
         elif kind == PING:
             appender.ping()
+        elif kind == LOOK:
+            appender.look()
         elif kind == ROTATE:
             appender.rotate(payload.decode())
         elif kind == BOTH:
@@ -273,6 +327,7 @@ def _receive(sock: socket.socket, size: int) -> bytes | None:
 
 
 def _serve(sock: socket.socket, appender: Appender) -> None:
+    kept = False
     while (head := _receive(sock, _HEAD.size)) is not None:
         kind, length = _HEAD.unpack(head)
         payload = _receive(sock, length) if length else b""
@@ -283,16 +338,22 @@ def _serve(sock: socket.socket, appender: Appender) -> None:
             sock.sendall(reply)
         except (BrokenPipeError, ConnectionResetError):
             pass  # nobody waits for it any more; what was sent in full is still done
+        if appender.failure is not None and not kept:
+            kept = True
+            appender.keep()
 
 
 def main(arguments: list[str]) -> int:
-    """Arguments: the socket's descriptor, the store directory. The lock's descriptor is merely inherited."""
+    """Arguments: the socket's descriptor, the store directory, and the lock file's descriptor, if it is to be watched.
+
+    The lock on the directory is merely inherited.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXFSZ, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     sock = socket.socket(fileno=int(arguments[0]))
     sock.setblocking(True)
     try:
-        appender = Appender(arguments[1])
+        appender = Appender(arguments[1], *map(int, arguments[2:]))
     except Failed as failure:
         sock.sendall(_reply(failure, False, None))
         return 74

@@ -1,15 +1,14 @@
 """Group commit: while one batch is on its way to the disk, the next one gathers. No timer stands in the way.
 
 Every entry leaves here exactly once, in order: through `on_durable` after its batch is on disk, or through `on_failure`
-when the journal has failed. There is at most one batch, one rotation or one ping in flight. Whatever raises in here
-before a batch is durable is a failure of the journal too: a batch that was lost on the way must not be followed by
-another.
+when the journal has failed. There is at most one batch, one rotation or one ping in flight, and in front of it at most
+one look, for which nothing waits. Whatever raises in here before a batch is durable is a failure of the journal too: a
+batch that was lost on the way must not be followed by another.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from weltklassebot.journal.codec import seal
 from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.writer import (
     APPEND,
+    LOOK,
     PING,
     REPLY_SIZE,
     ROTATE,
@@ -104,6 +104,7 @@ class GroupCommit:
         self._on_lines: Final = on_lines
         """Told last, with the number of the first: the lines of a batch that is durable."""
         self._rotating = False
+        self._looking = False
         self._proof_wanted = False
         self._gathering: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
@@ -147,6 +148,16 @@ class GroupCommit:
         """Close the live file before the next batch. One without a record stays as it is."""
         self.rotation.want()
         self._schedule()
+
+    def look(self) -> None:
+        """Have the writer look whether the journal is still in its place; if it is at work, it does so anyway.
+
+        What comes meanwhile is sent behind it.
+        """
+        if self._scheduled or self._in_flight or self._rotating or self._looking or self.failed is not None:
+            return
+        self._looking = True
+        self._hand_over(frame(LOOK, b""))
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._in_flight and not self._rotating:
@@ -199,8 +210,9 @@ class GroupCommit:
         self._hand_over(frame(APPEND, data) if state_json is None else frame_both(data, state_json))
 
     def _hand_over(self, request: bytes) -> None:
-        self._sent_at = time.monotonic()
-        self._unsent = memoryview(request)
+        if self._sent_at is None:
+            self._sent_at = time.monotonic()
+        self._unsent = memoryview(request) if not self._unsent else memoryview(bytes(self._unsent) + request)
         self._writable()
 
     def _writable(self) -> None:
@@ -240,7 +252,12 @@ class GroupCommit:
     def _replied(self, reply: Reply) -> None:
         self._sent_at = self.stalled = None
         if not reply.ok:
-            self.fail(f"{reply.operation}: {os.strerror(reply.errno)}")
+            self.fail(reply.why)
+            return
+        if self._looking:
+            self._looking = False
+            if self._in_flight or self._rotating:
+                self._sent_at = time.monotonic()
             return
         if self._rotating:
             self._rotating = False

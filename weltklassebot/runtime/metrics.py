@@ -78,6 +78,7 @@ class Metrics:
         self.slow_clients = 0
         self.refused_connections = 0
         self.faults: Faults | None = None
+        self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
         self.bounds: Final[list[Bound]] = []
         """Of every part that has one; the composition root adds them."""
@@ -148,6 +149,11 @@ class Metrics:
             ),
         ):
             yield CounterMetricFamily(name, text, value=float(value))
+        yield GaugeMetricFamily(
+            "lost_sockets",
+            "Unix sockets whose path leads elsewhere, and that cannot be bound again.",
+            value=float(self.lost_sockets),
+        )
         yield GaugeMetricFamily(
             "process_start_time_seconds", "When this process started, Unix seconds.", value=self._started
         )

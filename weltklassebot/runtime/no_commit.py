@@ -35,5 +35,8 @@ class NoCommit:
     def rotate(self) -> None:
         """There is nothing to close."""
 
+    def look(self) -> None:
+        """Nor is there anything to look at."""
+
     async def drained(self) -> None:
         """Nothing waits here."""

@@ -15,7 +15,7 @@ from weltklassebot.core.engine import Engine
 from weltklassebot.journal.chain import GENESIS
 from weltklassebot.journal.errors import StoreFailed
 from weltklassebot.journal.recovery import Recovered, recover
-from weltklassebot.journal.store import StoreLock
+from weltklassebot.journal.store import JOURNAL, StoreLock
 from weltklassebot.journal.writer import WriterProcess
 
 __all__ = ["OpenStore", "open_store"]
@@ -50,9 +50,16 @@ def _open(directory: Path, stack: ExitStack) -> OpenStore:
         return OpenStore(Engine(), _NOTHING, None, failed, read=False)
     try:
         writer = stack.enter_context(WriterProcess.start(lock))
+        _compare(writer, recovered, directory / JOURNAL)
     except StoreFailed as failed:
         return OpenStore(engine, recovered, None, failed)
     return OpenStore(engine, recovered, writer)
+
+
+def _compare(writer: WriterProcess, recovered: Recovered, journal: Path) -> None:
+    """What is going to be written is what was read."""
+    if writer.size != recovered.live_bytes:
+        raise StoreFailed(journal, "somebody else changed the journal file while it was opened", 0)
 
 
 _NOTHING = Recovered(last_seq=0, last_ts=0.0, chain=GENESIS, records=0, torn=None, missing=0)

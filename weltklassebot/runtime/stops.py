@@ -75,11 +75,11 @@ class Stops:
                 case RiskStateChanged(state=to, cause=cause):
                     moved = True
                     if to == "HALTED":
-                        self._set(_latch_kind(cause), record.reason or cause, record.actor, record.ts)
+                        self._set(_latch_kind(cause), _why(record) or cause, record.actor, record.ts)
                 case KillSwitchChanged(state=to):
                     moved = True
                     if to == "KILLED":
-                        self._set("kill", record.reason, record.actor, record.ts)
+                        self._set("kill", _why(record), record.actor, record.ts)
                 case ApprovalsWithdrawn(orders=orders, reason=reason):
                     self._withdraw(orders, reason)
                 case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
@@ -145,3 +145,8 @@ class Stops:
 def _latch_kind(cause: str) -> LatchKind:
     """Under which kind a halt of this cause is latched: a restart has to know whose halt it was."""
     return "max_drawdown" if cause == "max_drawdown" else "journal_failed" if cause == "journal_failed" else "halt"
+
+
+def _why(record: Record) -> str:
+    """A start that obeys a latch stops for the reason that stands there."""
+    return record.reason or (record.command.latch_reason if isinstance(record.command, Start) else "")
