@@ -20,8 +20,10 @@ from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.logs import KEEP
+from weltklassebot.runtime.child import children
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
+from weltklassebot.runtime.orphans import Orphans, is_process_one
 from weltklassebot.runtime.principals import DAEMON
 from weltklassebot.runtime.pulse import Pulse
 from weltklassebot.runtime.reload import Reload
@@ -88,6 +90,8 @@ class Daemon:
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
         self._watch(reload.run())
         loop.add_signal_handler(signal.SIGHUP, reload.ask)
+        if is_process_one():
+            self._watch(Orphans(self._own_children).run())
         self._serving = True
         why = self._sequencer.failed
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}" if why is None else f"STATUS=denying: {why}")
@@ -174,6 +178,10 @@ class Daemon:
         while True:
             await asyncio.sleep(self._settings.runtime.redelivery_seconds)
             self._parts.pushes.redeliver()
+
+    def _own_children(self) -> set[int]:
+        writer = self._store.writer
+        return children() if writer is None else {*children(), writer.pid}
 
     def _watch(self, work: Any) -> None:
         """A task's death is the process's death."""
