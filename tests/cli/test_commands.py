@@ -57,7 +57,12 @@ def test_help_imports_no_command_and_no_daemon():
     ("arguments", "code", "message"),
     [
         (["nonsense"], 2, "No such command 'nonsense'"),
-        (["halt"], 2, "Missing option '--reason'"),
+        (["resume"], 2, "Missing option '--reason'"),
+        (["resume", "--reason", "caf\udce9"], 2, "not UTF-8"),
+        (["orders", "list", "--account", "caf\udce9"], 2, "not UTF-8"),
+        (["halt", "maintenance"], 2, "unexpected extra arguments (maintenance)"),
+        (["halt", "--reasn", "r"], 2, "No such option"),
+        (["halt"], 69, "admin.sock: no daemon answers there"),
         (["status", "--nope"], 2, "No such option"),
         (["status", "--url", "ftp://x"], 2, "must look like http://HOST:PORT"),
         (["limits", "set", "max_drawdown", "--reason", "r"], 2, "must be KEY=VALUE"),
@@ -75,7 +80,7 @@ def test_help_imports_no_command_and_no_daemon():
         (["token", "revoke", "x"], 1, "no token has the id or name x"),
         (["token", "create", "--name", "a b", "--role", "viewer"], 1, "names are 1 to 64 characters"),
         (["config", "check", "--config", "/no/such/file"], 78, "/no/such/file: cannot be read"),
-        (["status", "--config", "/no/such/file"], 78, "/no/such/file: cannot be read"),
+        (["limits", "show", "--config", "/no/such/file"], 78, "/no/such/file: cannot be read"),
     ],
 )
 def test_errors_are_one_line_and_a_code(arguments, code, message, desk, monkeypatch, capsys):

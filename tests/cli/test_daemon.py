@@ -116,7 +116,7 @@ def test_a_feed_that_is_interrupted_says_how_far_it_came(desk, url):
         assert "line 1:" in feed.stderr.readline()
         assert "line 2:" in feed.stderr.readline()
         feed.send_signal(signal.SIGINT)
-        assert "interrupted; 2 lines were answered, and of 0 nobody knows" in feed.stderr.read()
+        assert "interrupted; 2 lines were answered; --from-line 3 goes on" in feed.stderr.read()
     assert feed.returncode == 130
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from weltklassebot.cli.exits import NotReachable, Refused, TryAgain, Usage
+from weltklassebot.cli.exits import Fault, NotReachable, Refused, TryAgain, Usage
 from weltklassebot.cli.feed import Feed
 from weltklassebot.cli.transport import Client
 
@@ -87,9 +87,9 @@ PROBLEM = {
         (401, {"title": "Unauthorized"}, Refused, "Unauthorized (over TCP: --token or WELTKLASSE_TOKEN)"),
         (503, {"title": "Not ready", "detail": "recovering"}, TryAgain, "Not ready: recovering"),
         (429, {"title": "Too many"}, TryAgain, "Too many"),
-        (500, b"<html>", Refused, "answered with status 500"),
+        (500, b"<html>", Fault, "answered with status 500"),
         (404, {"no": "problem"}, Refused, "answered with status 404"),
-        (200, b"<html>", Refused, "that is not JSON"),
+        (200, b"<html>", NotReachable, "that is not JSON"),
     ],
 )
 def test_what_is_no_answer_is_an_error(path, status, body, error, message):

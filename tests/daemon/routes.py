@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.daemon.clients import order
 
-__all__ = ["READS", "ROUTES", "STREAM", "method", "refused"]
+__all__ = ["READS", "ROUTES", "STOPS", "STREAM", "method", "refused"]
 
 ROUTES = {
     "/v1/orders/check": order("bad-1"),
@@ -30,6 +30,8 @@ ROUTES = {
     "/v1/limits": {"set": {"max_notional": "1"}, "reason": "r"},
     "/v1/limits/unset": {"keys": ["max_notional"], "reason": "r"},
 }  # fmt: skip
+STOPS = {"/v1/admin/halt", "/v1/kill-switch/trigger", "/v1/admin/cooldown", "/v1/orders/cancel-all"}
+"""Taken whatever their words are: `test_stop_words`."""
 READS = (
     "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/orders", "/v1/positions", "/v1/fills/doubtful",
     "/v1/cancel-requests", "/v1/limits", "/v1/audit",

@@ -1,4 +1,7 @@
-"""Whatever is not understood is refused with its field, changes nothing, and disturbs nobody else."""
+"""Whatever is not understood is refused with its field, changes nothing, and disturbs nobody else.
+
+But for the words of a stop: `test_stop_words`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import Daemon
-from tests.daemon.routes import ROUTES, STREAM, method, refused
+from tests.daemon.routes import ROUTES, STOPS, STREAM, method, refused
 
 BAD_NUMBERS = (
     b"NaN", b"Infinity", b"-Infinity", b'"NaN"', b'"sNaN"', b'"Infinity"', b'"-inf"', b"1e400", b'"1e400"', b"1e30",
@@ -29,10 +32,12 @@ def _nothing_recorded(nothing_recorded: None) -> None:
     """For every test of this file."""
 
 
-def ways_in(shared: Daemon):
+def ways_in(shared: Daemon, *, stops: bool = False):
     """Each command by HTTP and by stream: a function from the bytes of its body to its answer, and a good body."""
     with shared.admin() as ask, shared.stream() as bot:
         for path, good in ROUTES.items():
+            if path in STOPS and not stops:
+                continue
             yield path, good, lambda data, path=path: _http(ask(method(path), path, data))
         for op, good in STREAM.items():
             yield op, good, lambda data, op=op: bot.ask(b'{"op":"%s",' % op.encode() + data.lstrip()[1:])["error"]
@@ -63,7 +68,7 @@ def test_missing_fields(shared):
 
 def test_numbers_that_are_none(shared):
     fields = ("quantity", "price", "equity", "minutes")
-    for name, good, ask in ways_in(shared):
+    for name, good, ask in ways_in(shared, stops=True):
         for field in set(good) & set(fields):
             optional = name in ("/v1/orders/check", "check") and field == "price"
             for bad in BAD_NUMBERS:
@@ -122,7 +127,7 @@ def test_numbers_that_make_no_sense(shared):
 
 
 def test_ids_that_are_none(shared):
-    for name, good, ask in ways_in(shared):
+    for name, good, ask in ways_in(shared, stops=True):
         for field in {"client_order_id", "symbol", "account", "strategy", "venue", "fill_id"} & set(good):
             for bad in BAD_IDS:
                 answer = ask(json.dumps(good | {field: bad}).encode())
@@ -157,6 +162,8 @@ def test_what_is_no_json(shared):
     )
     with shared.admin() as ask:
         for path, good in ROUTES.items():
+            if path in STOPS:
+                continue
             for body in bodies:
                 answer = ask(method(path), path, body)
                 assert answer.status in (400, 422), (path, body[:20], answer)

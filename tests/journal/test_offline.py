@@ -6,10 +6,20 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from weltklassebot.core.commands import CheckOrder, Cooldown, Halt, Mark, ReportEquity, Start
+from weltklassebot.core.commands import (
+    CancelAll,
+    CheckOrder,
+    Cooldown,
+    Halt,
+    Mark,
+    ReportEquity,
+    Start,
+    TriggerKillSwitch,
+)
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import Parameters
@@ -44,6 +54,40 @@ def test_a_cooldown_by_hand(store: JsonlStateStore) -> None:
     assert (last["actor"], last["action"], last["reason"]) == ("sre@desk", "cooldown", "volatility_spike")
     assert last["principal"] == f"offline:uid={os.getuid()}"
     assert last["batch"] == [1, 2]
+
+
+BYTES = b"caf\xe9\n".decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"reason": "", "actor": ""},
+        {"reason": None},
+        {"reason": 5, "actor": ["a"]},
+        {"reason": "a\nb" * 1000, "actor": "x" * 501},
+        {"reason": BYTES, "actor": BYTES},
+    ],
+)
+def test_a_stop_by_hand_is_not_refused_for_its_words(store: JsonlStateStore, words: dict[str, Any]) -> None:
+    cooled = force_cooldown(store, minutes=15, **words)
+    assert cooled["state"] == "COOLDOWN"
+    halted = halt(store, **words)
+    assert halted["state"] == "HALTED"
+    assert halted["notices"] == cooled["notices"] != []
+    assert halted == {**get_state(store), "notices": halted["notices"]}
+    store.run(TriggerKillSwitch(**{"reason": "", **words}), words.get("actor", ""))
+    store.run(CancelAll(**{"reason": "", **words}), words.get("actor", ""))
+    records = list(iterate(store.directory))
+    assert [record.action for record in records] == ["start", "cooldown", "halt", "kill_switch_trigger", "cancel_all"]
+    for record in records[1:]:
+        assert 0 < len(record.reason) <= 500
+        assert record.reason.isprintable()
+        assert 0 < len(record.actor) <= 500
+        assert record.actor.isprintable()
+    with pytest.raises(Invalid):
+        resume(store, **{"actor": "a", "reason": "", **words})
 
 
 def test_halt_and_resume_by_hand(store: JsonlStateStore) -> None:

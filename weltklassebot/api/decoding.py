@@ -12,7 +12,7 @@ from weltklassebot.core import commands as c
 from weltklassebot.core.validation import NUMBER_FIELDS, Invalid, validate
 from weltklassebot.runtime.answers import FieldError, Problem
 
-__all__ = ["BadInput", "check", "command_from", "decode", "decoder", "problem", "unix_seconds"]
+__all__ = ["BadInput", "check", "command_from", "convert", "decode", "decoder", "problem", "unix_seconds"]
 
 T = TypeVar("T")
 _TIME_FIELDS: Final = ("ts", "as_of")
@@ -64,6 +64,16 @@ def decode(data: bytes, with_decoder: msgspec.json.Decoder[T]) -> T:
         raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problem("", f"no valid JSON: {error}", status=400) from None
+    except (ArithmeticError, ValueError, OverflowError):
+        raise problem("", "a number is out of range") from None
+
+
+def convert(tree: Any, kind: type[T]) -> T:
+    """What was read as plain objects already, as `decode` would have it. Raises `BadInput`."""
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
     except (ArithmeticError, ValueError, OverflowError):
         raise problem("", "a number is out of range") from None
 

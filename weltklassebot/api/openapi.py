@@ -14,7 +14,7 @@ from aiohttp import web
 
 from weltklassebot import __version__
 from weltklassebot.api.doors import Call, Route
-from weltklassebot.api.operations import BODIES, OPERATIONS, Operation
+from weltklassebot.api.operations import BODIES, OPERATIONS, STOPS, Operation
 from weltklassebot.api.page import page
 from weltklassebot.api.shapes import Refusal
 from weltklassebot.core.commands import AnyCommand
@@ -145,7 +145,7 @@ def _operation(route: Route, one: Operation, body: Any, answer: Any) -> dict[str
         made["parameters"] = parameters
     if body is not None:
         made["requestBody"] = {
-            "required": True,
+            "required": (route.method, route.path) not in STOPS,
             "content": {"application/json": {"schema": body, "example": one.example}},
         }
     content: dict[str, Any] = {"schema": answer or {"type": "object" if "json" in str(one.answer) else "string"}}
@@ -196,6 +196,7 @@ def _complete(components: dict[str, Any]) -> dict[str, Any]:
         "minProperties": 1,
     }
     components["UnsetLimits"]["properties"]["keys"]["items"] = {"type": "string", "enum": list(LIMITS)}
+    del components["StopBody"]["type"]  # what is no object is taken too
     return components
 
 

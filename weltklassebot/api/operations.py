@@ -12,7 +12,7 @@ from weltklassebot.api.routes import PATHS, Marks, Orders
 from weltklassebot.core import commands as c
 from weltklassebot.runtime.answers import CheckAnswer
 
-__all__ = ["BODIES", "OPERATIONS", "Operation"]
+__all__ = ["BODIES", "OPERATIONS", "STOPS", "Operation"]
 
 _SEQ: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 10**19 - 1}
 _MOMENT: Final = {
@@ -34,10 +34,15 @@ class Operation(Struct, frozen=True):
     example_answer: Any = None
 
 
+_STOP_BODIES: Final[dict[Any, Any]] = {
+    c.Halt: s.StopBody, c.TriggerKillSwitch: s.StopBody, c.Cooldown: s.CooldownBody, c.CancelAll: s.CancelAllBody,
+}  # fmt: skip
+"""A stop takes more than its command: what others refuse is a notice in its answer."""
+STOPS: Final = frozenset((method, path) for method, path, kind in PATHS if kind in _STOP_BODIES)
 BODIES: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
     ("POST", "/v1/orders/check"): (c.CheckOrder, Orders),
     ("POST", "/v1/marks"): (c.Mark, Marks),
-    **{(method, path): (kind,) for method, path, kind in PATHS},
+    **{(method, path): (_STOP_BODIES.get(kind, kind),) for method, path, kind in PATHS},
 }
 
 _ORDER: Final = {
@@ -75,7 +80,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/v1/orders"): Operation(
         "Orders", "Open orders, the oldest first", (s.Orders,), query={"account": _WORD, "strategy": _WORD, **_PAGE}),
     ("POST", "/v1/orders/cancel-all"): Operation(
-        "Orders", "Ask for the cancellation of every open order in the scope", _DONE, {**_WHY, "account": "main"}),
+        "Orders", "Ask for the cancellation of every open order in the scope. Not refused for its words", _DONE,
+        {**_WHY, "account": "main"}),
     ("POST", "/v1/orders/resolve"): Operation(
         "Orders", "An operator's word on the fate of an order", _DONE,
         {**_NAMED, "status": "canceled", "reason": "the venue says so"}),
@@ -104,14 +110,16 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Prices and equity", "An account's equity", _DONE, {"account": "main", "equity": "100000", "flow": "0"}),
     # --- stops
     ("POST", "/v1/admin/halt"): Operation(
-        "Stops", "Stop all opening orders until somebody resumes", _DONE, _WHY),
+        "Stops", "Stop all opening orders until somebody resumes. Never refused for its words", _DONE, _WHY),
     ("POST", "/v1/admin/cooldown"): Operation(
-        "Stops", "Deny opening orders for so many minutes", _DONE, {**_WHY, "minutes": 15}),
+        "Stops", "Deny opening orders for this many minutes. Not refused for its words", _DONE,
+        {**_WHY, "minutes": 15}),
     ("POST", "/v1/admin/resume"): Operation("Stops", "Go back to RUNNING", _DONE, {**_WHY, "reason": "over"}),
     ("POST", "/v1/admin/reanchor-clock"): Operation(
         "Stops", "Trust the wall clock again", _DONE, {"reason": "time service repaired"}),
     ("POST", "/v1/kill-switch/trigger"): Operation(
-        "Stops", "Deny everything and ask for every order's cancellation", _DONE, {**_WHY, "reason": "runaway"}),
+        "Stops", "Deny everything and ask for every order's cancellation. Never refused for its words", _DONE,
+        {**_WHY, "reason": "runaway"}),
     ("POST", "/v1/kill-switch/recover"): Operation(
         "Stops", "Begin the way back", _DONE, {"approved_by": "head of risk", "reason": "cause found"}),
     ("POST", "/v1/kill-switch/complete-recovery"): Operation(

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
 from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.stop_bodies import stop_from
 from weltklassebot.core import commands as c
-from weltklassebot.runtime.answers import CheckAnswer, Problem
+from weltklassebot.core.plain_text import STOPS
+from weltklassebot.runtime.answers import CheckAnswer, Done, Problem
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import COMMAND_ROLES, allowed
 from weltklassebot.runtime.sequencer import Sequencer
@@ -59,7 +61,10 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
 
 def command_routes(sequencer: Sequencer, metrics: Metrics, places: Connections) -> list[Route]:
     """All routes whose body is a command."""
-    routes = [Route(method, path, COMMAND_ROLES[kind], _submit(sequencer, kind)) for method, path, kind in PATHS]
+    routes = [
+        Route(method, path, COMMAND_ROLES[kind], (_stop if kind in STOPS else _submit)(sequencer, kind))
+        for method, path, kind in PATHS
+    ]
     return [
         Route("POST", "/v1/orders/check", "trader", _check(sequencer, metrics, places)),
         Route("POST", "/v1/marks", "trader", _marks(sequencer)),
@@ -77,6 +82,22 @@ def _submit(sequencer: Sequencer, kind: Any) -> Any:
         if (why := allowed(call.principal, command)) is not None:
             return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
         return await sequencer.ask(command, call.principal)
+
+    return handler
+
+
+def _stop(sequencer: Sequencer, kind: Any) -> Any:
+    """A stop is done first; what is wrong with its words is said in its answer."""
+    decoder = msgspec.json.Decoder(kind)
+
+    async def handler(call: Call) -> Any:
+        stop, notices = stop_from(call.body, decoder)
+        if (why := allowed(call.principal, stop)) is not None:
+            return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
+        answer = await sequencer.ask(stop, call.principal)
+        if notices and isinstance(answer, Done):
+            return {**answer.body, "notices": notices}
+        return answer
 
     return handler
 

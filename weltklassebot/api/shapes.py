@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from weltklassebot.core.commands import OrderType, Side
+from weltklassebot.core.commands import Id, OrderType, Side
 from weltklassebot.core.events import DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
 __all__ = [
-    "Accepted", "Audit", "CancelRequests", "CheckAnswers", "DoubtfulFills", "Health", "Limits", "MarksAccepted",
-    "Orders", "Positions", "Ready", "Refusal", "StateView",
+    "Accepted", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills", "Health",
+    "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -86,6 +86,33 @@ class Accepted(Shape):
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
+    notices: list[str] | UnsetType = UNSET
+    """What was wrong with the words of a stop, which was done all the same."""
+
+
+class StopBody(Struct):
+    """What a halt or a kill says. Anything is taken, even what is no JSON: what is wrong with it stands in the answer's
+    `notices`."""
+
+    reason: Annotated[Any, Meta(description="Why, in at most 500 characters; what is not fit is cleaned and cut")] = (
+        UNSET
+    )
+    actor: Annotated[Any, Meta(description="Who asks, in the same form")] = UNSET
+
+
+class CooldownBody(StopBody):
+    """Its words are taken whatever they are, and so are unknown fields. Without `minutes`, as long as the limit
+    `cooldown_minutes` says."""
+
+    minutes: Annotated[float, Meta(gt=0, le=525_600)] | None = None
+
+
+class CancelAllBody(StopBody):
+    """Its words are taken whatever they are, and so are unknown fields; without a scope it is the whole desk."""
+
+    account: Id | None = None
+    strategy: Id | None = None
+    symbol: Id | None = None
 
 
 class KillSwitchView(Shape):

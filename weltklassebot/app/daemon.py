@@ -37,7 +37,7 @@ from weltklassebot.settings import Settings
 __all__ = ["Daemon"]
 
 EXIT_OK: Final = 0
-EXIT_FAULT: Final = 1
+EXIT_FAULT: Final = 70
 EXIT_DISK: Final = 74
 EXIT_TRY_AGAIN: Final = 75
 EXIT_CONFIGURATION: Final = 78

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from weltklassebot.cli.exits import DISK_FAILED, Usage
+from weltklassebot.cli.exits import DISK_FAILED, DONE, Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 from weltklassebot.cli.repair import repair
 from weltklassebot.cli.replay import replay
@@ -77,7 +77,7 @@ def _followed(invocation: Invocation, count: int, directory: Path | None) -> Ite
 @click.option("--until", metavar="TIME", help="The same; records at it are left out.")
 @click.option("--action", metavar="OP", help="Such as check, fill, halt, set_limits.")
 @click.option("--actor", metavar="A")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many.")
 @dir_option
 @pass_invocation
 def show(
@@ -147,18 +147,17 @@ def verify(invocation: Invocation, directory: Path | None) -> int:
         if not found.torn:
             place = "" if directory is None else f" --dir {shlex.quote(str(directory))}"
             answer["help"] = f"weltklassebot audit repair{place}"
-    invocation.show(answer)
-    return 0 if found.first_bad is None else DISK_FAILED
+    return invocation.verdict(answer, DONE if found.first_bad is None else DISK_FAILED)
 
 
 def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:
     """NDJSON for programs: pages without end must not wait in memory. A line a record for people."""
     import orjson
 
-    from weltklassebot.cli.output import plain_line
+    from weltklassebot.cli.output import emit, plain_line
 
     for line in lines:
-        click.echo(line.decode() if invocation.json else plain_line(_words(orjson.loads(line))))
+        emit((line.decode() if invocation.json else plain_line(_words(orjson.loads(line)))) + "\n")
 
 
 def _words(record: dict[str, Any]) -> str:

@@ -28,4 +28,4 @@ def reanchor(invocation: Invocation, reason: str, actor: str) -> None:
 
     Example: weltklassebot clock reanchor --reason "time server was wrong, and is right now"
     """
-    invocation.show(invocation.post("/v1/admin/reanchor-clock", {"reason": reason, "actor": actor}))
+    invocation.act(invocation.post("/v1/admin/reanchor-clock", {"reason": reason, "actor": actor}))

@@ -9,19 +9,23 @@ import sys
 from typing import Final
 
 __all__ = [
-    "BAD_CONFIGURATION", "DISK_FAILED", "DONE", "INTERRUPTED", "NOT_REACHABLE", "REFUSED", "TRY_AGAIN", "USAGE",
-    "CommandError", "Interrupted", "NotReachable", "Refused", "TryAgain", "Usage", "exit_code",
+    "BAD_CONFIGURATION", "DISK_FAILED", "DONE", "FAULT", "INTERRUPTED", "NOT_REACHABLE", "REFUSED", "TERMINATED",
+    "TRY_AGAIN", "USAGE", "BadConfiguration", "CommandError", "Fault", "Interrupted", "NotReachable", "Refused",
+    "Terminated", "TryAgain", "Usage", "exit_code",
 ]  # fmt: skip
 
 DONE: Final = 0
 REFUSED: Final = 1
-"""Refused, or failed."""
+"""A denial, a refusal, a red light: somebody said no."""
 USAGE: Final = 2
 NOT_REACHABLE: Final = 69
+FAULT: Final = 70
+"""A fault of the program, or of the daemon: nobody said anything, least of all no."""
 DISK_FAILED: Final = 74
 TRY_AGAIN: Final = 75
 BAD_CONFIGURATION: Final = 78
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 
 class CommandError(Exception):
@@ -46,10 +50,28 @@ class NotReachable(CommandError):
     exit_code = NOT_REACHABLE
 
 
+class Fault(CommandError):
+    """The daemon failed at it, by its own word."""
+
+    exit_code = FAULT
+
+
 class Interrupted(CommandError):
     """Ctrl-C, with something to say about how far it came."""
 
     exit_code = INTERRUPTED
+
+
+class Terminated(Interrupted):
+    """SIGTERM, or a terminal that went away, with the same to say."""
+
+    exit_code = TERMINATED
+
+
+class BadConfiguration(CommandError):
+    """The settings do not say what this needs."""
+
+    exit_code = BAD_CONFIGURATION
 
 
 class TryAgain(CommandError):
@@ -60,7 +82,7 @@ class TryAgain(CommandError):
 
 # By module and name, so that looking an error up imports nothing.
 _ELSEWHERE: Final = {
-    ("weltklassebot.settings.load", "SettingsError"): BAD_CONFIGURATION,
+    ("weltklassebot.settings.sources", "SettingsError"): BAD_CONFIGURATION,
     ("weltklassebot.api.tokens", "TokenError"): REFUSED,
     ("weltklassebot.core.validation", "Invalid"): REFUSED,
     ("weltklassebot.core.memory", "Refused"): REFUSED,

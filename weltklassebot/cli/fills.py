@@ -54,4 +54,4 @@ def accept(
         "fill_id": fill_id, "symbol": symbol, "account": account, "venue": venue, "discard": discard or None,
         "reason": reason, "actor": actor,
     }  # fmt: skip
-    invocation.show(invocation.post("/v1/fills/accept", body))
+    invocation.act(invocation.post("/v1/fills/accept", body))

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import click
-
 from weltklassebot.cli.exits import NotReachable, Refused, TryAgain
+from weltklassebot.cli.output import say
 from weltklassebot.cli.transport import Client
 
 __all__ = ["follow"]
@@ -63,7 +62,7 @@ def _from_daemon(client: Client, store: Path | None, after: int) -> Iterator[tup
         elif store is not None and event.id > after:
             yield from _from_files(store, after, until=event.id)
         else:
-            click.echo(f"weltklassebot: what follows record {after} begins with {event.id + 1}", err=True)
+            say(f"what follows record {after} begins with {event.id + 1}")
         after = event.id
 
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from weltklassebot.cli.output import show
+from weltklassebot.cli.exits import DONE, BadConfiguration
+from weltklassebot.cli.output import OutputLost, say, show
 
 if TYPE_CHECKING:
+    from weltklassebot.cli.stop_words import StopWords
     from weltklassebot.cli.transport import Client
-    from weltklassebot.settings import Settings
+    from weltklassebot.settings import Directories, Settings
 
 __all__ = [
     "Command", "Group", "Invocation", "actor_option", "default_actor", "pass_invocation", "reason_option",
@@ -33,14 +35,36 @@ class Invocation:
         self.json = False
         self.url: str | None = None
         self.token: str | None = None
+        self._directories: Directories | None = None
 
     def settings(self, overrides: dict[str, str] | None = None) -> Settings:
         from weltklassebot.settings import load
 
         return load(self.config, overrides=overrides)
 
-    def client(self, timeout_seconds: float | None = None) -> Client:
-        """How to reach the daemon: over TCP with `--url` (WELTKLASSE_URL), else by its admin socket."""
+    def directories(self) -> Directories:
+        """Where the daemon is, for what depends on no other setting. What is wrong elsewhere is told behind the act."""
+        from weltklassebot.settings import directories
+
+        if self._directories is None:
+            self._directories = directories(self.config)
+            click.get_current_context().call_on_close(self._tell_problems)
+        return self._directories
+
+    def _tell_problems(self) -> None:
+        problems = list(self.directories().problems)
+        try:
+            self.settings()
+        except Exception as error:  # noqa: BLE001 - the act is done, whatever the rest of the settings is like
+            problems += getattr(error, "problems", None) or [f"{type(error).__name__}: {error}"]
+        for problem in dict.fromkeys(problems):
+            say(f"warning: {problem}")
+
+    def client(self, timeout_seconds: float | None = None, *, lenient: bool = False) -> Client:
+        """How to reach the daemon: over TCP with `--url` (WELTKLASSE_URL), else by its admin socket.
+
+        `lenient`: the settings need say no more than where that is.
+        """
         from weltklassebot.cli.transport import TIMEOUT_SECONDS, Client
 
         timeout = TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
@@ -48,18 +72,44 @@ class Invocation:
         url = self.url or os.environ.get("WELTKLASSE_URL")
         if url:
             return Client.over_tcp(url, self.token or os.environ.get("WELTKLASSE_TOKEN"), timeout)
-        return Client.over_socket(self.settings().admin_socket, timeout)
+        path = self.directories().admin_socket if lenient else self.settings().admin_socket
+        if path is None:
+            raise BadConfiguration("nothing says where the daemon is: say WELTKLASSE_RUNTIME_DIR")
+        return Client.over_socket(path, timeout)
 
-    def get(self, path: str, **query: Any) -> Any:
-        return self.client().request("GET", path, query=query)
+    def get(self, path: str, *, lenient: bool = False, **query: Any) -> Any:
+        return self.client(lenient=lenient).request("GET", path, query=query)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What is None is left out: the daemon has its own defaults."""
         return self.client().request("POST", path, body=without_nothing(body))
 
+    def stop(self, path: str, words: StopWords, **more: Any) -> None:
+        """Stop something, and say what came of it."""
+        answer = self.client(lenient=True).request("POST", path, body=words.body(**more))
+        self.act(words.beside(answer))
+
     def show(self, value: Any, text: str | None = None) -> None:
-        """Print `value`: as JSON with `--json`, else `text`, else aligned for people."""
+        """Print `value`: as JSON with `--json`, else `text`, else aligned for people. Raises `OutputLost`."""
         show(value, as_json=self.json, text=text)
+
+    def act(self, answer: Any, text: str | None = None) -> None:
+        """Print what came of an act. It is done, whether or not anybody can read it."""
+        self.verdict(answer, DONE, text, done=True)
+
+    def verdict(self, answer: Any, code: int, text: str | None = None, *, done: bool = False) -> int:
+        """Print an answer that has an exit code of its own, which outlasts it: a no is one on a full disk too.
+
+        A yes that cannot be written raises `OutputLost`, unless it stands for something that was `done`.
+        """
+        try:
+            self.show(answer, text)
+        except OutputLost as lost:
+            if code == DONE and not done:
+                raise
+            if str(lost):
+                say(str(lost))
+        return code
 
 
 def without_nothing(body: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +164,7 @@ def reason_option(function: _F) -> _F:
 
 def actor_option(function: _F) -> _F:
     """--actor, where somebody acts for somebody else."""
-    return click.option("--actor", default=default_actor, metavar="A", help="Who asks for it; default: you.")(function)
+    return click.option("--actor", default=_clean_actor, metavar="A", help="Who asks for it; default: you.")(function)
 
 
 def default_actor() -> str:
@@ -126,4 +176,10 @@ def default_actor() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = f"uid={os.getuid()}"
-    return f"{os.environ.get('SUDO_USER') or user}@{socket.gethostname()}"[:200]
+    return f"{os.environ.get('SUDO_USER') or user}@{socket.gethostname()}"
+
+
+def _clean_actor() -> str | None:
+    from weltklassebot.core.plain_text import clean_actor
+
+    return clean_actor(default_actor())[0]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from weltklassebot.cli.exits import NotReachable, Refused
-from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.exits import BadConfiguration, CommandError, Fault, NotReachable, Refused, TryAgain
+from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation
+from weltklassebot.cli.output import say
+from weltklassebot.cli.stop_words import StopCommand, StopWords
+
+if TYPE_CHECKING:
+    from weltklassebot.settings import Directories
 
 __all__ = ["kill_switch"]
 
@@ -32,30 +38,33 @@ def status(invocation: Invocation) -> None:
 
     Example: weltklassebot kill-switch status --json
     """
-    invocation.show(invocation.get("/v1/state")["kill_switch"])
+    invocation.show(invocation.get("/v1/state", lenient=True)["kill_switch"])
 
 
-@kill_switch.command("trigger", cls=Command)
-@reason_option
-@actor_option
+@kill_switch.command("trigger", cls=StopCommand)
 @pass_invocation
-def trigger(invocation: Invocation, reason: str, actor: str) -> None:
+def trigger(invocation: Invocation, words: StopWords) -> None:
     """Kill: deny everything from now on.
 
     With the daemon stopped, or silent for five seconds, it is latched in the runtime directory, and recorded in the
-    journal where that can be written: the next start comes up killed.
+    journal where that can be written: the next start comes up killed. It is never refused for its words, nor for
+    settings that are wrong, and it does not wait until somebody can read what it says.
 
     Example: weltklassebot kill-switch trigger --reason "runaway strategy"
     """
-    client = invocation.client(PATIENCE_SECONDS)
+    local = True
     try:
-        answer = client.request("POST", "/v1/kill-switch/trigger", body={"reason": reason, "actor": actor})
-    except NotReachable as unreachable:
-        if not client.is_local:
+        client = invocation.client(PATIENCE_SECONDS, lenient=True)
+        local = client.is_local
+        answer = client.request("POST", "/v1/kill-switch/trigger", body=words.body())
+    except (NotReachable, TryAgain, Fault, BadConfiguration) as unreachable:
+        if not local:
             raise
-        click.echo(f"weltklassebot: {unreachable}", err=True)
-        answer = _trigger_offline(invocation, reason, actor)
-    invocation.show(answer)
+        offline = _trigger_offline(invocation.directories(), words)
+        # It is done as far as it goes: from here on it is words alone.
+        _tell(invocation, unreachable, offline, words)
+        return
+    invocation.act(words.beside(answer))
 
 
 @kill_switch.command("recover", cls=Command)
@@ -69,7 +78,7 @@ def recover(invocation: Invocation, approved_by: str, reason: str | None, actor:
     Example: weltklassebot kill-switch recover --approved-by head-of-desk
     """
     body = {"approved_by": approved_by, "reason": reason, "actor": actor}
-    invocation.show(invocation.post("/v1/kill-switch/recover", body))
+    invocation.act(invocation.post("/v1/kill-switch/recover", body))
 
 
 @kill_switch.command("complete-recovery", cls=Command)
@@ -83,40 +92,72 @@ def complete_recovery(invocation: Invocation, accept: tuple[str, ...], reason: s
     Example: weltklassebot kill-switch complete-recovery --accept c412-1
     """
     body = {"accept": list(accept) or None, "reason": reason, "actor": actor}
-    invocation.show(invocation.post("/v1/kill-switch/complete-recovery", body))
+    invocation.act(invocation.post("/v1/kill-switch/complete-recovery", body))
 
 
-def _trigger_offline(invocation: Invocation, reason: str, actor: str) -> dict[str, Any]:
-    """Latch it and record it. Either alone makes the next start come up killed, so one failure stops neither."""
-    from weltklassebot.core.commands import TriggerKillSwitch
-    from weltklassebot.core.validation import validate
-    from weltklassebot.journal.errors import JournalError, LatchNotSet, StoreLocked
+class _Offline(NamedTuple):
+    """How far a kill came without a daemon's answer. Either step alone makes the next start come up killed."""
+
+    latched: Exception | None
+    """None: it is latched; else why not."""
+    recorded: BaseException | None
+
+
+def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
+    """Latch it, then record it. Says nothing and raises nothing: no failure of one step stops the other."""
+    from weltklassebot.core.plain_text import NO_REASON
+
+    reason, actor = words.reason or NO_REASON, words.actor or f"uid={os.getuid()}"
+    latched: Exception | None = None
+    recorded: BaseException | None = None
+    try:
+        _latch(directories.runtime_dir, reason, actor)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record is tried as well
+        latched = error
+    try:
+        _record(directories.risk_store_dir, reason, actor)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is latched, and that has to be said
+        recorded = error
+    return _Offline(latched, recorded)
+
+
+def _latch(runtime_dir: Path | None, reason: str, actor: str) -> None:
+    from weltklassebot.journal.errors import LatchNotSet
     from weltklassebot.journal.latch import set_latch
+
+    if runtime_dir is None:
+        raise Refused("not latched: nothing says where the runtime directory is (WELTKLASSE_RUNTIME_DIR)")
+    runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
+        set_latch(runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
+    except LatchNotSet as error:  # what it says is for a daemon that runs
+        raise Refused(f"{error.path}: {os.strerror(error.errno)}") from None
+
+
+def _record(store: Path | None, reason: str, actor: str) -> None:
+    from weltklassebot.core.commands import TriggerKillSwitch
     from weltklassebot.journal.offline import JsonlStateStore
 
-    command = TriggerKillSwitch(reason=reason, actor=actor)
-    validate(command)
-    settings = invocation.settings()
-    answer: dict[str, Any] = {"latched": False, "recorded": False}
-    problems: list[Exception] = []
-    try:
-        settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
-        set_latch(settings.runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
-        answer["latched"] = True
-    except LatchNotSet as error:  # what it says is for a daemon that runs
-        problems.append(Refused(f"{error.path}: {os.strerror(error.errno)}"))
-    except (OSError, JournalError) as error:
-        problems.append(error)
-    try:
-        JsonlStateStore(settings.risk_store_dir).run(command, actor=actor)
-        answer["recorded"] = True
-    except (OSError, JournalError) as error:
-        problems.append(error)
-    for problem in problems:
-        click.echo(f"weltklassebot: {problem}", err=True)
-    if any(isinstance(problem, StoreLocked) for problem in problems):
-        holds = "the next start comes up killed" if answer["latched"] else "nothing was latched"
+    if store is None:
+        raise Refused("not recorded: nothing says where the journal is (WELTKLASSE_RISK_STORE_DIR)")
+    JsonlStateStore(store).run(TriggerKillSwitch(reason=reason, actor=actor), actor=actor)
+
+
+def _tell(invocation: Invocation, unreachable: CommandError, offline: _Offline, words: StopWords) -> None:
+    """What came of it. Raises `Refused` where somebody has more to do."""
+    from weltklassebot.core.plain_text import clean_reason
+    from weltklassebot.journal.errors import StoreLocked
+
+    say(str(unreachable))
+    for problem in (offline.latched, offline.recorded):
+        if problem is not None:
+            say(str(problem) or type(problem).__name__)
+    if isinstance(offline.recorded, StoreLocked):
+        holds = "the next start comes up killed" if offline.latched is None else "nothing was latched"
         raise Refused(f"a process that does not answer holds the store: end it; {holds}")
-    if len(problems) > 1:
+    if offline.latched is not None and offline.recorded is not None:
         raise Refused("the kill was neither latched nor recorded: run it as root or as the daemon's user")
-    return answer
+    done: dict[str, Any] = {"latched": offline.latched is None, "recorded": offline.recorded is None}
+    if missing := clean_reason(words.reason)[1]:
+        done["notices"] = missing
+    invocation.act(words.beside(done))

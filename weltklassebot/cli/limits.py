@@ -78,7 +78,7 @@ def _show_changes(invocation: Invocation, answer: dict[str, Any]) -> None:
     from weltklassebot.cli.output import lines
 
     changes = [{name: _word(name, cell) for name, cell in change.items()} for change in answer["changes"]]
-    invocation.show(answer, "\n".join(lines(answer | {"changes": changes})))
+    invocation.act(answer, "\n".join(lines(answer | {"changes": changes})))
 
 
 def _word(name: str, cell: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from weltklassebot.cli.exits import REFUSED, Usage
+from weltklassebot.cli.exits import DONE, REFUSED, Usage
 from weltklassebot.cli.invocation import (
     Command,
     Group,
@@ -18,6 +18,8 @@ from weltklassebot.cli.invocation import (
     reason_option,
     without_nothing,
 )
+from weltklassebot.cli.output import is_terminal
+from weltklassebot.cli.stop_words import StopCommand, StopWords
 
 __all__ = ["orders"]
 
@@ -59,8 +61,7 @@ def check(invocation: Invocation, /, **order: Any) -> int:
     order["reduce_only"] = order["reduce_only"] or None
     body = without_nothing(order) or _from_stdin()
     answer = invocation.client().request("POST", "/v1/orders/check", body=body)
-    invocation.show(answer)
-    return 0 if _allowed(answer) else REFUSED
+    return invocation.verdict(answer, DONE if _allowed(answer) else REFUSED, done=True)
 
 
 @orders.command("list", cls=Command)
@@ -81,22 +82,19 @@ def list_(invocation: Invocation, account: str | None, strategy: str | None) -> 
     invocation.show({"orders": rows})
 
 
-@orders.command("cancel-all", cls=Command)
+@orders.command("cancel-all", cls=StopCommand)
 @click.option("--account", metavar="ID")
 @click.option("--strategy", metavar="ID")
 @click.option("--symbol", metavar="S")
-@reason_option
-@actor_option
 @pass_invocation
 def cancel_all(
-    invocation: Invocation, account: str | None, strategy: str | None, symbol: str | None, reason: str, actor: str
+    invocation: Invocation, words: StopWords, account: str | None, strategy: str | None, symbol: str | None
 ) -> None:
     """Ask for the cancellation of every open order of the scope; without one, of the desk.
 
     Example: weltklassebot orders cancel-all --strategy ma_crossover --reason "wrong parameters"
     """
-    body = {"reason": reason, "actor": actor, "account": account, "strategy": strategy, "symbol": symbol}
-    invocation.show(invocation.post("/v1/orders/cancel-all", body))
+    invocation.stop("/v1/orders/cancel-all", words, account=account, strategy=strategy, symbol=symbol)
 
 
 @orders.command("resolve", cls=Command)
@@ -126,18 +124,25 @@ def resolve(
         "client_order_id": client_order_id, "status": status, "filled_quantity": filled_quantity, "account": account,
         "strategy": strategy, "reason": reason, "actor": actor,
     }  # fmt: skip
-    invocation.show(invocation.post("/v1/orders/resolve", body))
+    invocation.act(invocation.post("/v1/orders/resolve", body))
 
 
 @orders.command("feed", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--window", type=click.IntRange(1, 4_096), default=256, show_default=True, help="Lines in flight.")
+@click.option("--from-line", "first", type=click.IntRange(1), default=1, metavar="N", help="Go on with this line.")
 @pass_invocation
-def feed(invocation: Invocation, file: Path, window: int) -> int:
+def feed(invocation: Invocation, file: Path, window: int, first: int) -> int:
     """Send commands, one JSON object a line, over orders.sock; "-" reads stdin.
 
     Each line is {"op": "check" | "order_event" | "fill" | "mark" | "equity", ...}. Denials are answers; exit code 1
     means that a line was refused as an error: the first of them are named on stderr.
+
+    Whatever ends it (a line that cannot be sent, Ctrl-C, a daemon that went away), the accounts are printed:
+    "next_line" is the number for --from-line, "in_doubt" are lines from there on that were sent and not answered.
+    Sending those again is safe for checks, fills and marks: the same id gets the first answer and counts nothing twice.
+    A status of an order that has ended is refused and changes nothing. An equity without "as_of" is another report, and
+    its flow counts again: look at `audit tail` first.
 
     Example: weltklassebot orders feed day.ndjson --json
     """
@@ -146,15 +151,20 @@ def feed(invocation: Invocation, file: Path, window: int) -> int:
     from weltklassebot.cli.feed import Feed, opened
 
     with opened(file) as (lines, size):
-        summary = Feed(invocation.settings().orders_socket, window).run(lines, size)
-    invocation.show(summary)
-    return REFUSED if summary["errors"] else 0
+        run = Feed(invocation.settings().orders_socket, window, first)
+        try:
+            summary = run.run(lines, size)
+        except BaseException:
+            if run.accounts is not None:
+                invocation.act(run.accounts.summary())
+            raise
+    return invocation.verdict(summary, REFUSED if summary["errors"] else DONE, done=True)
 
 
 def _from_stdin() -> Any:
     import orjson
 
-    if sys.stdin.isatty():
+    if sys.stdin is None or is_terminal(sys.stdin):
         raise Usage("say what to check by options, or as JSON on stdin")
     try:
         return orjson.loads(sys.stdin.buffer.read(2 * 1024 * 1024))

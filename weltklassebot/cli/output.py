@@ -1,15 +1,22 @@
-"""Printing: JSON for programs, aligned text for people. What a terminal would act upon is never passed through."""
+"""Printing: JSON for programs, aligned text for people. What a terminal would act upon is never passed through.
+
+What is asked for goes to stdout by `emit`, which raises if it is lost; words beside it go to stderr by `say`, which
+never does: nothing that was done may depend on them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
-__all__ = ["lines", "plain_line", "show", "table", "when"]
+from weltklassebot.cli.exits import DISK_FAILED, DONE, CommandError
+
+__all__ = ["OutputLost", "emit", "is_terminal", "lines", "plain_line", "say", "show", "table", "when"]
 
 # Control characters out of a journal or an answer must not steer a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -20,15 +27,46 @@ MOST_LINES: Final = 20
 """Of a list of plain names; tables are printed whole."""
 
 
+class OutputLost(CommandError):
+    """Stdout does not take what was asked for. A reader that has enough is no failure, and needs no words."""
+
+    def __init__(self, error: OSError | ValueError) -> None:
+        gone = isinstance(error, BrokenPipeError)
+        super().__init__("" if gone else f"stdout: {getattr(error, 'strerror', None) or error}")
+        self.exit_code = DONE if gone else DISK_FAILED
+
+
 def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
-    """Print `value` as JSON, or `text`, or else `value` aligned."""
+    """Print `value` as JSON, or `text`, or else `value` aligned. Raises `OutputLost`."""
     if as_json:
         import orjson
 
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2
-        click.echo(orjson.dumps(value, option=options, default=str), nl=False)
+        emit(orjson.dumps(value, option=options, default=str))
     else:
-        click.echo(_CONTROL.sub("?", text if text is not None else "\n".join(lines(value))))
+        emit(_CONTROL.sub("?", text if text is not None else "\n".join(lines(value))) + "\n")
+
+
+def emit(content: str | bytes) -> None:
+    """To stdout, at once. Raises `OutputLost`; with stdout closed nobody asked for it, and nothing is lost."""
+    try:
+        try:
+            click.echo(content, nl=False)
+        except UnicodeEncodeError as error:
+            click.echo(str(content).encode(error.encoding, "backslashreplace"), nl=False)
+    except (OSError, ValueError) as error:
+        raise OutputLost(error) from None
+
+
+def say(text: str) -> None:
+    """A line to stderr, under the program's name. It may be lost: nothing depends on it."""
+    with suppress(OSError, ValueError):
+        click.echo(f"weltklassebot: {text}", err=True)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks at it. A stream that was closed at the start is None."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def plain_line(text: str) -> str:

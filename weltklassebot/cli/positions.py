@@ -60,4 +60,4 @@ def adjust(
         "symbol": symbol, "quantity": quantity, "account": account, "strategy": strategy, "price": price,
         "reason": reason, "actor": actor,
     }  # fmt: skip
-    invocation.show(invocation.post("/v1/positions/adjust", body))
+    invocation.act(invocation.post("/v1/positions/adjust", body))

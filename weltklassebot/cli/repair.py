@@ -49,7 +49,8 @@ def repair(invocation: Invocation, wanted: bool, reason: str | None, actor: str,
             invocation.show({"damaged": False, "last_seq": plan.last_seq}, f"{store}: nothing to repair")
             return
         done = apply(store, plan, actor=actor, reason=reason, now=time.time()) if reason and wanted else describe(plan)
-    invocation.show(_answer(done, applied=wanted), "\n".join(_words(done, applied=wanted)))
+    tell = invocation.act if wanted else invocation.show
+    tell(_answer(done, applied=wanted), "\n".join(_words(done, applied=wanted)))
 
 
 def _answer(done: Repair, *, applied: bool) -> dict[str, Any]:

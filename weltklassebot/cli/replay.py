@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from weltklassebot.cli.exits import REFUSED, Refused, Usage
+from weltklassebot.cli.exits import DONE, REFUSED, Refused, Usage
 from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
+from weltklassebot.cli.output import is_terminal, say
 from weltklassebot.cli.store import dir_option, store_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def replay(
                 break
             if decide and (difference := _difference(engine, record)) is not None:
                 differing += 1
-                click.echo(f"weltklassebot: seq {record.seq} ({record.action}): {difference}", err=True)
+                say(f"seq {record.seq} ({record.action}): {difference}")
             if what_if is not None:
                 what_if.consider(record)
             engine.apply(record)
@@ -100,8 +101,7 @@ def replay(
         invocation.show(answer | what_if.answer(), "\n".join(what_if.words(count)))
         return 0
     answer["state"] = summary(engine.state, engine.state.now) if began or count else None
-    invocation.show(answer)
-    return REFUSED if differing else 0
+    return invocation.verdict(answer, REFUSED if differing else DONE)
 
 
 def _limits(changes: tuple[str, ...]) -> dict[str, Decimal | None]:
@@ -142,7 +142,7 @@ def _progress(store: Path, began: int, until: int | None) -> Iterator[Callable[[
     from weltklassebot.journal.lines import head
     from weltklassebot.journal.query import Query, run
 
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield lambda _: None
         return
     newest = run(Query(directory=str(store), limit=1, newest=True)).records

@@ -8,15 +8,18 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import click
+from click.shell_completion import shell_complete
 
 from weltklassebot import __version__
 from weltklassebot.cli import exits
 from weltklassebot.cli.invocation import Group
+from weltklassebot.cli.output import say
+from weltklassebot.cli.streams import open_standard_descriptors, settle_standard_streams
 
 __all__ = ["COMMANDS", "main", "root"]
 
@@ -32,7 +35,7 @@ COMMANDS: Final = {
     "serve": Place("serve", "serve", "Run the daemon in the foreground."),
     "status": Place("status", "status", "What the daemon is doing: state, kill switch, equity, positions, journal."),
     "halt": Place("stops", "halt", "Stop all opening orders until somebody resumes."),
-    "cooldown": Place("stops", "cooldown", "Deny opening orders for so many minutes."),
+    "cooldown": Place("stops", "cooldown", "Deny opening orders for this many minutes."),
     "resume": Place("stops", "resume", "Go back to RUNNING."),
     "kill-switch": Place("kill_switch", "kill_switch", "Deny everything and ask for every order's cancellation."),
     "limits": Place("limits", "limits", "Limits: what is in force, and changes that outlast restarts."),
@@ -73,23 +76,40 @@ def root() -> None:
     """The risk authority of a trading desk.
 
     Commands that steer a daemon talk to its admin.sock, or with --url and a token over TCP. Exit codes: 0 done,
-    1 refused or failed, 2 usage, 69 daemon not reachable, 74 the disk failed, 75 try again, 78 configuration.
+    1 refused or failed, 2 usage, 69 daemon not reachable, 70 a fault of the program, 74 the disk failed, 75 try again,
+    78 configuration. What was done is 0 even if nobody can read the answer.
 
     Example: weltklassebot halt --reason "exchange announces maintenance"
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit code; the error, if any, went to stderr as lines without a traceback."""
+    """Run one command. Returns its exit code; the error, if any, went to stderr as lines without a traceback.
+
+    The code is what became of the command, also where nothing can be written: a message that is lost changes none.
+    """
+    open_standard_descriptors()
     try:
-        result: Any = root.main(arguments, prog_name="weltklassebot", standalone_mode=False)
-        sys.stdout.flush()
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become words
         code, message = _verdict(error)
         for line in message.splitlines():
-            click.echo(f"weltklassebot: {line}", err=True)
-        return code
+            say(line)
+    settle_standard_streams()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    """As click's own `main`, which makes 1 of a reader that has enough, and speaks before it says what happened."""
+    if instruction := os.environ.get(_COMPLETE):
+        return shell_complete(root, {}, _PROGRAM, _COMPLETE, instruction)
+    with root.make_context(_PROGRAM, arguments) as context:
+        result: Any = root.invoke(context)
     return result if isinstance(result, int) else exits.DONE
+
+
+_PROGRAM: Final = "weltklassebot"
+_COMPLETE: Final = "_WELTKLASSEBOT_COMPLETE"
 
 
 def _verdict(error: BaseException) -> tuple[int, str]:
@@ -105,22 +125,15 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case click.Abort() | KeyboardInterrupt():
             verdict = exits.INTERRUPTED, ""
         case BrokenPipeError():
-            _close_stdout()
-            verdict = exits.DONE, ""
+            verdict = exits.DONE, ""  # the reader of a --help has enough
         case _ if (code := exits.exit_code(error)) is not None:
             at = error.filename if isinstance(error, OSError) else None
             said = f"{at}: {getattr(error, 'strerror', '')}" if at else str(error)
             may = ". Run it as root, or as the daemon's user." if isinstance(error, PermissionError) else ""
             verdict = code, said + may
+        case _ if os.environ.get("WELTKLASSE_TRACEBACK"):
+            verdict = exits.FAULT, "".join(traceback.format_exception(error))
         case _:
-            if os.environ.get("WELTKLASSE_TRACEBACK"):
-                raise error
             fault = f"a fault in the program: {type(error).__name__}: {error} (WELTKLASSE_TRACEBACK=1 shows where)"
-            verdict = exits.REFUSED, fault
+            verdict = exits.FAULT, fault
     return verdict
-
-
-def _close_stdout() -> None:
-    """Whoever read this has enough; Python would complain again when it flushes at the end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,8 +17,8 @@ __all__ = ["status", "text_of"]
 def status(invocation: Invocation, watch: bool) -> None:
     """What the daemon is doing: state, kill switch, equity, positions, journal.
 
-    With --watch a terminal is drawn anew at every change; anything else gets one line a change, and --json one object a
-    line. A daemon that goes away is waited for.
+    With --watch a terminal is drawn again at every change; anything else gets one line a change, and --json one object
+    a line. A daemon that goes away is waited for.
 
     Example: weltklassebot status --json | jq .state
     """
@@ -27,7 +27,7 @@ def status(invocation: Invocation, watch: bool) -> None:
 
         watch_state(invocation)
         return
-    state = invocation.get("/v1/state")
+    state = invocation.get("/v1/state", lenient=True)
     invocation.show(state, text_of(state))
 
 

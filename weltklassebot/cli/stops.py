@@ -5,37 +5,35 @@ from __future__ import annotations
 import click
 
 from weltklassebot.cli.invocation import Command, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.stop_words import StopCommand, StopWords
 
 __all__ = ["cooldown", "halt", "resume"]
 
 
-@click.command(cls=Command)
-@reason_option
-@actor_option
+@click.command(cls=StopCommand)
 @pass_invocation
-def halt(invocation: Invocation, reason: str, actor: str) -> None:
+def halt(invocation: Invocation, words: StopWords) -> None:
     """Stop all opening orders until somebody resumes.
 
     Approvals that have not left yet are withdrawn, and resting orders are asked to be cancelled (risk.cancel_on_halt).
+    It is never refused for its words, nor for settings that are wrong: what is wrong is said behind the answer.
 
     Example: weltklassebot halt --reason "exchange announces maintenance"
     """
-    invocation.show(invocation.post("/v1/admin/halt", {"reason": reason, "actor": actor}))
+    invocation.stop("/v1/admin/halt", words)
 
 
-@click.command(cls=Command)
+@click.command(cls=StopCommand)
 @click.option("--minutes", type=click.FloatRange(0, 525_600, min_open=True), metavar="M", help="How long.")
-@reason_option
-@actor_option
 @pass_invocation
-def cooldown(invocation: Invocation, minutes: float | None, reason: str, actor: str) -> None:
-    """Deny opening orders for so many minutes.
+def cooldown(invocation: Invocation, words: StopWords, minutes: float | None) -> None:
+    """Deny opening orders for this many minutes.
 
     Without --minutes it lasts as long as the limit cooldown_minutes says.
 
     Example: weltklassebot cooldown --minutes 15 --reason volatility_spike
     """
-    invocation.show(invocation.post("/v1/admin/cooldown", {"minutes": minutes, "reason": reason, "actor": actor}))
+    invocation.stop("/v1/admin/cooldown", words, minutes=minutes)
 
 
 @click.command(cls=Command)
@@ -52,4 +50,4 @@ def resume(invocation: Invocation, rebase_peak: bool, account: str | None, reaso
     Example: weltklassebot resume --reason "maintenance is over"
     """
     body = {"reason": reason, "actor": actor, "account": account, "rebase_peak": rebase_peak or None}
-    invocation.show(invocation.post("/v1/admin/resume", body))
+    invocation.act(invocation.post("/v1/admin/resume", body))

@@ -59,7 +59,7 @@ def revoke(invocation: Invocation, token_id: str) -> None:
     Example: weltklassebot token revoke bot-1
     """
     gone = _file(invocation).revoke(token_id)
-    invocation.show({"revoked": gone.id, "name": gone.name}, f"revoked {gone.name} ({gone.id})")
+    invocation.act({"revoked": gone.id, "name": gone.name}, f"revoked {gone.name} ({gone.id})")
 
 
 def _file(invocation: Invocation) -> TokenFile:

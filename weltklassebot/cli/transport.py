@@ -1,6 +1,7 @@
 """HTTP to the daemon, over its unix socket or over TCP. Blocking, one request a connection, everything bounded.
 
-Whatever is not an answer raises: `NotReachable` (69), `TryAgain` (75), `Refused` (1), with one clear line each.
+Whatever is not an answer raises: `NotReachable` (69), `Fault` (70), `TryAgain` (75), `Refused` (1), with one clear line
+each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from weltklassebot import __version__
-from weltklassebot.cli.exits import NotReachable, Refused, TryAgain, Usage
+from weltklassebot.cli.exits import CommandError, Fault, NotReachable, Refused, TryAgain, Usage
 
 __all__ = ["Client", "Event"]
 
@@ -90,15 +91,18 @@ class Client:
     def request(self, method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None) -> Any:
         """The decoded answer, if the daemon did what was asked."""
         given = {key: value for key, value in (query or {}).items() if value is not None}
-        target = self._prefix + path + (f"?{urlencode(given)}" if given else "")
-        status, content, kind = self._exchange(method, target, None if body is None else orjson.dumps(body))
+        try:
+            target = self._prefix + path + (f"?{urlencode(given)}" if given else "")
+            data = None if body is None else orjson.dumps(body)
+        except (TypeError, UnicodeEncodeError):
+            raise Usage("an argument is not UTF-8 text") from None
+        status, content, kind = self._exchange(method, target, data)
         answer = _decoded(content)
         if 200 <= status < 300:
             if answer is None and content:
-                raise Refused(f"{self.where}: answered {kind or 'something'} that is not JSON: is it the daemon?")
+                raise NotReachable(f"{self.where}: answered {kind or 'something'} that is not JSON: is it the daemon?")
             return answer
-        message = _problem(status, answer, self.where)
-        raise TryAgain(message) if status in _TRY_AGAIN else Refused(message)
+        raise _error(status, answer, self.where)
 
     def events(self, path: str, after_seq: int) -> Iterator[Event]:
         """The server-sent events of a stream, until it ends or breaks.
@@ -119,8 +123,7 @@ class Client:
                 connection.request("GET", self._prefix + path, headers=headers)
                 response = connection.getresponse()
                 if response.status != 200:
-                    message = _problem(response.status, _decoded(response.read(_MAX_ANSWER_BYTES)), self.where)
-                    raise TryAgain(message) if response.status in _TRY_AGAIN else Refused(message)
+                    raise _error(response.status, _decoded(response.read(_MAX_ANSWER_BYTES)), self.where)
             except (OSError, http.client.HTTPException) as error:
                 raise NotReachable(self._unreachable(error)) from None
             with suppress(OSError, http.client.HTTPException):
@@ -187,6 +190,13 @@ def _decoded(content: bytes) -> Any:
         return orjson.loads(content) if content else None
     except orjson.JSONDecodeError:
         return None
+
+
+def _error(status: int, answer: Any, where: str) -> CommandError:
+    message = _problem(status, answer, where)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Fault(message)
+    return TryAgain(message) if status in _TRY_AGAIN else Refused(message)
 
 
 def _problem(status: int, answer: Any, where: str) -> str:

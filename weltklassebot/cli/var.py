@@ -88,8 +88,7 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
         from weltklassebot.cli.var_report import page
 
         _write(options["html"], page(head, found, compared, series, _convention(options)))
-    invocation.show(answer, verdict(head, found, compared))
-    return REFUSED if overall == "red" else DONE
+    return invocation.verdict(answer, REFUSED if overall == "red" else DONE, verdict(head, found, compared))
 
 
 def _run(
@@ -194,5 +193,5 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
         raise Usage(f"{file}: {error}") from None
     verdict = "passed" if found.passed else "FAILED"
     words = verdict if found.complete else f"{verdict}, on less than a year of days"
-    invocation.show(found.as_dict(), "\n".join([*table([each.as_dict() for each in found.backtests]), "", words]))
-    return DONE if found.passed else REFUSED
+    text = "\n".join([*table([each.as_dict() for each in found.backtests]), "", words])
+    return invocation.verdict(found.as_dict(), DONE if found.passed else REFUSED, text)

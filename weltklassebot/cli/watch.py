@@ -12,7 +12,7 @@ import orjson
 
 from weltklassebot.cli.exits import CommandError, NotReachable, TryAgain
 from weltklassebot.cli.invocation import Invocation
-from weltklassebot.cli.output import plain_line, show, when
+from weltklassebot.cli.output import emit, is_terminal, plain_line, show, when
 from weltklassebot.cli.status import text_of
 from weltklassebot.cli.transport import Client
 
@@ -25,7 +25,7 @@ AGAIN_SECONDS: Final = 1.0
 
 def watch_state(invocation: Invocation) -> None:
     """Show it until interrupted. Raises what `status` would if the daemon does not answer at the beginning."""
-    client = invocation.client()
+    client = invocation.client(lenient=True)
     state = client.request("GET", "/v1/state")
     news = _News(client, state["journal"]["durable_seq"])
     said = ""
@@ -79,7 +79,7 @@ def _show(invocation: Invocation, state: dict[str, Any] | None, said: str) -> st
     """Print what differs from what was said before; returns what is said now."""
     if invocation.json:
         text = orjson.dumps(state).decode()
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         text = "the daemon does not answer; waiting for it" if state is None else text_of(state)
         if text != said:
             click.clear()
@@ -88,8 +88,7 @@ def _show(invocation: Invocation, state: dict[str, Any] | None, said: str) -> st
     else:
         text = plain_line(_line(state))
     if text != said:
-        click.echo(text)
-        sys.stdout.flush()
+        emit(text + "\n")
     return text
 
 

@@ -53,8 +53,9 @@ _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
 _MAX_KNOWN: Final = 100_000
 
 _is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
-# C1 is control too: a terminal takes U+009B for the beginning of an escape; U+2028 and U+2029 end lines.
-_has_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
+# C1 is control too: a terminal takes U+009B for the beginning of an escape; U+2028 and U+2029 end lines. A surrogate is
+# a byte of an argument that was no UTF-8, and cannot be written.
+_has_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
 _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by starting over
 
 
@@ -105,7 +106,9 @@ def _learn(name: str, value: str) -> None:
 
 def _check_text(name: str, text: str | None, *, least: int) -> None:
     most = 200 if name == "approved_by" else 500
-    if text is not None and (not least <= len(text) <= most or _has_control(text)):
+    if text is None and not least:
+        return
+    if not isinstance(text, str) or not least <= len(text) <= most or _has_control(text):
         raise Invalid(name, f"must have {least} to {most} characters, and no control characters")
 
 

@@ -16,6 +16,7 @@ from weltklassebot import __version__
 from weltklassebot.core.commands import AnyCommand, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.plain_text import AnyStop, clean_actor, clean_stop
 from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import validate
 from weltklassebot.core.views import risk_state_file
@@ -43,13 +44,17 @@ class JsonlStateStore:
 
         `actor` is who it claims to be; `principal` defaults to the user of this process. The command's record stands
         alone, but for a `start` with default parameters in an empty store, and a `tick` if something fell due since.
+        A stop is never refused for its words: they are cleaned first (`core.plain_text.clean_stop` says what it found).
 
         Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
         and the errors of `journal.errors`; `AlreadyAnswered` for an order or fill that the journal holds already.
         """
-        validate(command)
         if principal is None:
             principal = f"offline:uid={os.getuid()}"
+        if isinstance(command, AnyStop):
+            command, _ = clean_stop(command)
+            actor = clean_actor(actor)[0] or principal
+        validate(command)
         with StoreLock(self.directory):
             engine = Engine()
             recovered = recover(self.directory, engine.apply, engine.restore)

@@ -2,10 +2,36 @@
 
 `load` gives frozen `Settings` or raises `SettingsError`, which says everything that is wrong at once, one line each:
 an unknown key, a variable `WELTKLASSE_*` that means nothing, a value out of its range. Nothing is guessed and nothing
-is ignored. `origins` tells where each value came from. No message and no listing shows a secret.
+is ignored. `directories` reads where the daemon is, for stops, and refuses nothing. `origins` tells where each value
+came from. No message and no listing shows a secret.
 """
 
-from weltklassebot.settings.load import Origin, SettingsError, changed_keys, load, origins
-from weltklassebot.settings.model import Auth, Runtime, Settings
+from __future__ import annotations
 
-__all__ = ["Auth", "Origin", "Runtime", "Settings", "SettingsError", "changed_keys", "load", "origins"]
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from weltklassebot.settings.directories import Directories, directories
+from weltklassebot.settings.sources import SettingsError
+
+if TYPE_CHECKING:
+    from weltklassebot.settings.loader import Origin, changed_keys, load, origins
+    from weltklassebot.settings.model import Auth, Runtime, Settings
+
+__all__ = [
+    "Auth", "Directories", "Origin", "Runtime", "Settings", "SettingsError", "changed_keys", "directories", "load",
+    "origins",
+]  # fmt: skip
+
+
+_PLACES: Final = {
+    **dict.fromkeys(("Origin", "changed_keys", "load", "origins"), "loader"),
+    **dict.fromkeys(("Auth", "Runtime", "Settings"), "model"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on use: a stop needs the directories alone, and does not wait for pydantic.
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """The settings themselves: every key, its default and its range.
 
-Frozen. Directories have no default here: `load.default_directories` finds them from what systemd or the session gives.
+Frozen. Directories have no default here: `directories` finds them from what systemd or the session gives.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.settings.directories import ADMIN_SOCKET
 from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
-from weltklassebot.settings.values import choice, directory, number, optional, text, validated, whole
+from weltklassebot.settings.sources import ENV_PREFIX
+from weltklassebot.settings.validators import validated
+from weltklassebot.settings.values import choice, directory, number, optional, text, whole
 
-__all__ = ["ENV_PREFIX", "Auth", "Journal", "Runtime", "Settings"]
-
-ENV_PREFIX = "WELTKLASSE_"
+__all__ = ["Auth", "Journal", "Runtime", "Settings"]
 
 _GROUP = text(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "must be the name of a group")
 _MAX_SOCKET_PATH = 107  # bytes that the kernel takes for a unix socket's path
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
 
     @property
     def admin_socket(self) -> Path:
-        return self.runtime_dir / "admin.sock"
+        return self.runtime_dir / ADMIN_SOCKET
 
     @property
     def orders_socket(self) -> Path:

@@ -25,7 +25,8 @@ from weltklassebot.core.parameters import (
     Parameters,
     limit_error,
 )
-from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, validated, whole
+from weltklassebot.settings.validators import validated
+from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
 __all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
 

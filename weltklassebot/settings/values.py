@@ -1,6 +1,6 @@
 """How one value is read, whichever way it came: as text from the environment, or typed from TOML.
 
-Each function gives a pydantic validator that takes both forms and nothing more: no underscores, no digits of other
+Each function gives a parser that takes both forms and nothing more: no underscores, no digits of other
 scripts, no NaN, no infinity, no number that cannot be held exactly. The message is one clause: what is allowed.
 """
 
@@ -12,12 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import PlainValidator
-from pydantic_core import PydanticCustomError
-
 from weltklassebot.core.numbers import NotExact, exact, plain
 
-__all__ = ["Parser", "boolean", "choice", "decimal", "directory", "number", "optional", "text", "validated", "whole"]
+__all__ = ["Parser", "boolean", "choice", "decimal", "directory", "number", "optional", "text", "whole"]
 
 Parser = Callable[[Any], Any]
 """Returns the value, or raises ValueError with what is allowed."""
@@ -26,18 +23,6 @@ _NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_TEXT: Final = 4096
-
-
-def validated(parse: Parser) -> PlainValidator:
-    """The parser as a pydantic validator, its message unadorned."""
-
-    def validate(value: Any) -> Any:
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise PydanticCustomError("value", "{what}", {"what": str(error)}) from None
-
-    return PlainValidator(validate)
 
 
 def decimal(
@@ -122,6 +107,8 @@ def directory() -> Parser:
             return Path(parse_text(str(value) if isinstance(value, Path) else value)).expanduser().absolute()
         except RuntimeError:
             raise ValueError(f"{allowed}; there is no such user's home") from None
+        except OSError as error:
+            raise ValueError(f"{allowed}; where this process starts: {error.strerror}") from None
 
     return parse
 

@@ -7,9 +7,7 @@ Later sources win: defaults, the TOML file, credentials, the environment, the co
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,24 +16,24 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from weltklassebot.settings.credentials import CREDENTIAL, credentials
-from weltklassebot.settings.model import ENV_PREFIX, Settings
+from weltklassebot.settings.directories import NO_HOME, default_directories
+from weltklassebot.settings.model import Settings
+from weltklassebot.settings.sources import (
+    CONFIG_VARIABLE,
+    ENV_PREFIX,
+    SettingsError,
+    Tree,
+    config_file,
+    merged,
+    nested,
+    read_toml,
+)
 from weltklassebot.settings.wording import HIDDEN, OPEN_TABLES, keys, line, shown, suggestion
 
 __all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "changed_keys", "load", "origins"]
 
-CLIENT_VARIABLES: Final = frozenset({"WELTKLASSE_CONFIG", "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
+CLIENT_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
 """What commands read besides settings: the file, how to reach a daemon over TCP, and whether to show a traceback."""
-
-_MAX_FILE_BYTES: Final = 4 * 1024 * 1024
-Tree = dict[str, Any]
-
-
-class SettingsError(Exception):
-    """What is wrong with the settings, one line each in `problems`."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Origin(NamedTuple):
@@ -80,26 +78,30 @@ def _load(
 ) -> tuple[Settings, dict[str, str]]:
     environ = os.environ if environ is None else environ
     problems, variables = _variables(environ)
-    if config_path is None and environ.get("WELTKLASSE_CONFIG"):
-        config_path = Path(environ["WELTKLASSE_CONFIG"])
+    config_path = config_file(config_path, environ)
     file_tree: Tree = {}
     sources: dict[str, str] = {}
     if config_path is not None:
-        file_tree = _read_toml(config_path)
+        try:
+            file_tree = read_toml(config_path)
+        except SettingsError as error:
+            raise SettingsError([*problems, *error.problems]) from None
         sources.update({key: str(config_path) for key in _dotted(file_tree)})
     for key, value in credentials(environ, frozenset(keys()), problems).items():
-        file_tree = _merged(file_tree, _nested(key, value))
+        file_tree = merged(file_tree, nested(key, value))
         sources[key] = CREDENTIAL
     environment_tree = _environment_tree({name: environ[name] for name in variables}, problems)
     for name, key in variables.items():
         sources.update(dict.fromkeys(_dotted(environment_tree[key], key) if key in OPEN_TABLES else [key], name))
-    tree = _merged(file_tree, environment_tree)
+    tree = merged(file_tree, environment_tree)
     for key, value in (overrides or {}).items():
-        tree = _merged(tree, _nested(key, value))
+        tree = merged(tree, nested(key, value))
         sources[key] = "command line"
-    directories, given = _default_directories(environ, tree)
+    found, given = default_directories(environ, tree)
+    if "state_dir" not in found and "state_dir" not in tree:
+        raise SettingsError([*problems, NO_HOME])
     sources = given | sources
-    tree = directories | tree
+    tree = {**found, **tree}
     try:
         settings = Settings(**tree)
     except ValidationError as error:
@@ -145,41 +147,7 @@ def _environment_tree(variables: Mapping[str, str], problems: list[str]) -> Tree
         raise SettingsError(problems) from None
 
 
-# --- file -----------------------------------------------------------------------------------------------------------
-
-
-def _read_toml(path: Path) -> Tree:
-    try:
-        content = path.read_bytes()
-        if len(content) > _MAX_FILE_BYTES:
-            raise SettingsError([f"{path}: too large for a file of settings"])
-        # Decimals as written: 0.1 stays 0.1, and 1e400 does not turn into infinity.
-        return tomllib.loads(content.decode(), parse_float=Decimal)
-    except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([f"{path}: is not UTF-8 text"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{path}: not valid TOML: {error}"]) from None
-    except (ArithmeticError, ValueError, RecursionError):
-        raise SettingsError([f"{path}: holds a number or a nesting that cannot be read"]) from None
-
-
 # --- trees of keys --------------------------------------------------------------------------------------------------
-
-
-def _merged(below: Tree, above: Tree) -> Tree:
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _nested(key: str, value: Any) -> Tree:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
 
 
 def _dotted(tree: Any, prefix: str = "") -> Iterator[str]:
@@ -199,36 +167,3 @@ def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
                 yield from _leaves(item, f"{prefix}{name}.{key}.")
         else:
             yield prefix + name, value
-
-
-# --- directories ------------------------------------------------------------------------------------------------------
-
-
-def _default_directories(environ: Mapping[str, str], tree: Tree) -> tuple[Tree, dict[str, str]]:
-    """The directories that systemd gave, else the user's own, and where those came from."""
-    directories: Tree = {}
-    sources = {}
-    for key, variable in (("state_dir", "STATE_DIRECTORY"), ("runtime_dir", "RUNTIME_DIRECTORY")):
-        given = environ.get(variable)
-        if given and ":" not in given:  # of several nobody knows which is meant
-            directories[key] = Path(given)
-            sources[key] = variable
-    if "state_dir" not in directories:
-        directories["state_dir"] = _user_state(environ) / "weltklassebot"
-    said = tree.get("state_dir")
-    state = Path(said) if isinstance(said, str) and said else directories["state_dir"]
-    if "runtime_dir" not in directories:
-        session = environ.get("XDG_RUNTIME_DIR")
-        # Without one, a directory of the user's own: in /tmp anybody could be there first and answer for the daemon.
-        directories["runtime_dir"] = Path(session) / "weltklassebot" if session else state / "run"
-    return directories | {"risk_store_dir": state / "risk", "snapshot_dir": state / "snapshots"}, sources
-
-
-def _user_state(environ: Mapping[str, str]) -> Path:
-    if environ.get("XDG_STATE_HOME"):
-        return Path(environ["XDG_STATE_HOME"])
-    try:
-        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    except RuntimeError:
-        raise SettingsError(["state_dir: this user has no home: say WELTKLASSE_STATE_DIR"]) from None
-    return home / ".local" / "state"
