@@ -23,8 +23,9 @@ from weltklassebot.logs import KEEP
 from weltklassebot.runtime.child import children
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
-from weltklassebot.runtime.orphans import Orphans, is_process_one
+from weltklassebot.runtime.orphans import Orphans
 from weltklassebot.runtime.principals import DAEMON
+from weltklassebot.runtime.process_one import is_process_one
 from weltklassebot.runtime.pulse import Pulse
 from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.sequencer import Sequencer

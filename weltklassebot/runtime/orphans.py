@@ -13,13 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Orphans", "is_process_one"]
+__all__ = ["Orphans"]
 
 SECONDS: Final = 1.0
-
-
-def is_process_one() -> bool:
-    return os.getpid() == 1
 
 
 class Orphans:
