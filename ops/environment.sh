@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 VENV=.venv
-DEBIAN_PACKAGES_FOR_TESTS=(strace curl jq util-linux procps mount e2fsprogs faketime iproute2 python3-venv systemd chromium)
+DEBIAN_PACKAGES_FOR_TESTS=(strace curl jq util-linux procps mount e2fsprogs faketime iproute2 python3-venv systemd chromium podman runc)
 DEBIAN_PACKAGES_FOR_BENCH=(wrk)
 # Unpacked into the environment and not installed: a package that is installed starts its service.
 DEBIAN_TOOLS_FOR_TESTS=(prometheus prometheus-alertmanager)
