@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 # What stays together is said in tests/conftest.py. ARGS=-n0 runs one after the other, with all that they print.
 WORKERS := -n auto --dist loadscope
 
-.PHONY: help run test check bench soak endurance deb lock clean
+.PHONY: help run test check bench against soak endurance deb lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|' 2>/dev/null \
@@ -33,6 +33,12 @@ bench: ## measure (ARGS=SECONDS for each load)
 	@ops/environment.sh dev
 	@ops/environment.sh bench
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+COMMIT ?= HEAD~1
+
+against: ## what an order costs against an older commit of ours, COMMIT=HEAD~1, in interleaved pairs
+	@ops/environment.sh dev
+	@exec $(BIN)/python -m tests.bench.commits $(COMMIT)
 
 MINUTES ?= 30
 

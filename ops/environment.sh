@@ -15,10 +15,12 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 VENV=.venv
-DEBIAN_PACKAGES_FOR_TESTS=(strace curl jq util-linux procps mount e2fsprogs faketime iproute2 python3-venv systemd chromium podman runc)
+DEBIAN_PACKAGES_FOR_TESTS=(strace curl jq util-linux procps mount e2fsprogs faketime iproute2 python3-venv systemd chromium wget podman runc)
 DEBIAN_PACKAGES_FOR_BENCH=(wrk)
 # Unpacked into the environment and not installed: a package that is installed starts its service.
-DEBIAN_TOOLS_FOR_TESTS=(prometheus prometheus-alertmanager)
+DEBIAN_TOOLS_FOR_TESTS=(prometheus prometheus-alertmanager haproxy)
+# What Debian's haproxy is linked with and a small system has not.
+DEBIAN_LIBRARIES_FOR_TESTS=(liblua5.3-0 libopentracing-c-wrapper0 libopentracing1)
 
 fail() { echo "$*" >&2; exit 1; }
 
@@ -135,8 +137,8 @@ case ${1:-} in
   debian)
     install_debian "${DEBIAN_PACKAGES_FOR_TESTS[@]}" ||
       echo "not installed: some of ${DEBIAN_PACKAGES_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
-    unpack_debian "${DEBIAN_TOOLS_FOR_TESTS[@]}" ||
-      echo "not fetched: some of ${DEBIAN_TOOLS_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
+    unpack_debian "${DEBIAN_TOOLS_FOR_TESTS[@]}" "${DEBIAN_LIBRARIES_FOR_TESTS[@]}" ||
+      echo "not fetched: some of ${DEBIAN_TOOLS_FOR_TESTS[*]} ${DEBIAN_LIBRARIES_FOR_TESTS[*]}; tests that need them say so and are skipped" >&2
     ;;
   bench)
     install_debian "${DEBIAN_PACKAGES_FOR_BENCH[@]}" ||

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import logging
 from weltklassebot import logs
@@ -48,3 +50,38 @@ def test_lines_for_people():
     shown = lines("info", "console")
     assert "started" in shown[0]
     assert "ZeroDivisionError: division by zero" in shown[-1]
+
+
+ODD = """
+import logging, sys, threading, warnings
+from weltklassebot import logs
+logs.configure("info", {form!r})
+log = logs.logger()
+log.info("odd", path="/tmp/\\udcff", long="x" * 100_000, thing=object(), exc_info=None)
+log.info("unprintable", thing=type("Bad", (), {{"__str__": None, "__repr__": None}})())
+logging.getLogger("lib").error("%d", "no number")
+warnings.warn("old")
+def die(): raise ValueError("in a thread")
+thread = threading.Thread(target=die); thread.start(); thread.join()
+class Finalized:
+    def __del__(self): raise ValueError("in a finalizer")
+Finalized()
+log.info("last", lost=logs.lost())
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_whatever_is_said_whoever_says_it_goes_on(form):
+    """A value that cannot be shown is a line that is lost and counted; what the interpreter says is a line too."""
+    done = subprocess.run([sys.executable, "-c", ODD.format(form=form)], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert b"in a thread" in done.stdout
+    assert b"in a finalizer" in done.stdout
+    assert b"\\udcff" in done.stdout
+    assert b"92000 characters more" in done.stdout
+    assert b"old" in done.stdout
+    assert b"last" in done.stdout
+    if form == "json":
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert sum(line["lines"] for line in lines if line["event"] == "log_lines_lost") == 2
+        assert [line["lost"] for line in lines if line["event"] == "last"] == [2]

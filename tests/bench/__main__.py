@@ -17,7 +17,10 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import history, inprocess, load, neighbours, risk_models
+from tests.daemon.daemon import ROOT
 from weltklassebot.api.tokens import TokenFile
+
+__all__ = ["CONFIG", "ROOT", "process"]
 
 CONFIG = """
 [risk]
@@ -39,8 +42,10 @@ Row = tuple[str, str, str, str]
 
 
 @contextmanager
-def process(*command: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+def process(
+    *command: str, env: dict[str, str] | None = None, cwd: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, cwd=cwd)
     try:
         yield child
     finally:

@@ -53,6 +53,10 @@ def test_an_operators_day(desk, url):
     refused = desk("limits", "set", "nonsense=1", "--reason", "r")
     assert (refused.code, refused.err.count("no such limit")) == (1, 1)
     assert desk("limits", "unset", "max_order_notional", "--reason", "done").code == 0
+    assert desk("limits", "set", "max_notional=10", "max_trades_per_day=unlimited", "--reason", "r").code == 0
+    unset = desk("limits", "unset", "--all", "--reason", "r", "--json").json["changes"]
+    assert {change["key"] for change in unset} == {"max_notional", "max_trades_per_day"}
+    assert desk("limits", "unset", "--all", "--reason", "r", "--json").json["changes"] == []
 
     assert desk("halt", "--reason", "maintenance", "--json").json["state"] == "HALTED"
     assert desk("cooldown", "--minutes", "1", "--reason", "r").code == 1
@@ -61,6 +65,8 @@ def test_an_operators_day(desk, url):
     assert desk("resume", "--reason", "over", "--account", "none-such").code == 1
 
     assert desk("positions", "adjust", "--symbol", "X", "--quantity", "-1", "--price", "2", "--reason", "r").code == 0
+    zero = desk("positions", "adjust", "--symbol", "X", "--quantity", "1", "--price", "0", "--reason", "r")
+    assert (zero.code, zero.err.count("price: must not be zero")) == (1, 1)
     assert desk("positions", "list", "--json").code == 0
     assert desk("fills", "accept", "--fill-id", "f", "--symbol", "X", "--reason", "r").code == 1
     assert desk("fills", "list").code == 0
@@ -68,6 +74,8 @@ def test_an_operators_day(desk, url):
     resolve = ("orders", "resolve", "--id", "a-1", "--status", "canceled", "--filled-quantity", "0", "--reason", "r")
     assert desk(*resolve).code == 0
     assert desk("clock", "reanchor", "--reason", "r").code == 0
+    refused = desk("clock", "restart", "--reason", "r")
+    assert (refused.code, refused.err.count("there is nothing to go back to")) == (1, 1)
 
     assert desk("kill-switch", "trigger", "--reason", "bad", "--json").json["kill_switch"] == "KILLED"
     assert desk("kill-switch", "status", "--json").json["state"] == "KILLED"

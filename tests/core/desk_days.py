@@ -24,6 +24,7 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
+    RestartClock,
     Resume,
     SetLimits,
     Start,
@@ -81,6 +82,7 @@ LISTED = Parameters(
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
     max_trades_per_day=30,
+    max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
     cancel_on_halt="all",
     after_restart="expiry",
@@ -97,6 +99,8 @@ STRICT = Parameters(
     allow_reducing_when_halted="never",
     cancel_on_halt="none",
     equity_confirmations=2,
+    max_start_step_days=2.0,
+    max_start_step_unsynchronised_days=0.5,
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
@@ -129,9 +133,8 @@ class Days:
         chosen = SETTINGS[choice % len(SETTINGS)]
         return _moved(chosen, home)
 
-    def start(self, choice: int, now: float, latch: str | None = None, late: float = 0.0, restored: str = "") -> Start:
-        settings = self.settings(choice)
-        return Start(version="t", format=1, parameters=settings, wall=now + late, latch=latch, restored=restored)
+    def start(self, choice: int, now: float, *, late: float = 0.0, **more: object) -> Start:
+        return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, **more)
 
     @staticmethod
     def pause(b: bytes) -> float:
@@ -153,7 +156,10 @@ class Days:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
-        return self.admin(52 + b[1] % 12, b, state, now)
+        if b[1] % 13 == 12:
+            back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[b[2] % 8]
+            return RestartClock(reason="looked", wall=round(now - back, 6))
+        return self.admin(52 + b[1] % 13, b, state, now)
 
     def cure(self, b: bytes, state: State, now: float) -> AnyCommand | None:
         """What a desk does about its troubles, or else it would stand still most of the time."""
@@ -164,14 +170,14 @@ class Days:
         if state.risk.state != "RUNNING":
             return Resume(reason="go on", rebase_peak=True)
         if state.clock_doubted:
-            return ReanchorClock(reason="looked", wall=now)
+            return ReanchorClock(reason="looked", wall=now + (0.0, 0.0, 40_000.0, 4_000_000.0)[b[2] % 4])
         if state.halted_accounts:
             return Resume(reason="go on", account=min(state.halted_accounts))
         for name, account in state.accounts.items():
             if account.doubted is not None:
                 return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
         if state.overrides and b[2] % 2:
-            return UnsetLimits(keys=(), reason="as it was")
+            return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
             symbol
             for symbol in ("USD-EUR", *SYMBOLS)
@@ -335,7 +341,12 @@ class Days:
             case 62:
                 latch = (None, None, None, None, "kill", "halt", "journal_failed")[b[3] % 7]
                 restored = "a copy" if b[3] % 5 == 4 else ""
-                return self.start(pick, now, latch, late=0.0 if b[4] % 4 else 30.0, restored=restored)
+                late = (0.0, 30.0, 0.0, 50_000.0, 0.0, 200_000.0, 0.0, 4_000_000.0)[b[4] % 8]
+                synchronised, unconfigured = (True, False, None)[b[5] % 3], b[6] % 4 == 0
+                return self.start(
+                    pick, now, late=late, latch=latch, restored=restored, synchronised=synchronised,
+                    unconfigured=unconfigured,
+                )  # fmt: skip
             case _:
                 return (Tick(), Stop())[pick % 2]
 
@@ -343,7 +354,7 @@ class Days:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
         key = keys[b[2] % 5]
         if b[3] % 3 == 0:
-            return UnsetLimits(keys=() if b[4] % 2 else (key,), reason="as it was")
+            return UnsetLimits(keys=(key, keys[(b[2] + 1) % 5]) if b[4] % 2 else (key,), reason="as it was")
         values = {
             "max_drawdown": (Decimal("0.1"), Decimal("0.5"), None),
             "max_order_notional": (Decimal(500), Decimal(10**6), None),

@@ -23,6 +23,7 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
+    RestartClock,
     Resume,
     SetLimits,
     Start,
@@ -59,6 +60,15 @@ class Oracle:
         self.rolls: list[float] = []
         self.cooldown_taken = False
         self.clock_doubted, self.clock_offset, self.self_anchored = False, 0.0, False
+        self.start_doubted = False
+        self.last = 0.0
+        """`now` behind the last record."""
+        self.jumped = 0.0
+        """Seconds that `now` went without anybody living through them; back counts as less."""
+        self.rolled: list[float] = []
+        """When rolls were recorded, in time that was lived through."""
+        self.restarted = 0
+        """Behind which record the clock went back last."""
 
     # --- the day ------------------------------------------------------------------------------------------------
 
@@ -90,6 +100,7 @@ class Oracle:
         if today > last:
             for missed in range(min((today - last).days, 2)):
                 self.rolls.append(self.roll_of(last + timedelta(days=missed)))
+                self.rolled.append(now - self.jumped)
                 self.day_number += 1
             self.day = today.isoformat()
             self.cooldown_taken = False
@@ -125,7 +136,7 @@ class Oracle:
             and not (passes and known.reducing and not (never and account in self.halted_accounts))
             for ts, account, passes in self.account_stops
         )
-        expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds)
+        expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
         return "no" if known.gone or overtaken or expired else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
@@ -474,11 +485,13 @@ class Oracle:
         self.configured = command.parameters
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.awaiting = self.risk == "HALTED" or (
-            self.risk == "COOLDOWN" and command.parameters.after_restart == "admin"
+            self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
         )
-        if not self.day:
+        if self.day:
+            self.jumped += now - self.last
+        else:
             self.day = self.date_of(now).isoformat()
-            self.rolls = [now]
+            self.rolls, self.rolled = [now], [now]
         if command.latch == "kill" and self.kill != "KILLED":
             self.killed(seq)
         if command.restored:
@@ -491,13 +504,52 @@ class Oracle:
             elif self.breached():
                 self.halt("max_drawdown", seq, at_start=True)
         self.clock_offset, self.self_anchored = 0.0, False
-        self.clock_doubted = abs(command.wall - now) > command.parameters.max_clock_step_seconds
+        self.start_doubted = self.holds(command)
+        step = command.parameters.max_clock_step_seconds
+        self.clock_doubted = self.start_doubted or abs(command.wall - now) > step
+
+    def far(self, command: Start) -> bool:
+        """Whether a start is too far ahead of the last record."""
+        days = command.parameters.max_start_step_days
+        if days is None or not self.last:
+            return False
+        if command.synchronised is False:
+            days = min(days, command.parameters.max_start_step_unsynchronised_days)
+        return command.wall - self.last > days * 86_400
+
+    def holds(self, command: Start) -> bool:
+        """Whether `now` has to go on from the last record."""
+        return self.far(command) and not command.unconfigured
 
     def clock(self, command: ReportClock | ReanchorClock, now: float) -> None:
         if isinstance(command, ReportClock):
             far = abs(command.wall - now - self.clock_offset)
-            self.clock_doubted = far > self.facts.parameters.max_clock_step_seconds
+            self.clock_doubted = self.start_doubted or far > self.facts.parameters.max_clock_step_seconds
             return
-        self.clock_doubted = False
+        assert not (command.automatic and self.start_doubted)
+        self.clock_doubted = self.start_doubted = False
+        self.jumped += max(command.wall - now, 0.0)
         self.clock_offset = min(round((command.wall - now) * 1e6) / 1e6, 0.0)
         self.self_anchored = self.self_anchored or command.automatic
+
+    def may_go_back(self, command: RestartClock, now: float) -> bool:
+        return round(now - command.wall, 6) > self.facts.parameters.max_clock_step_seconds
+
+    def go_back(self, command: RestartClock, seq: int, now: float) -> None:
+        """`now` goes back. What was promised until a time is over; what was known is old; what stops stays."""
+        new, facts = command.wall, self.facts
+        self.jumped -= now - new
+        self.rolls = [roll + self.jumped for roll in self.rolled]
+        self.day, self.cooldown_taken, self.restarted = self.date_of(new).isoformat(), False, seq
+        for known in facts.orders:
+            known.day = "over"
+        facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
+        for account in facts.accounts.values():
+            account.as_of = 0.0
+        self.account_stops.clear()
+        self.doubted_at.clear()
+        if self.risk == "COOLDOWN":
+            self.until, self.awaiting = None, True
+        if self.kill_until > new:
+            self.kill_until = after(new, facts.parameters.recovery_cooldown_seconds)
+        self.clock_doubted, self.start_doubted, self.clock_offset = False, False, 0.0

@@ -21,6 +21,7 @@ from msgspec.structs import fields, replace
 
 from weltklassebot.core import commands as c
 from weltklassebot.core.checks import drawdown
+from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.engine import Engine, Replayed
 from weltklassebot.core.events import AnyEvent, OrderDenied
 from weltklassebot.core.memory import Refused
@@ -54,6 +55,7 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
+    "restart-clock": (c.RestartClock, ("wall",), _WHY),
     "tick": (c.Tick, (), {}),
     "stop": (c.Stop, (), {}),
 }
@@ -82,8 +84,11 @@ class Story:
             return [self._show(words[1:])]
         if not self.seq:
             self._put(self._start(()), None)
-        self.now = max(round(BASE + seconds(words[0]), 6), round(self.now + 1e-6, 6))
+        before = self.engine.state.now  # behind a clock that was restarted, it is less than that of the last line
+        self.now = max(round(BASE + seconds(words[0]), 6), round(before + 1e-6, 6))
         command, released = self._command(words[1], words[2:])
+        if isinstance(command, c.Start) and start_in_doubt(self.engine.state, command):
+            self.now = round(before + 1e-6, 6)
         told = []
         if self.now >= self.engine.deadline() and not isinstance(command, c.Start | c.Tick):
             told += [f"due: {event}" for event in self._put(c.Tick(), None)]
@@ -148,6 +153,8 @@ class Story:
             key, _, value = word.partition("=")
             if key in ("latch", "wall", "restored"):
                 extra[key] = BASE + seconds(value) if key == "wall" else value
+            elif key in ("synchronised", "unconfigured"):
+                extra[key] = value != "no"
             else:
                 self._settle([word])
         return c.Start(version="t", format=1, parameters=self.parameters, **({"wall": self.now} | extra))
@@ -181,6 +188,10 @@ class Story:
             "peak": lambda: plain(state.peak),
             "day_equity": lambda: "none" if state.day_equity is None else plain(state.day_equity),
             "drawdown": lambda: plain(drawdown(state.equity, state.peak)),
+            "until": lambda: "none" if state.risk.until is None else _relative(state.risk.until),
+            "recovery_until": lambda: _relative(state.kill_switch.until),
+            "now": lambda: _relative(state.now),
+            "clock": lambda: state.clock_doubt.cause if state.clock_doubt else "trusted",
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
             "positions": lambda: (
@@ -247,7 +258,7 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield field.name
             case Decimal():
                 yield f"{field.name}={plain(value)}"
-            case float() if field.name in ("valid_until", "until", "as_of", "next_roll"):
+            case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
             case tuple():
                 yield f"{field.name}={','.join(_member(member) for member in value)}"

@@ -135,6 +135,7 @@ EVERY = [
     c.UnsetLimits(keys=(), reason="r"),
     c.ConfigureLimits(set={"max_notional": Decimal(1)}, reason="r"),
     c.ReanchorClock(reason="r", wall=NOW),
+    c.RestartClock(reason="r", wall=NOW - 3600),
     c.Start(version="t", format=1, parameters=Parameters(), wall=NOW),
     c.Tick(),
     c.ReportClock(wall=NOW),

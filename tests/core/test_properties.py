@@ -21,6 +21,7 @@ from tests.core.facts import ZERO
 from tests.core.oracle import Oracle
 from weltklassebot.core import views
 from weltklassebot.core.checks import drawdown
+from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
@@ -40,6 +41,7 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
+    RestartClock,
     Resume,
     SetLimits,
     Start,
@@ -71,12 +73,23 @@ class Run:
         for b in self.days.steps:
             self.now = round(self.now + self.days.pause(b) + 1e-6, 6)
             command = self.days.command(b, self.engine.state, self.now)
-            if type(command) is not Start:
+            if type(command) is Start:
+                self.anchor(command)
+            else:
                 self.when_due()
             # What was released before stays so; the newest few may still wait for the disk.
             self.released = max(self.released, self.seq - b[6] % 4)
             self.put(command, self.released)
         self.repeat()
+
+    def anchor(self, start: Start) -> None:
+        """What the shell does before it stamps a start."""
+        held = self.oracle.holds(start)
+        assert start_in_doubt(self.engine.state, start) is held
+        if held:
+            self.now = round(self.oracle.last + 1e-6, 6)
+        elif self.oracle.far(start):
+            self.now = start.wall
 
     def when_due(self) -> None:
         deadline = self.engine.deadline()
@@ -105,19 +118,22 @@ class Run:
                 assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
             elif type(command) is ReportFill:
                 self.check_replayed_fill(command, outcome)
+            elif type(command) is RestartClock:
+                assert not self.oracle.may_go_back(command, self.now)
             elif isinstance(outcome, Replayed):
                 assert type(command) is ReportEquity or self.oracle.find(command.key).gone
             else:
                 assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
             return
         self.seq += 1
+        decided = self.now
         if type(command) is CheckOrder:
             assert expected is None
             self.check_answer(command, outcome, against)
         else:
             self.tell(command, outcome, released)
         self.oracle.facts.forget_prices()
-        self.write(command, outcome, released)
+        self.write(command, outcome, released, decided)
         self.compare()
 
     def check_answer(self, order: CheckOrder, outcome: Recorded, against: set[str]) -> None:
@@ -200,6 +216,12 @@ class Run:
                 oracle.kill = "ACTIVE"
             case ReportClock() | ReanchorClock():
                 oracle.clock(command, now)
+                if type(command) is ReanchorClock:
+                    self.now = max(now, command.wall)
+            case RestartClock():
+                assert oracle.may_go_back(command, now)
+                oracle.go_back(command, seq, now)
+                self.now = command.wall
 
     def fill(self, fill: ReportFill, outcome: Recorded, released: int | None) -> None:
         oracle = self.oracle
@@ -253,11 +275,11 @@ class Run:
             held = self.oracle.facts.held(owner, symbol)
             assert quantity <= (held if side == "sell" else -held)
 
-    def write(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:
+    def write(self, command: AnyCommand, outcome: Recorded, released: int | None, decided: float) -> None:
         line = encode(
             Record(
                 seq=self.seq,
-                ts=self.now,
+                ts=decided,
                 actor="a",
                 principal="p",
                 action="x",
@@ -267,6 +289,7 @@ class Run:
             )
         )
         self.journal.append((line, released))
+        self.oracle.last = self.engine.state.now
         self.folded.apply(decode(line + b"}"))
         self.image = repr(self.engine.state)
         assert repr(self.folded.state) == self.image
@@ -305,6 +328,7 @@ class Run:
         assert state.kill_switch.state == oracle.kill
         assert set(state.halted_accounts) == set(oracle.halted_accounts)
         assert state.clock_doubted is oracle.clock_doubted
+        assert state.start_doubted is oracle.start_doubted
         assert set(state.doubtful) == {doubt.fill.key for doubt in facts.doubtful}
         self.bounded()
         self.seen_from_outside()

@@ -9,7 +9,10 @@ import msgspec
 import pytest
 
 from weltklassebot.core import commands as c
-from weltklassebot.core.parameters import LIMITS
+from weltklassebot.core.engine import Engine
+from weltklassebot.core.events import LimitsChanged, PositionAdjusted
+from weltklassebot.core.parameters import LIMITS, Parameters
+from weltklassebot.core.records import FORMAT
 from weltklassebot.core.validation import Invalid, validate
 
 ORDER = {"client_order_id": "a", "symbol": "S", "side": "buy", "quantity": Decimal(1), "price": Decimal(1)}
@@ -149,3 +152,19 @@ def test_numbers_are_brought_into_one_form():
 def test_what_makes_sense_can_be_read_back(command):
     validate(command)
     assert msgspec.json.decode(msgspec.json.encode(command), type=type(command)) == command
+
+
+def test_an_old_record_that_unsets_without_keys_decides_as_it_did() -> None:
+    """Such a command is refused today, and meant every limit that was set at run time."""
+    engine, command = Engine(), c.UnsetLimits(keys=(), reason="old")
+    start = c.Start(version="old", format=FORMAT, parameters=Parameters(), wall=0.0)
+    engine.handle(start, seq=1, now=1.0)
+    engine.handle(c.SetLimits(set={"max_notional": Decimal(5), "max_drawdown": None}, reason="r"), seq=2, now=2.0)
+    with pytest.raises(Invalid, match="keys: names no limit"):
+        validate(command)
+    (event,) = engine.decide(command, seq=3, now=3.0)
+    assert isinstance(event, LimitsChanged)
+    assert [change.key for change in event.changes] == ["max_notional", "max_drawdown"]
+    price = c.AdjustPosition(symbol="X", quantity=Decimal(1), price=Decimal(0), reason="old")
+    (adjusted,) = engine.decide(price, seq=3, now=3.0)
+    assert isinstance(adjusted, PositionAdjusted)

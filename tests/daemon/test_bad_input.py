@@ -6,12 +6,14 @@ But for the words of a stop: `test_stop_words`.
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import Daemon
 from tests.daemon.routes import ROUTES, STOPS, STREAM, method, refused
+from tests.written import NO_MOMENTS, NO_NUMBERS, NO_WHOLES
 
 BAD_NUMBERS = (
     b"NaN", b"Infinity", b"-Infinity", b'"NaN"', b'"sNaN"', b'"Infinity"', b'"-inf"', b"1e400", b'"1e400"', b"1e30",
@@ -122,8 +124,33 @@ def test_numbers_that_make_no_sense(shared):
             ("/v1/limits", {"set": {"max_trades_per_day": "1.5"}}, "set.max_trades_per_day"),
             ("/v1/limits", {"set": {"cooldown_minutes": None}}, "set.cooldown_minutes"),
             ("/v1/limits/unset", {"keys": ["x"]}, "keys.x"),
+            ("/v1/limits/unset", {"keys": []}, "keys"),
+            ("/v1/positions/adjust", {"price": 0}, "price"),
+            ("/v1/positions/adjust", {"price": "-0.00"}, "price"),
         ):
             refused(ask(method(path), path, ROUTES[path] | fields), 422, field)
+
+
+def test_one_grammar_of_numbers_and_times(shared):
+    """The command line and the files refuse the same: their tests read the same list."""
+    with shared.admin() as ask:
+        for text in NO_NUMBERS:
+            limits = ROUTES["/v1/limits"] | {"set": {"max_notional": text}}
+            position = ROUTES["/v1/positions/adjust"] | {"price": text}
+            for separators in ((", ", ": "), (",", ":"), (" , ", " : ")):
+                body = json.dumps(limits, separators=separators).encode()
+                refused(ask("PATCH", "/v1/limits", body), 422, "set.max_notional")
+                body = json.dumps(position, separators=separators).encode()
+                refused(ask("POST", "/v1/positions/adjust", body), 422, "price")
+        for text in NO_WHOLES:
+            for path, key in (("audit", "after_seq"), ("audit", "limit"), ("orders", "limit"), ("positions", "offset")):
+                refused(ask("GET", f"/v1/{path}?{urlencode({key: text})}"), 422, key)
+            if text.isprintable() and text.isascii() and text.strip() == text:
+                refused(ask("GET", "/v1/events", headers={"Last-Event-ID": text}), 422, "Last-Event-ID")
+        for text in NO_MOMENTS:
+            for key in ("since", "until"):
+                refused(ask("GET", f"/v1/audit?{urlencode({key: text})}"), 422, key)
+            refused(ask("POST", "/v1/marks", ROUTES["/v1/marks"] | {"ts": text}), 422, "ts")
 
 
 def test_ids_that_are_none(shared):

@@ -32,9 +32,9 @@ def raw(shared: Daemon):
 def test_paths_and_methods(shared):
     with shared.admin() as ask:
         for path in (*ROUTES, *READS):
-            right = {method(path)} if path in ROUTES else set()
-            right |= {"GET"} if path in READS else set()
-            for wrong in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - right:
+            right = {"OPTIONS"} | ({method(path)} if path in ROUTES else set())
+            right |= {"GET", "HEAD"} if path in READS else set()
+            for wrong in {"GET", "POST", "PUT", "PATCH", "DELETE"} - right:
                 answer = ask(wrong, path, b"{}")
                 refused(answer, 405)
                 assert set(answer.headers["Allow"].split(", ")) == right, path

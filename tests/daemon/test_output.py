@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.clients import SECONDS
-from tests.daemon.daemon import COMMAND, Daemon
+from tests.daemon.daemon import Daemon
 from weltklassebot.logs import MAX_WAITING
 
 PIPE_BYTES = 64 * 1024
@@ -190,12 +190,8 @@ def test_every_output_was_closed(make: Callable[..., Daemon], form: str) -> None
     daemon.start(wrapper=closed, output=subprocess.DEVNULL)
     works(daemon, "closed")
     assert daemon.terminate() == 0
-    a_start_finds_nothing_amiss(make_again(daemon, make))
-
-
-def make_again(daemon: Daemon, make: Callable[..., Daemon]) -> Daemon:
-    daemon.settings.pop("WELTKLASSE_RUNTIME__LOG_FORMAT", None)
-    return daemon
+    del daemon.settings["WELTKLASSE_RUNTIME__LOG_FORMAT"]
+    a_start_finds_nothing_amiss(daemon)
 
 
 @contextmanager
@@ -235,19 +231,3 @@ def test_a_disk_that_fills_up_and_has_room_again(make: Callable[..., Daemon]) ->
         assert len(lines) >= len(whole) - 1
         assert [line["reason"] for line in lines if line["event"] == "halt"] == ["full halt", "room halt"]
     a_start_finds_nothing_amiss(daemon)
-
-
-def test_a_name_that_is_no_unicode_is_a_line_all_the_same(make: Callable[..., Daemon]) -> None:
-    """What is said may hold a path or a user's name, and those are bytes."""
-    daemon = make()
-    odd = os.fsdecode(os.fsencode(daemon.directory) + b"/\xff")
-    environment = daemon._environment() | {"WELTKLASSE_RISK_STORE_DIR": odd}
-    with subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdout is not None
-        lines = []
-        for raw in process.stdout:
-            lines.append(json.loads(raw))
-            if lines[-1]["event"] == "ready":
-                process.terminate()
-        assert process.wait(SECONDS) == 0
-    assert "\\xff" in next(line for line in lines if line["event"] == "ready")["store"]

@@ -265,3 +265,43 @@ def test_connections_are_bounded_and_a_halt_still_finds_a_place(make):
         pass
     with daemon.stream() as bot:
         assert bot.check("b-1")["denials"][0]["reason"] == "halted"
+
+
+TOO_LONG = b'{"op":"check","client_order_id":"' + b"x" * 70_000 + b'"}'
+
+
+def test_a_line_that_is_too_long_is_answered_in_its_place(daemon):
+    """However it is cut: behind the lines before it, before those behind it, and the connection goes on."""
+    before, behind = lines(200, "before"), lines(200, "behind")
+    data = b"".join(
+        (x if isinstance(x, bytes) else json.dumps(x).encode()) + b"\n" for x in [*before, TOO_LONG, *behind]
+    )
+    long = data.index(TOO_LONG)
+    for number, cuts in enumerate(([], [long], [long + 1], [long + 65_530, long + 65_540], [long + len(TOO_LONG)])):
+        with daemon.stream() as bot, daemon.stream():
+            for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+                bot.sock.sendall(data[start:end])
+                daemon.http("GET", "/healthz")  # the daemon has seen what was sent so far
+            for asked in before:
+                assert bot.answer()["client_order_id"] == asked["client_order_id"], number
+            error = bot.answer()["error"]
+            assert (error["status"], error["type"]) == (413, "too_large")
+            for asked in behind:
+                assert bot.answer()["client_order_id"] == asked["client_order_id"], number
+            assert "client_order_id" in bot.check("last")
+
+
+def test_behind_a_line_that_does_not_end_nothing_is_read(daemon):
+    """The whole lines before it are answered, then it, then the connection ends."""
+    asked = lines(300, "whole")
+    whole = b"".join(json.dumps(line).encode() + b"\n" for line in asked)
+    for endless in (b"x" * 200_000, b"x" * 200_000 + b"\n" + whole.replace(b"whole", b"never")):
+        with daemon.stream() as bot, daemon.stream() as other:
+            with suppress(ConnectionError):  # it may hang up before it has heard everything
+                bot.sock.sendall(whole + endless)
+            assert [bot.answer()["client_order_id"] for _ in asked] == [line["client_order_id"] for line in asked]
+            assert bot.answer()["error"]["status"] == 413
+            with suppress(ConnectionError):
+                assert bot.line() is None
+            assert "client_order_id" in other.check("other")
+    assert not any("never" in str(line) for line in daemon.lines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -134,3 +135,20 @@ def test_clock(make: Callable[..., Daemon]) -> None:
     shell(say)
     assert "no" in shell(look)
     assert desk.reasons("c-2") == []
+
+
+@pytest.mark.skipif(not LIBRARIES and os.environ.get("CI") != "true", reason="needs libfaketime")
+def test_a_clock_that_was_a_year_ahead(make: Callable[..., Daemon]) -> None:
+    desk = Desk(make())
+    desk.move(365 * 86_400)
+    desk.start()
+    assert desk.reasons("c-1") == []
+    desk.move(0)
+    assert desk.reasons("c-2") == ["clock"]
+    page, shell = Page("runbooks/clock.md"), Shell(desk.daemon)
+    see, say, look = (block.text for block in page.blocks("The last records are dated in the future", "sh"))
+
+    assert " start " in shell(see)
+    assert "new_now" in shell(say)
+    assert f"trading_day  {time.strftime('%Y-%m-%d', time.gmtime())}" in re.sub(" +", "  ", shell(look))
+    assert desk.reasons("c-3") == []

@@ -11,15 +11,17 @@ import pytest
 
 from tests.daemon.daemon import ROOT
 
-__all__ = ["alertmanager", "run", "tool"]
+__all__ = ["LIBRARIES", "alertmanager", "run", "tool"]
 
 UNPACKED = ROOT / ".venv" / "debian" / "usr" / "bin"
+LIBRARIES = ":".join(map(str, sorted((ROOT / ".venv" / "debian" / "usr" / "lib").glob("*-linux-*"))))
+"""For `LD_LIBRARY_PATH`: what an unpacked program may be linked with."""
 TEMPLATES = Path("/usr/share/prometheus")
 
 
 def tool(name: str) -> str:
     """Its path. A test that needs it and cannot have it fails where it must run, and says so elsewhere."""
-    found = shutil.which(name, path=f"{UNPACKED}:{os.environ['PATH']}")
+    found = shutil.which(name, path=f"{UNPACKED}:{UNPACKED.parent / 'sbin'}:{os.environ['PATH']}")
     if found is None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{name} is not here: ops/environment.sh debian")

@@ -7,6 +7,7 @@ import re
 
 from tests.service.looks import ADMIN, CHECK, pid, state
 from tests.service.machine import SECONDS, Machine
+from weltklassebot.journal.wall_clock import synchronised
 
 
 def test_it_is_installed_on_a_bare_machine_and_serves(machine: Machine):
@@ -37,6 +38,13 @@ def test_a_second_installation_changes_nothing(service: Machine):
     before, first = service(look), pid(service)
     assert service.install().splitlines() == [service.install()]
     assert (service(look), pid(service)) == (before, first)
+
+
+def test_it_may_ask_the_kernel_whether_the_clock_is_synchronised(service: Machine):
+    """What sets the clock is refused by the capability that is not there."""
+    start = json.loads(service("weltklassebot audit show --action start --json | tail -n 1"))["command"]
+    assert start.get("synchronised") is synchronised() is not None
+    assert not start.get("unconfigured", False)
 
 
 def test_the_exposure_is_small(service: Machine):

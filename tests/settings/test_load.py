@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.written import NO_NUMBERS
 from weltklassebot.core.parameters import Instrument, Parameters
-from weltklassebot.settings import Settings, SettingsError, load, origins
+from weltklassebot.settings import Settings, SettingsError, configured, load, origins
 from weltklassebot.settings.wording import keys
 
 HOME = {"HOME": "/home/desk"}
@@ -33,7 +34,35 @@ def written(path: Path, content: str) -> Path:
 
 
 def test_the_defaults_are_the_cores_own():
-    assert load(None, HOME).parameters() == Parameters()
+    """But where an old start record that does not name a parameter has to mean that there was no such rule."""
+    assert load(None, HOME).parameters() == Parameters(max_start_step_days=30.0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, False),
+        (
+            {
+                "WELTKLASSE_METRICS_PORT": "0",
+                "WELTKLASSE_RISK_STORE_DIR": "/x",
+                "WELTKLASSE_RUNTIME__LOG_LEVEL": "info",
+            },
+            False,
+        ),
+        ({"WELTKLASSE_RISK__MAX_NOTIONAL": "1"}, True),
+        ({"WELTKLASSE_SYMBOLS": "{}"}, True),
+        ({"WELTKLASSE_CONFIG": "/etc/weltklassebot/config.toml"}, True),
+    ],
+)
+def test_whether_anybody_said_what_risk_is_allowed(environ, said):
+    assert configured(None, {**HOME, **environ}) is said
+    assert configured(Path("/etc/weltklassebot/config.toml"), {**HOME, **environ})
+
+
+def test_a_credential_says_what_risk_is_allowed(tmp_path):
+    (tmp_path / "weltklassebot_risk.max_notional").write_text("1")
+    assert configured(None, {**HOME, "CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
 def test_every_field_of_the_core_is_a_setting():
@@ -78,6 +107,16 @@ def test_every_key_can_be_set_by_its_variable(key):
         with contextlib.suppress(SettingsError):
             taken.append(value({variable: text}))
     assert any(found != value({}) for found in taken)
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_what_is_no_number_is_none_here_either(tmp_path, text):
+    """The same list as for the API and the command line."""
+    for key, wanted in (("MAX_NOTIONAL", "number"), ("MAX_TRADES_PER_DAY", "whole number")):
+        with pytest.raises(SettingsError, match=f"must be a {wanted}"):
+            load(None, HOME | {f"WELTKLASSE_RISK__{key}": text})
+        file = written(tmp_path, f"[risk]\n{key.lower()} = {json.dumps(text, ensure_ascii=False)}")
+        assert f"must be a {wanted}" in problems(file)[0]
 
 
 def test_directories_come_from_systemd_then_from_the_session(tmp_path):

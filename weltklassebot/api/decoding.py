@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from weltklassebot.core import commands as c
+from weltklassebot.core import grammar
+from weltklassebot.core.grammar import NotWritten, unix_seconds
 from weltklassebot.core.validation import NUMBER_FIELDS, Invalid, validate
 from weltklassebot.runtime.answers import FieldError, Problem
 
-__all__ = ["BadInput", "check", "command_from", "convert", "decode", "decoder", "problem", "unix_seconds"]
+__all__ = ["BadInput", "check", "command_from", "convert", "decode", "decoder", "problem"]
 
 T = TypeVar("T")
 _TIME_FIELDS: Final = ("ts", "as_of")
@@ -21,7 +22,8 @@ _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ROWS_RAW: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _SUSPICIOUS: Final = re.compile(rb"_(?:(?<=[0-9]_)|(?=[0-9]))").search
 """An underscore beside a digit. It begins with the underscore because a search for a literal start is fast."""
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
+_PADDED: Final = re.compile(rb' (?:"(?<![:,] ")|(?<=" )[-+.0-9 ])').search
+"""A space before a closing quote, or between an opening one and a number. What is compact is not searched."""
 _PATH: Final = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>.*)`", re.DOTALL)
@@ -50,7 +52,7 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 def decode(data: bytes, with_decoder: msgspec.json.Decoder[T]) -> T:
     """Decode a body or a line. Raises `BadInput`: 400 for what is no JSON, 422 for what is not what was asked for."""
-    if _SUSPICIOUS(data) is not None or b"\\" in data or not data.isascii():
+    if _SUSPICIOUS(data) or b"\\" in data or not data.isascii() or (b" " in data and _PADDED(data)):
         _look_closely(data)
     try:
         try:
@@ -61,6 +63,7 @@ def decode(data: bytes, with_decoder: msgspec.json.Decoder[T]) -> T:
                 raise
             return with_decoder.decode(with_numbers)
     except msgspec.ValidationError as error:
+        _look_closely(data)
         raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problem("", f"no valid JSON: {error}", status=400) from None
@@ -104,21 +107,6 @@ def _explain(text: str) -> BadInput:
     return problem(path, message)
 
 
-def unix_seconds(text: str) -> float:
-    """ISO 8601 with an offset, or plain seconds, as Unix seconds in whole microseconds. Raises `ValueError`."""
-    if _NUMBER(text):
-        seconds = float(text)
-        if not abs(seconds) < 1e11:
-            raise ValueError
-        return seconds
-    if not text.isascii():
-        raise ValueError
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError
-    return round(moment.timestamp() * 1e6) / 1e6
-
-
 def _times_as_numbers(data: bytes | msgspec.Raw, place: str = "") -> bytes | None:
     """The same with every text in the place of a time as a number; None if there is none. Raises `BadInput`.
 
@@ -135,8 +123,8 @@ def _times_as_numbers(data: bytes | msgspec.Raw, place: str = "") -> bytes | Non
             found = True
             try:
                 members[name] = msgspec.Raw(repr(unix_seconds(msgspec.json.decode(members[name], type=str))).encode())
-            except ValueError:
-                raise problem(place + name, "must be Unix seconds, or ISO 8601 with an offset") from None
+            except NotWritten as error:
+                raise problem(place + name, str(error)) from None
     for number, row in enumerate(rows):
         if (changed := _times_as_numbers(row, f"marks[{number}].")) is not None:
             found = True
@@ -147,14 +135,16 @@ def _times_as_numbers(data: bytes | msgspec.Raw, place: str = "") -> bytes | Non
 
 
 def _look_closely(data: bytes) -> None:
-    """Python reads "1_000" and Arabic digits as numbers, escaped or not; nobody else does."""
+    """Refuse texts that are no numbers: Python reads "1_000", " 5" and Arabic digits too, escaped or not."""
     try:
         tree = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # the decoder proper will say so
     for field, text in _number_texts(tree):
-        if not _NUMBER(text):
-            raise problem(field, "must be a plain decimal number")
+        try:
+            grammar.number(text)
+        except NotWritten as error:
+            raise problem(field, str(error)) from None
 
 
 def _rows(tree: Any) -> list[dict[str, Any]]:

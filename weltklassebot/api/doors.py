@@ -1,5 +1,8 @@
 """What every HTTP route has in common: who asks, what may be read, and one form for every answer and every error.
 
+A client that waits for a word before it sends its body (`Expect: 100-continue`) gets it once it is let in and the body
+is not too large; else it gets its answer, and the connection is closed.
+
 A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
 leaves.
 """
@@ -13,18 +16,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
-from msgspec import Struct
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.peers import Peers
+from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
-from weltklassebot.runtime.principals import Principal, Role
+from weltklassebot.runtime.principals import Principal
 
-__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "Call", "Doors", "Known", "Route", "not_http"]
+__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "Doors", "Known", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
@@ -33,19 +37,6 @@ MAX_LARGE_BODIES: Final = 16
 MEDIA_TYPES: Final = ("application/json", "application/problem+json")
 """Of an answer, and of a problem."""
 _JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
-
-
-class Call(Struct, gc=False):
-    """A request that was let in."""
-
-    body: bytes
-    principal: Principal
-    request: web.BaseRequest
-    received: float
-
-    @property
-    def query(self) -> Any:
-        return self.request.query
 
 
 class Known(NamedTuple):
@@ -58,15 +49,6 @@ class Known(NamedTuple):
 
 
 _BY_KERNEL: Final = -1
-Handler = Callable[[Call], Awaitable[Any]]
-
-
-class Route(Struct, frozen=True):
-    method: str
-    path: str
-    role: Role | None
-    """None: open to everybody."""
-    handler: Handler
 
 
 class Doors:
@@ -75,7 +57,7 @@ class Doors:
     def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
         self._tokens: Final = tokens
         self._peers: Final = peers
-        self._metrics: Final = metrics
+        self.metrics: Final = metrics
         self._timeout: Final = timeout_seconds
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
@@ -84,18 +66,20 @@ class Doors:
         """The daemon stops: every answer is the last one on its connection."""
 
     def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-        """One handler for all routes; their paths are fixed, so a table finds them."""
-        table = {(route.method, route.path): route for route in routes}
-        methods: dict[str, list[str]] = {}
-        for route in routes:
-            methods.setdefault(route.path, []).append(route.method)
+        """One handler for all routes."""
+        table = RouteTable(routes)
 
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            path = request.raw_path.partition("?")[0]
-            route = table.get((request.method, path))
-            if route is not None:
-                return await self._serve(request, route)
-            return _wrong_method(sorted(methods[path])) if path in methods else _not_found(path)
+            found = table.find(request)
+            if isinstance(found, Route):
+                response = await self._serve(request, found)
+            else:
+                response = _response(found)
+                if found.status == 405:
+                    response.headers["Allow"] = table.allowed(request)
+            if "Expect" in request.headers and not request.content.is_eof():
+                response.force_close()  # nobody can say whether the body that was not asked for comes
+            return response
 
         return serve
 
@@ -108,11 +92,14 @@ class Doors:
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
-            self._metrics.bad_input += 1
+            self.metrics.bad_input += 1
             return _response(bad.problem)
         except web.HTTPRequestEntityTooLarge:
-            self._metrics.bad_input += 1
+            self.metrics.bad_input += 1
             return _response(_too_large())
+        except (web.RequestPayloadError, HttpProcessingError):  # which of them it is depends on aiohttp's parser
+            self.metrics.bad_input += 1
+            return not_http(400)
         except TimeoutError:
             return _response(Problem(type="timeout", title="Request timeout", status=408))
         except (ConnectionError, asyncio.CancelledError):
@@ -124,6 +111,7 @@ class Doors:
 
     async def _answer(self, request: web.BaseRequest, route: Route) -> Any:
         principal = _NOBODY
+        waits = "Expect" in request.headers and waits_for_a_word(request)
         if route.role is not None:
             found = self._identify(request)
             if isinstance(found, Problem):
@@ -132,27 +120,29 @@ class Doors:
                 return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
             principal = found
         received = time.perf_counter()
-        body = await self._read(request) if request.body_exists else b""
+        body = await self._read(request, waits=waits) if request.body_exists else b""
         return await route.handler(Call(body, principal, request, received))
 
-    async def _read(self, request: web.BaseRequest) -> bytes:
+    async def _read(self, request: web.BaseRequest, *, waits: bool) -> bytes:
         length = request.content_length
         if length is not None and length > MAX_BODY_BYTES:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
         if request.content.is_eof():
             return await request.read()
         if length is not None and length <= LARGE_BODY_BYTES:
-            return await self._read_in_time(request)
+            return await self._read_in_time(request, waits=waits)
         if self.large_bodies >= MAX_LARGE_BODIES:
             detail = f"{MAX_LARGE_BODIES} large bodies are on their way already"
             raise BadInput(Problem(type="overloaded", title="Try again later", status=503, detail=detail))
         self.large_bodies += 1
         try:
-            return await self._read_in_time(request)
+            return await self._read_in_time(request, waits=waits)
         finally:
             self.large_bodies -= 1
 
-    async def _read_in_time(self, request: web.BaseRequest) -> bytes:
+    async def _read_in_time(self, request: web.BaseRequest, *, waits: bool) -> bytes:
+        if waits and request.transport is not None:
+            request.transport.write(_GO_ON)
         try:
             async with asyncio.timeout(self._timeout):
                 return await request.read()
@@ -213,6 +203,7 @@ class Doors:
         )
 
 
+_GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOBODY: Final = Principal("nobody", "viewer")
 
 
@@ -238,17 +229,6 @@ def _response(answer: Any) -> web.StreamResponse:
         return answer
     body = answer.body if isinstance(answer, Done) else answer
     return web.Response(body=body if isinstance(body, bytes) else encode(body), headers=_JSON)
-
-
-def _not_found(path: str) -> web.StreamResponse:
-    return _response(Problem(type="not_found", title="Not found", status=404, detail=f"there is no {path[:200]}"))
-
-
-def _wrong_method(allowed: list[str]) -> web.StreamResponse:
-    detail = f"use {' or '.join(allowed)}"
-    response = _response(Problem(type="method_not_allowed", title="Method not allowed", status=405, detail=detail))
-    response.headers["Allow"] = ", ".join(allowed)
-    return response
 
 
 def not_http(status: int) -> web.StreamResponse:

@@ -17,15 +17,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import web
 
 from weltklassebot.api.decoding import problem
-from weltklassebot.api.doors import Call, Doors, Route
+from weltklassebot.api.doors import Doors
 from weltklassebot.api.history import History
 from weltklassebot.api.reads import read_query, sees_all, whole
+from weltklassebot.api.route_table import Call, Route
+from weltklassebot.core.grammar import NotWritten
 from weltklassebot.runtime.answers import Problem, encode
 from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
@@ -74,13 +76,15 @@ class Events:
         if (last := call.request.headers.get("Last-Event-ID")) is not None:
             try:
                 query["after_seq"] = whole(last)
-            except ValueError:
-                raise problem("Last-Event-ID", "must be a whole number") from None
+            except NotWritten as error:
+                raise problem("Last-Event-ID", str(error)) from None
         if not self.metrics.state_known or self.closing:
             why = self.sequencer.not_ready or "stopping"
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
         if len(self._open) >= MAX_STREAMS:
             return Problem(type="overloaded", title="Too many streams", status=503, detail=f"{MAX_STREAMS} are open")
+        if call.request.method == "HEAD":
+            return web.StreamResponse(headers=_HEADERS)
         stream = _Stream(self, call, query.get("after_seq", self.recent.last), query.get("action"))
         self._open.add(stream)
         try:
@@ -132,8 +136,8 @@ class _Stream:
             transport.abort()
 
     def _wanted(self) -> bool:
-        transport = self._call.request.transport
-        gone = transport is None or transport.is_closing()
+        transport, connection = self._call.request.transport, cast(Any, self._call.request.protocol)
+        gone = transport is None or transport.is_closing() or connection.half_closed
         return not gone and not self._events.closing and self._events.doors.still(self._call)
 
     async def _catch_up(self) -> None:

@@ -74,12 +74,20 @@ class Lanes:
 
 
 class Lane:
-    """Of one connection, which offers it all that arrives: `give` is for what had to wait."""
+    """Of one connection, which offers it all that arrives.
 
-    __slots__ = ("_busy", "_give", "_given", "_heads", "_held", "_known", "_lanes", "_long", "_transport")
+    `give` is for what had to wait; `empty` is called when nothing waits here any more, once nothing more arrives.
+    """
 
-    def __init__(self, lanes: Lanes, transport: asyncio.Transport, give: Callable[[bytes], None]) -> None:
+    __slots__ = (
+        "_busy", "_empty", "_ended", "_give", "_given", "_heads", "_held", "_known", "_lanes", "_long", "_transport",
+    )  # fmt: skip
+
+    def __init__(
+        self, lanes: Lanes, transport: asyncio.Transport, give: Callable[[bytes], None], empty: Callable[[], None]
+    ) -> None:
         self._give: Final = give
+        self._empty: Final = empty
         self._lanes: Final = lanes
         self._transport: Final = transport
         self._heads: Final[dict[bytes, int]] = {}
@@ -89,6 +97,7 @@ class Lane:
         """What the long way has got and not yet answered. None: nobody can say, and the lane is closed for good."""
         self._long = 0.0
         self._busy = False
+        self._ended = False
         self._held = b""
 
     def take(self, data: bytes) -> bool:
@@ -103,6 +112,11 @@ class Lane:
         if self._given is not None:
             self._given = self._given + data if len(self._given) + len(data) <= MAX_GIVEN_BYTES else None
         return False
+
+    def end(self) -> bool:
+        """Nothing more arrives; whether something is on the short way, or waits behind it."""
+        self._ended = True
+        return self._busy
 
     def answered(self, request: web.BaseRequest, response: web.StreamResponse, known: Known | None) -> None:
         """The long way has answered a request: what it was, and by whose word."""
@@ -169,8 +183,10 @@ class Lane:
         self._lanes.responding.observe(time.perf_counter() - began)
         if self._held:
             asyncio.get_running_loop().call_soon(self._go_on)
-        else:
-            self._busy = False
+            return
+        self._busy = False
+        if self._ended:
+            self._empty()
 
     def _go_on(self) -> None:
         """What was sent meanwhile has its turn."""
@@ -180,6 +196,8 @@ class Lane:
             if len(held) > MAX_HELD_BYTES:
                 self._transport.resume_reading()
             self._give(held)
+            if self._ended and not self._busy:
+                self._empty()
 
 
 def _plain(request: web.BaseRequest) -> bool:

@@ -13,9 +13,9 @@ import msgspec
 from aiohttp import web
 
 from weltklassebot import __version__
-from weltklassebot.api.doors import Call, Route
 from weltklassebot.api.operations import BODIES, OPERATIONS, STOPS, Operation
 from weltklassebot.api.page import page
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.api.shapes import Refusal
 from weltklassebot.core.commands import AnyCommand
 from weltklassebot.core.parameters import LIMITS, NEVER_UNLIMITED
@@ -40,6 +40,7 @@ _ERRORS: Final = {
     408: "The request did not arrive in time",
     409: "Not possible now; nothing was changed",
     413: "The body is too large",
+    417: "Something other than 100-continue is expected",
     422: "Understood and not acceptable: `errors` names the fields",
     500: "A fault of the daemon",
     503: "The daemon cannot do this now; `detail` says why",
@@ -118,7 +119,8 @@ def _any_of(refs: dict[Any, Any], types: tuple[Any, ...]) -> dict[str, Any] | No
 
 _ABOUT: Final = (
     "The risk authority of a trading desk: it answers before every order, and an approval leaves only after its record "
-    "is on disk. Decimals go out as plain strings and come in as strings or numbers; moments are Unix seconds."
+    "is on disk. Decimals go out as plain strings and come in as strings or numbers; moments are Unix seconds. HEAD is "
+    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end."
 )
 _WHO: Final = (
     "A token of `weltklassebot token create`. Roles: viewer < trader < operator. On the unix socket `admin.sock` no "
@@ -162,7 +164,7 @@ def _operation(route: Route, one: Operation, body: Any, answer: Any) -> dict[str
 def _statuses(route: Route, has_body: bool) -> list[int]:
     """Errors that a route may answer with."""
     asks = [401, 403, 422] if route.role is not None else []
-    takes = [404, 408, 409, 413] if has_body else []
+    takes = [404, 408, 409, 413, 417] if has_body else []
     return sorted([400, 500, 503, *asks, *takes])
 
 
@@ -195,7 +197,10 @@ def _complete(components: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "minProperties": 1,
     }
-    components["UnsetLimits"]["properties"]["keys"]["items"] = {"type": "string", "enum": list(LIMITS)}
+    components["UnsetLimits"]["properties"]["keys"] |= {
+        "items": {"type": "string", "enum": list(LIMITS)},
+        "minItems": 1,
+    }
     del components["StopBody"]["type"]  # what is no object is taken too
     return components
 

@@ -115,8 +115,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Stops", "Deny opening orders for this many minutes. Not refused for its words", _DONE,
         {**_WHY, "minutes": 15}),
     ("POST", "/v1/admin/resume"): Operation("Stops", "Go back to RUNNING", _DONE, {**_WHY, "reason": "over"}),
-    ("POST", "/v1/admin/reanchor-clock"): Operation(
-        "Stops", "Trust the wall clock again", _DONE, {"reason": "time service repaired"}),
+    ("POST", "/v1/clock/reanchor"): Operation(
+        "The clock", "Trust the wall clock again: follow it if it is ahead, also behind a start too far ahead of the "
+        "last record; let the difference stand if it is behind", _DONE, {"reason": "time service repaired"}),
+    ("POST", "/v1/clock/restart"): Operation(
+        "The clock", "Go back to the wall clock, where the last records are dated in the future: the trading day ends, "
+        "approvals expire, prices are stale, a cooldown waits for an admin; 409 unless the wall clock is behind", _DONE,
+        {"reason": "the clock was a year ahead since 03:10"}),
     ("POST", "/v1/kill-switch/trigger"): Operation(
         "Stops", "Deny everything and ask for every order's cancellation. Never refused for its words", _DONE,
         {**_WHY, "reason": "runaway"}),

@@ -15,6 +15,7 @@ from weltklassebot.core.events import (
     AccountHalted,
     AccountResumed,
     CancelsRequested,
+    ClockRestarted,
     KillSwitchChanged,
     RiskStateChanged,
 )
@@ -45,7 +46,7 @@ class Pushes:
         """A stop, a resume or a cancel request was decided."""
         for event in record.events:
             match event:
-                case RiskStateChanged() | KillSwitchChanged() | AccountHalted() | AccountResumed():
+                case RiskStateChanged() | KillSwitchChanged() | AccountHalted() | AccountResumed() | ClockRestarted():
                     self._tell_stop(record)
                 case CancelsRequested(requests=requests):
                     wanted = {request.id for request in requests}

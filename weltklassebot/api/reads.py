@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,10 +20,11 @@ from aiohttp import web
 from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from weltklassebot.api.decoding import problem, unix_seconds
-from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.decoding import problem
 from weltklassebot.api.history import MAX_AUDIT_WAITING, History
-from weltklassebot.core import views
+from weltklassebot.api.route_table import Call, Route
+from weltklassebot.core import grammar, views
+from weltklassebot.core.grammar import WHOLE_WANTED, NotWritten, unix_seconds
 from weltklassebot.runtime.answers import Problem
 from weltklassebot.runtime.bounds import Bound
 from weltklassebot.runtime.metrics import Metrics
@@ -39,10 +39,11 @@ _JSON: Final = {"Content-Type": "application/json"}
 
 
 def whole(text: str) -> int:
-    """Python's `int` takes underscores, spaces and digits of any script."""
-    if not re.fullmatch("[0-9]{1,19}", text):
-        raise ValueError
-    return int(text)
+    """A count or a record's number. Raises `NotWritten`."""
+    found = grammar.whole(text)
+    if found < 0:
+        raise NotWritten(f"{WHOLE_WANTED} from 0")
+    return found
 
 
 _AUDIT_KEYS: Final = {
@@ -53,7 +54,6 @@ _AUDIT_KEYS: Final = {
     "actor": str,
     "limit": whole,
 }
-_WANTED: Final = {whole: "must be a whole number", unix_seconds: "must be Unix seconds, or ISO 8601 with an offset"}
 
 
 def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path, history: History) -> list[Route]:
@@ -204,8 +204,8 @@ def read_query(call: Call, kinds: dict[str, Any]) -> dict[str, Any]:
             raise problem(key, f"unknown parameter; there are {', '.join(kinds) or 'none'}")
         try:
             found[key] = kind(text)
-        except ValueError:
-            raise problem(key, _WANTED[kind]) from None
+        except NotWritten as error:
+            raise problem(key, str(error)) from None
     return found
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
-from weltklassebot.api.doors import Call, Route
+from weltklassebot.api.route_table import Call, Route
 from weltklassebot.api.stop_bodies import stop_from
 from weltklassebot.core import commands as c
 from weltklassebot.core.plain_text import STOPS
@@ -33,6 +33,7 @@ class Marks(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 MARKS_A_TURN: Final = 128
+_OF_THE_CLOCK: Final = frozenset({c.ReanchorClock, c.RestartClock})
 
 _ORDERS: Final = msgspec.json.Decoder(Orders)
 _MARKS: Final = msgspec.json.Decoder(Marks)
@@ -50,7 +51,8 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/v1/admin/halt", c.Halt),
     ("POST", "/v1/admin/cooldown", c.Cooldown),
     ("POST", "/v1/admin/resume", c.Resume),
-    ("POST", "/v1/admin/reanchor-clock", c.ReanchorClock),
+    ("POST", "/v1/clock/reanchor", c.ReanchorClock),
+    ("POST", "/v1/clock/restart", c.RestartClock),
     ("POST", "/v1/kill-switch/trigger", c.TriggerKillSwitch),
     ("POST", "/v1/kill-switch/recover", c.RecoverKillSwitch),
     ("POST", "/v1/kill-switch/complete-recovery", c.CompleteRecovery),
@@ -77,11 +79,16 @@ def _submit(sequencer: Sequencer, kind: Any) -> Any:
 
     async def handler(call: Call) -> Any:
         command = command_from(call.body or b"{}", decoder)
-        if isinstance(command, c.ReanchorClock):
-            command = replace(command, wall=sequencer.clock.wall(), automatic=False)
+        if kind in _OF_THE_CLOCK:
+            command = _stamped(command, sequencer.clock.wall())
         if (why := allowed(call.principal, command)) is not None:
             return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
-        return await sequencer.ask(command, call.principal)
+        if kind is c.RestartClock:
+            sequencer.marks.flush_all()  # what waits is of the old time
+        answer = await sequencer.ask(command, call.principal)
+        if kind in _OF_THE_CLOCK:
+            sequencer.tick()  # what is due by the new time
+        return answer
 
     return handler
 
@@ -100,6 +107,11 @@ def _stop(sequencer: Sequencer, kind: Any) -> Any:
         return answer
 
     return handler
+
+
+def _stamped(command: Any, wall: float) -> Any:
+    """With the wall clock that the daemon reads, whatever the body says."""
+    return replace(command, wall=wall, **({"automatic": False} if isinstance(command, c.ReanchorClock) else {}))
 
 
 def _check(sequencer: Sequencer, metrics: Metrics, places: Connections) -> Any:

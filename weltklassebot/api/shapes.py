@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
@@ -67,9 +67,11 @@ class Accepted(Shape):
     """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
 
     seq: int | UnsetType | None = UNSET
-    ts: float | UnsetType = UNSET
+    ts: float | UnsetType | None = UNSET
     state: RiskState | UnsetType = UNSET
     kill_switch: KillSwitchState | UnsetType = UNSET
+    latched: bool | UnsetType = UNSET
+    """False: the runtime directory did not take this stop; it holds in memory, and by its record."""
     replayed: bool | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
     detail: str | UnsetType = UNSET
@@ -86,6 +88,8 @@ class Accepted(Shape):
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
+    old_now: float | UnsetType = UNSET
+    new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
     """What was wrong with the words of a stop, which was done all the same."""
 
@@ -143,6 +147,16 @@ class JournalView(Shape):
     failed: str | None
 
 
+class ClockDoubtView(Shape):
+    """Why the wall clock is in doubt."""
+
+    cause: ClockCause
+    difference: float
+    """Wall clock less the daemon's time when the doubt began, in seconds."""
+    since: float
+    meaning: str
+
+
 class StateView(Shape):
     """Everything at a glance."""
 
@@ -166,6 +180,7 @@ class StateView(Shape):
     doubtful_fills: int
     halted_accounts: list[str]
     clock_doubted: bool
+    clock_doubt: ClockDoubtView | None
     limits: dict[str, Text | int | None]
     journal: JournalView
 

@@ -1,8 +1,9 @@
 """The order stream: newline-delimited JSON on `orders.sock`, many commands in flight, answers in the order asked.
 
-Every line gets exactly one answer, but for `ack`. A line that is not understood gets `{"error": problem}` and the
-connection goes on; a line without an end, and a client that does not read, are cut off. Reading stops while too much is
-in flight on a connection, so a flood waits in its own socket and nowhere else.
+Every line gets exactly one answer, but for `ack`. A line that is not understood, or is too long, gets
+`{"error": problem}` in its place and the connection goes on. Behind a line that does not end nothing more is read: what
+stood before it is answered, then it, then the connection is closed. A client that does not read is cut off. Reading
+stops while too much is in flight on a connection, so a flood waits in its own socket and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.fair_share import FairShare
-from weltklassebot.api.stream_lines import MAX_LINE_BYTES, Ack, Subscribe, understand
+from weltklassebot.api.stream_lines import MAX_ENDLESS_BYTES, MAX_LINE_BYTES, Ack, Subscribe, understand
 from weltklassebot.core.commands import AnyCommand
 from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.principals import Principal, allowed
@@ -75,6 +76,8 @@ class StreamConnection(asyncio.Protocol):
         self._stream: Final = stream
         self._transport: asyncio.Transport
         self._buffer = b""
+        self._overlong = 0
+        """Bytes so far of a line that is too long; it waits for its answer, and the rest of it is dropped."""
         self._lines: deque[bytes] = deque()
         self._slots: deque[Slot] = deque()
         self._turn: asyncio.Handle | None = None
@@ -112,19 +115,38 @@ class StreamConnection(asyncio.Protocol):
             self._turn.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        if self._overlong:
+            data = self._drop(data)
         lines = (self._buffer + data if self._buffer else data).split(b"\n")
         self._buffer = lines.pop()
         self._lines.extend(lines)
         if len(self._buffer) > MAX_LINE_BYTES:
-            self._stream.metrics.bad_input += 1
-            self._say_goodbye(
-                Problem(type="too_large", title="Line too long", status=413, detail=f"at most {MAX_LINE_BYTES} bytes")
-            )
-            return
+            self._overlong = len(self._buffer)
+            self._lines.append(self._buffer)
+            self._buffer = b""
+        if self._overlong > MAX_ENDLESS_BYTES or (lines and len(lines[0]) > MAX_ENDLESS_BYTES):
+            self._stop_reading()
         if self._turn is None:
             self._work()
         else:
             self._regulate()
+
+    def _drop(self, data: bytes) -> bytes:
+        """What stands behind the line that is too long."""
+        end = data.find(b"\n")
+        self._overlong += len(data) if end < 0 else end
+        if end < 0 or self._overlong > MAX_ENDLESS_BYTES:
+            return b""
+        self._overlong = 0
+        return data[end + 1 :]
+
+    def _stop_reading(self) -> None:
+        """What has come is answered before the connection closes, and nothing else."""
+        self._ended = True
+        self._buffer = b""
+        self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         self._stream.note_stuck(self)
@@ -178,6 +200,8 @@ class StreamConnection(asyncio.Protocol):
 
     def _regulate(self) -> None:
         """Read on only while there is room."""
+        if self._ended:
+            return
         full = len(self._slots) >= self._stream.share or len(self._lines) > LINES_A_TURN or self in self._stream.stuck
         if full and self._reading:
             self._transport.pause_reading()
@@ -281,6 +305,5 @@ class StreamConnection(asyncio.Protocol):
         self._transport.close()
 
     def _say_goodbye(self, answer: Problem) -> None:
-        self._lines.clear()
         self._transport.write(encode({"error": answer}) + b"\n")
         self._transport.close()

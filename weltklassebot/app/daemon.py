@@ -16,9 +16,11 @@ from typing import Any, Final
 from weltklassebot import __version__
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.app.wiring import Parts, wire
+from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
+from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
 from weltklassebot.runtime.child import children
 from weltklassebot.runtime.latching import RuntimeLatch
@@ -57,7 +59,9 @@ START_AGAIN: Final = -1
 class Daemon:
     """One run, from an open store to an exit code."""
 
-    def __init__(self, settings: Settings, store: OpenStore, listeners: Listeners, log: Any, patience: int) -> None:
+    def __init__(
+        self, settings: Settings, store: OpenStore, listeners: Listeners, log: Any, patience: int, *, configured: bool
+    ) -> None:
         self._settings: Final = settings
         self._store: Final = store
         self._engine: Final = store.engine
@@ -65,6 +69,7 @@ class Daemon:
         self._listeners: Final = listeners
         self._log: Final = log
         self._patience: Final = patience
+        self._configured: Final = configured
         self._waiting: Waiting | None = None
         self._serving = False
         self._latch: RuntimeLatch
@@ -85,7 +90,9 @@ class Daemon:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         await self._open_doors()
-        every_second = [self._parts.stream.cut_off_silent, self._parts.origin.note, *self._every_second()]
+        parts = self._parts
+        silent = [parts.stream.cut_off_silent, parts.http.cut_off_silent]
+        every_second = [*silent, parts.origin.note, *self._every_second()]
         self._watch(Pulse(self._sequencer, every_second).run())
         self._watch(self._redeliver())
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
@@ -140,7 +147,11 @@ class Daemon:
             latch_reason="" if latch is None else latch.reason,
             latch_ts=None if latch is None else latch.ts,
             restored=restored,
+            synchronised=synchronised(),
+            unconfigured=not self._configured,
         )
+        if not start_in_doubt(self._engine.state, start):
+            self._sequencer.clock.jump(start.wall)
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):

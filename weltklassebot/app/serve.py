@@ -16,12 +16,20 @@ import uvloop
 
 from weltklassebot import logs
 from weltklassebot.api.listeners import Listeners
-from weltklassebot.app.daemon import EXIT_CONFIGURATION, EXIT_DISK, EXIT_TRY_AGAIN, START_AGAIN, Daemon
+from weltklassebot.app.daemon import (
+    EXIT_CONFIGURATION,
+    EXIT_DISK,
+    EXIT_FAULT,
+    EXIT_TRY_AGAIN,
+    START_AGAIN,
+    Daemon,
+)
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.state import State
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.recovery import Recovered
 from weltklassebot.journal.store import make_directory
+from weltklassebot.runtime.faults import reason_of
 from weltklassebot.runtime.opening import open_store
 from weltklassebot.runtime.process_one import end_on_sigterm
 from weltklassebot.runtime.sockets import inherited_sockets
@@ -31,11 +39,18 @@ __all__ = ["serve"]
 
 MOST_PATIENCE: Final = 16
 """A disk that takes probes and no journal is probed up to so many times more seldom."""
-_EXIT_OF: Final = {errno.EADDRINUSE: EXIT_TRY_AGAIN, **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK)}
+_NO_SETTING: Final = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_EXIT_OF: Final = {
+    errno.EADDRINUSE: EXIT_TRY_AGAIN,
+    **dict.fromkeys(DISK_ERRORS - {errno.EROFS}, EXIT_DISK),
+    **dict.fromkeys(_NO_SETTING, EXIT_FAULT),
+}
+"""What is not here is a matter of settings or rights: it does not mend itself, and systemd does not try again."""
 
 
-def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
-    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. Returns the exit code."""
+def serve(settings: Settings, read_again: Callable[[], Settings], *, configured: bool) -> int:
+    """Run the daemon until it is told to stop or cannot go on. `read_again` is for a reload. `configured`: somebody
+    said what risk is allowed. Returns the exit code."""
     # Each file and directory is made with the rights that it is to have, whatever the caller's umask takes or leaves.
     os.umask(0o077)
     logs.configure(settings.runtime.log_level, settings.runtime.log_format)
@@ -46,7 +61,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
         make_directory(settings.runtime_dir, 0o755)
         with closing(Listeners(settings, inherited_sockets())) as listeners:
             patience = 1
-            while (code := _serve_once(settings, read_again, listeners, log, patience)) == START_AGAIN:
+            while (code := _serve_once(settings, read_again, configured, listeners, log, patience)) == START_AGAIN:
                 patience = min(patience * 2, MOST_PATIENCE)
             return code
     except JournalError as error:
@@ -55,10 +70,18 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     except OSError as error:
         log.error("cannot_serve", problem=_plain_problem(error))
         return _EXIT_OF.get(error.errno or 0, EXIT_CONFIGURATION)
+    except Exception as error:  # said here and not on stderr, which may be an output that nobody reads
+        log.error("cannot_serve", problem=reason_of(error), exc_info=error)
+        return EXIT_FAULT
 
 
 def _serve_once(
-    settings: Settings, read_again: Callable[[], Settings], listeners: Listeners, log: Any, patience: int
+    settings: Settings,
+    read_again: Callable[[], Settings],
+    configured: bool,
+    listeners: Listeners,
+    log: Any,
+    patience: int,
 ) -> int:
     end_on_sigterm()  # until the run listens; the one before has let go of it
     try:
@@ -74,7 +97,7 @@ def _serve_once(
         if (problem := _other_currency(store.engine.state, settings)) is not None:
             log.error("cannot_serve", problem=problem)
             return EXIT_CONFIGURATION
-        return uvloop.run(Daemon(settings, store, listeners, log, patience).run(read_again))
+        return uvloop.run(Daemon(settings, store, listeners, log, patience, configured=configured).run(read_again))
 
 
 def _other_currency(state: State, settings: Settings) -> str | None:

@@ -115,6 +115,7 @@ def wire(
         places,
         Lanes(doors, sequencer, metrics, runtime.keepalive_seconds),
         keepalive_seconds=runtime.keepalive_seconds,
+        unread_seconds=runtime.request_timeout_seconds,
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
     return Parts(sequencer, faults, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream))

@@ -6,17 +6,17 @@ import os
 import shlex
 from collections import deque
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from weltklassebot.cli.exits import DISK_FAILED, DONE, Usage
+from weltklassebot.cli.exits import DISK_FAILED, DONE
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 from weltklassebot.cli.repair import repair
 from weltklassebot.cli.replay import replay
 from weltklassebot.cli.store import dir_option, store_of
+from weltklassebot.cli.values import moment, whole
 
 __all__ = ["audit"]
 
@@ -34,7 +34,7 @@ audit.add_command(replay)
 
 
 @audit.command("tail", cls=Command)
-@click.option("-n", "--lines", "count", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option("-n", "--lines", "count", type=whole(1, 100_000), default=20, show_default=True, metavar="N")
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with every next record, until Ctrl-C.")
 @dir_option
 @pass_invocation
@@ -72,19 +72,19 @@ def _followed(invocation: Invocation, count: int, directory: Path | None) -> Ite
 
 
 @audit.command("show", cls=Command)
-@click.option("--after-seq", type=click.IntRange(0), default=0, metavar="SEQ")
-@click.option("--since", metavar="TIME", help="Unix seconds, or ISO 8601 with an offset.")
-@click.option("--until", metavar="TIME", help="The same; records at it are left out.")
+@click.option("--after-seq", type=whole(0), default=0, metavar="SEQ")
+@click.option("--since", type=moment, metavar="TIME", help="Unix seconds, or ISO 8601 with an offset.")
+@click.option("--until", type=moment, metavar="TIME", help="The same; records at it are left out.")
 @click.option("--action", metavar="OP", help="Such as check, fill, halt, set_limits.")
 @click.option("--actor", metavar="A")
-@click.option("--limit", type=click.IntRange(1), help="At most this many.")
+@click.option("--limit", type=whole(1), help="At most this many.")
 @dir_option
 @pass_invocation
 def show(
     invocation: Invocation,
     after_seq: int,
-    since: str | None,
-    until: str | None,
+    since: float | None,
+    until: float | None,
     action: str | None,
     actor: str | None,
     limit: int | None,
@@ -104,8 +104,8 @@ def show(
                 Query(
                     directory=str(store_of(invocation, directory)),
                     after_seq=position,
-                    since=_moment("--since", since),
-                    until=_moment("--until", until),
+                    since=since,
+                    until=until,
                     action=action,
                     actor=actor,
                     limit=min(left or MAX_LIMIT, MAX_LIMIT),
@@ -180,20 +180,3 @@ def _words(record: dict[str, Any]) -> str:
         f"-> {events}",
     )
     return "  ".join(part for part in parts if part)
-
-
-def _moment(option: str, text: str | None) -> float | None:
-    """Unix seconds, or ISO 8601 with an offset: a time without one would be a guess."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Usage(f"{option}: {text!r} is neither Unix seconds nor ISO 8601") from None
-    if moment.tzinfo is None:
-        raise Usage(f"{option}: {text!r} says no offset; write {text}Z for UTC")
-    return moment.timestamp()

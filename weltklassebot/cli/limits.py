@@ -8,6 +8,7 @@ import click
 
 from weltklassebot.cli.exits import Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.values import limit_changes
 
 __all__ = ["limits"]
 
@@ -48,30 +49,29 @@ def set_(invocation: Invocation, changes: tuple[str, ...], reason: str, actor: s
 
     Example: weltklassebot limits set max_drawdown=0.1 max_trades_per_day=unlimited --reason review
     """
-    wanted: dict[str, str | None] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not (key and equals and value):
-            raise Usage(f"{change}: must be KEY=VALUE")
-        if key in wanted:
-            raise Usage(f"{key}: stands there twice")
-        wanted[key] = None if value == "unlimited" else value
-    body = {"set": wanted, "reason": reason, "actor": actor}
+    body = {"set": limit_changes(changes), "reason": reason, "actor": actor}
     _show_changes(invocation, invocation.client().request("PATCH", "/v1/limits", body=body))
 
 
 @limits.command("unset", cls=Command)
-@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.argument("keys", nargs=-1, metavar="KEY...")
+@click.option("--all", "every", is_flag=True, help="Every limit that was set at run time.")
 @reason_option
 @actor_option
 @pass_invocation
-def unset(invocation: Invocation, keys: tuple[str, ...], reason: str, actor: str) -> None:
+def unset(invocation: Invocation, keys: tuple[str, ...], every: bool, reason: str, actor: str) -> None:
     """Go back to the configured values.
 
     Example: weltklassebot limits unset max_drawdown --reason "review is done"
     """
+    if every == bool(keys):
+        raise Usage("name the limits, or say --all" if not keys else "--all names them all: leave the names out")
+    if every:
+        rows = invocation.get("/v1/limits")["limits"]
+        keys = tuple(key for key, row in rows.items() if row["set_at_run_time"])
     body = {"keys": list(keys), "reason": reason, "actor": actor}
-    _show_changes(invocation, invocation.post("/v1/limits/unset", body))
+    answer = invocation.post("/v1/limits/unset", body) if keys else {"changes": []}
+    _show_changes(invocation, answer)
 
 
 def _show_changes(invocation: Invocation, answer: dict[str, Any]) -> None:

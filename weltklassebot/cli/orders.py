@@ -20,6 +20,7 @@ from weltklassebot.cli.invocation import (
 )
 from weltklassebot.cli.output import is_terminal
 from weltklassebot.cli.stop_words import StopCommand, StopWords
+from weltklassebot.cli.values import amount, whole
 
 __all__ = ["orders"]
 
@@ -40,16 +41,16 @@ def orders() -> None:
 @click.option("--id", "client_order_id", metavar="ID", help="Its client order id.")
 @click.option("--symbol", metavar="S")
 @click.option("--side", type=_SIDES)
-@click.option("--quantity", metavar="Q")
+@click.option("--quantity", type=amount, metavar="Q")
 @click.option("--type", "order_type", type=_TYPES, help="Default: limit.")
-@click.option("--price", metavar="P")
-@click.option("--stop-price", metavar="P")
+@click.option("--price", type=amount, metavar="P")
+@click.option("--stop-price", type=amount, metavar="P")
 @click.option("--time-in-force", metavar="T", help="gtc, day, ioc, fok or gtd.")
 @click.option("--account", metavar="ID")
 @click.option("--strategy", metavar="ID")
 @click.option("--venue", metavar="V")
 @click.option("--reduce-only", is_flag=True)
-@click.option("--delta", metavar="D")
+@click.option("--delta", type=amount, metavar="D")
 @pass_invocation
 def check(invocation: Invocation, /, **order: Any) -> int:
     """May this order go out? Exit code 0 only for a yes, which is recorded and reserved.
@@ -100,7 +101,7 @@ def cancel_all(
 @orders.command("resolve", cls=Command)
 @click.option("--id", "client_order_id", required=True, metavar="ID", help="Its client order id.")
 @click.option("--status", required=True, type=_FATES, help="What became of it.")
-@click.option("--filled-quantity", metavar="Q", help="How much was filled in all.")
+@click.option("--filled-quantity", type=amount, metavar="Q", help="How much was filled in all.")
 @click.option("--account", metavar="ID")
 @click.option("--strategy", metavar="ID")
 @reason_option
@@ -129,8 +130,8 @@ def resolve(
 
 @orders.command("feed", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--window", type=click.IntRange(1, 4_096), default=256, show_default=True, help="Lines in flight.")
-@click.option("--from-line", "first", type=click.IntRange(1), default=1, metavar="N", help="Go on with this line.")
+@click.option("--window", type=whole(1, 4_096), default=256, show_default=True, metavar="N", help="Lines in flight.")
+@click.option("--from-line", "first", type=whole(1), default=1, metavar="N", help="Go on with this line.")
 @pass_invocation
 def feed(invocation: Invocation, file: Path, window: int, first: int) -> int:
     """Send commands, one JSON object a line, over orders.sock; "-" reads stdin.

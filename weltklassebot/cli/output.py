@@ -21,7 +21,9 @@ __all__ = ["OutputLost", "emit", "is_terminal", "lines", "plain_line", "say", "s
 # Control characters out of a journal or an answer must not steer a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _INDENT: Final = "  "
-_TIMES: Final = frozenset({"ts", "since", "cooldown_until", "recovery_until", "valid_until", "next_roll", "created"})
+_TIMES: Final = frozenset({
+    "ts", "since", "cooldown_until", "recovery_until", "valid_until", "next_roll", "created", "old_now", "new_now",
+})  # fmt: skip
 """Names of moments: Unix seconds for programs, ISO 8601 for people."""
 MOST_LINES: Final = 20
 """Of a list of plain names; tables are printed whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.values import amount
 
 __all__ = ["positions"]
 
@@ -35,10 +36,10 @@ def list_(invocation: Invocation) -> None:
 
 @positions.command("adjust", cls=Command)
 @click.option("--symbol", required=True, metavar="S")
-@click.option("--quantity", required=True, metavar="Q", help="What is held in truth; negative is short.")
+@click.option("--quantity", required=True, type=amount, metavar="Q", help="What is held in truth; negative is short.")
 @click.option("--account", metavar="ID")
 @click.option("--strategy", metavar="ID")
-@click.option("--price", metavar="P", help="Values it until a mark arrives.")
+@click.option("--price", type=amount, metavar="P", help="Values it until a mark arrives.")
 @reason_option
 @actor_option
 @pass_invocation

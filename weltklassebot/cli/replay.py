@@ -15,6 +15,7 @@ from weltklassebot.cli.exits import DONE, REFUSED, Refused, Usage
 from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
 from weltklassebot.cli.output import is_terminal, say
 from weltklassebot.cli.store import dir_option, store_of
+from weltklassebot.cli.values import limit_changes, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +33,9 @@ PROGRESS_EVERY: Final = 5_000
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Decide under this limit instead; repeatable."
 )
-@click.option("--list", "most_listed", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
+@click.option("--list", "most_listed", type=whole(0, 10_000), default=20, show_default=True, metavar="N",
               help="With --set: list the first N decisions that differ; all are counted.")  # fmt: skip
-@click.option("--until", type=click.IntRange(1), metavar="SEQ", help="Stop behind this record.")
+@click.option("--until", type=whole(1), metavar="SEQ", help="Stop behind this record.")
 @dir_option
 @pass_invocation
 def replay(
@@ -109,31 +110,14 @@ def _limits(changes: tuple[str, ...]) -> dict[str, Decimal | None]:
     from weltklassebot.core.commands import SetLimits
     from weltklassebot.core.validation import Invalid, validate
 
-    wanted: dict[str, str | None] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not (key and equals and value):
-            raise Usage(f"{change}: must be KEY=VALUE")
-        if key in wanted:
-            raise Usage(f"{key}: stands there twice")
-        wanted[key] = None if value == "unlimited" else value
-    if not wanted:
+    if not changes:
         return {}
-    limits = {key: None if value is None else _number(key, value) for key, value in wanted.items()}
+    limits = {key: None if value is None else Decimal(value) for key, value in limit_changes(changes).items()}
     try:
         validate(SetLimits(set=limits, reason="what if"))
     except Invalid as error:
         raise Usage(f"--set {error.field.removeprefix('set.')}: {error.message}") from None
     return limits
-
-
-def _number(key: str, text: str) -> Decimal:
-    import msgspec
-
-    try:
-        return msgspec.convert(text, Decimal, strict=False)
-    except msgspec.ValidationError:
-        raise Usage(f"--set {key}: {text!r} is neither a number nor `unlimited`") from None
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from weltklassebot.cli.exits import Fault
 from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
 
 __all__ = ["serve"]
@@ -25,9 +24,8 @@ def serve(invocation: Invocation, log_format: str | None, log_level: str | None)
     said_here = {key: value for key, value in said.items() if value is not None}
     settings = invocation.settings(said_here)
     from weltklassebot.app import serve as serve_until_stopped
+    from weltklassebot.settings import configured
 
-    try:
-        return serve_until_stopped(settings, lambda: invocation.settings(said_here))
-    except BrokenPipeError as error:
-        # To a reader this is an end like any other. To a daemon it is none: systemd has to start it again.
-        raise Fault(f"a pipe broke: {error}") from error
+    return serve_until_stopped(
+        settings, lambda: invocation.settings(said_here), configured=configured(invocation.config)
+    )

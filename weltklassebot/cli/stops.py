@@ -6,6 +6,7 @@ import click
 
 from weltklassebot.cli.invocation import Command, Invocation, actor_option, pass_invocation, reason_option
 from weltklassebot.cli.stop_words import StopCommand, StopWords
+from weltklassebot.cli.values import between
 
 __all__ = ["cooldown", "halt", "resume"]
 
@@ -24,7 +25,7 @@ def halt(invocation: Invocation, words: StopWords) -> None:
 
 
 @click.command(cls=StopCommand)
-@click.option("--minutes", type=click.FloatRange(0, 525_600, min_open=True), metavar="M", help="How long.")
+@click.option("--minutes", type=between(0, 525_600), metavar="M", help="How long.")
 @pass_invocation
 def cooldown(invocation: Invocation, words: StopWords, minutes: float | None) -> None:
     """Deny opening orders for this many minutes.

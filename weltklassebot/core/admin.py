@@ -1,4 +1,4 @@
-"""Starts, limits and the clock: what an operator or the shell tells the core about itself."""
+"""Starts, limits and what time brings about: what an operator or the shell tells the core about itself."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from decimal import Decimal
 
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import breached
-from weltklassebot.core.commands import ConfigureLimits, ReanchorClock, ReportClock, SetLimits, Start, UnsetLimits
+from weltklassebot.core.clock import doubt_at_start
+from weltklassebot.core.commands import ConfigureLimits, SetLimits, Start, UnsetLimits
 from weltklassebot.core.events import (
     AnyEvent,
-    ClockDoubted,
-    ClockReanchored,
-    ClockTrusted,
     DayRolled,
     LimitChange,
     LimitsChanged,
@@ -23,7 +21,7 @@ from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import HaltCause, halt_events, kill_events
 
-__all__ = ["decide_clock", "decide_limits", "decide_start", "due"]
+__all__ = ["decide_limits", "decide_start", "due"]
 
 
 def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
@@ -44,8 +42,10 @@ def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
 
 def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int, now: float) -> list[AnyEvent]:
     """Take the settings in force; obey a latch that the journal knows nothing of. A restored store is halted anew."""
-    stopped = state.risk.state == "HALTED" or (
-        state.risk.state == "COOLDOWN" and start.parameters.after_restart == "admin"
+    risk = state.risk
+    # A cooldown without an end is one that a restart of the clock left: nobody knows when it would be over.
+    stopped = risk.state == "HALTED" or (
+        risk.state == "COOLDOWN" and (start.parameters.after_restart == "admin" or risk.until is None)
     )
     events: list[AnyEvent] = [Started(awaiting_admin=stopped)]
     if not state.trading_day:
@@ -58,10 +58,7 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
     if cause is not None and _is_news(state, cause):
         halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters)
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
-    difference = _difference(start.wall, now)
-    if abs(difference) > start.parameters.max_clock_step_seconds:
-        events.append(ClockDoubted(difference=difference))
-    return events
+    return events + doubt_at_start(state, start, now)
 
 
 def _is_news(state: State, cause: HaltCause) -> bool:
@@ -90,7 +87,10 @@ def _halt_at_start(state: State, start: Start) -> HaltCause | None:
 def decide_limits(
     state: State, command: SetLimits | UnsetLimits | ConfigureLimits, seq: int, released_through_seq: int | None
 ) -> list[AnyEvent]:
-    """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set."""
+    """Change limits; halt if the drawdown of now reaches the new one. Raises `Refused` for a key that was never set.
+
+    Without keys, as an old record may be, all are unset that were set; what comes in names them.
+    """
     configured, overrides = state.configured, dict(state.overrides)
     if isinstance(command, ConfigureLimits):
         configured = with_limits(configured, command.set)
@@ -117,21 +117,3 @@ def decide_limits(
 
 def _number(value: Decimal | int | None) -> Decimal | None:
     return Decimal(value) if isinstance(value, int) else value
-
-
-def _difference(wall: float, now: float) -> float:
-    return round((wall - now) * 1e6) / 1e6
-
-
-def decide_clock(state: State, command: ReportClock | ReanchorClock, now: float) -> list[AnyEvent]:
-    """Doubt the clock, trust it again, or start anew from the wall clock. `now` itself never goes back."""
-    difference = _difference(command.wall, now)
-    if isinstance(command, ReportClock):
-        far = abs(difference - state.clock_offset) > state.parameters.max_clock_step_seconds
-        if far and not state.clock_doubted:
-            return [ClockDoubted(difference=difference)]
-        return [ClockTrusted()] if state.clock_doubted and not far else []
-    if command.automatic and (state.self_anchored or difference < 0):
-        raise Refused("the clock re-anchors itself once a start, and only forward")
-    # Ahead of the wall clock, `now` can only go on: the difference is accepted instead.
-    return [ClockReanchored(offset=min(difference, 0.0))]

@@ -17,8 +17,8 @@ from weltklassebot.core.parameters import Parameters
 __all__ = [
     "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
     "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
-    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "Resume",
-    "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock",
+    "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
@@ -246,6 +246,15 @@ class ReanchorClock(Command, frozen=True, tag="reanchor_clock"):
     actor: str | None = None
 
 
+class RestartClock(Command, frozen=True, tag="restart_clock"):
+    """Let the daemon's time go back to the wall clock: the last records are dated in the future. It ends the trading
+    day and every lifetime. `wall` is stamped by the shell."""
+
+    reason: Reason
+    wall: Timestamp = 0.0
+    actor: str | None = None
+
+
 # --- what the shell itself submits ----------------------------------------------------------------------------------
 
 
@@ -261,6 +270,10 @@ class Start(Command, frozen=True, tag="start"):
     latch_ts: Timestamp | None = None
     restored: str = ""
     """Why the store is not what the run before left: copied, set back, repaired. It halts."""
+    synchronised: bool | None = None
+    """What the kernel says of its clock. None: it does not say, or was not asked, as in old records."""
+    unconfigured: bool = False
+    """Nobody said how much risk is allowed: a start too far ahead is alarmed alone."""
 
 
 class ConfigureLimits(Command, frozen=True, tag="configure_limits"):
@@ -290,5 +303,5 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ConfigureLimits | ReanchorClock | Start | Tick | ReportClock | Stop
+    | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

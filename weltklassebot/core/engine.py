@@ -12,9 +12,10 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from weltklassebot.core.admin import decide_clock, decide_limits, decide_start, due
+from weltklassebot.core.admin import decide_limits, decide_start, due
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import decide_check
+from weltklassebot.core.clock import decide_clock, decide_restart
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
@@ -33,6 +34,7 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
+    RestartClock,
     Resume,
     SetLimits,
     Start,
@@ -63,7 +65,8 @@ class Recorded(Struct, frozen=True, gc=False):
 class Engine:
     """Decides, evolves, and knows when it wants to be woken.
 
-    Not thread-safe: one owner at a time. `seq` rises by one a record; `now` never goes back.
+    Not thread-safe: one owner at a time. `seq` rises by one a record; `now` never goes back, but behind the record of a
+    `RestartClock`: from there it goes on from that command's `wall`.
     """
 
     def __init__(self) -> None:
@@ -155,7 +158,7 @@ class Engine:
         state.last_seq = seq  # first: whoever finds it moved, and no record, knows that the state is not to be trusted
         for event in events:
             EVOLVERS[type(event)](state, event, command, seq, now)
-        state.now = now
+        state.now = now if type(command) is not RestartClock else command.wall
 
     def _decide(self, command: AnyCommand, seq: int, now: float, released: int | None) -> list[AnyEvent] | Replayed:
         state = self.state
@@ -182,6 +185,8 @@ class Engine:
                 return decide_limits(state, command, seq, released)
             case ReanchorClock() | ReportClock():
                 return decide_clock(state, command, now)
+            case RestartClock():
+                return decide_restart(state, command, self._calendar, now)
             case Start():
                 return decide_start(state, command, self._calendar, seq, now)
             case Tick():

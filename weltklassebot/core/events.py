@@ -20,8 +20,10 @@ __all__ = [
     "CancelRequest",
     "CancelsAccepted",
     "CancelsRequested",
+    "ClockCause",
     "ClockDoubted",
     "ClockReanchored",
+    "ClockRestarted",
     "ClockTrusted",
     "DayRolled",
     "Denial",
@@ -46,12 +48,15 @@ __all__ = [
     "Reason",
     "RiskState",
     "RiskStateChanged",
+    "StartBelieved",
     "Started",
 ]  # fmt: skip
 
 DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
+ClockCause = Literal["step", "start"]
+"""A difference between the clocks, or a start too far ahead of the last record."""
 
 Reason = Literal[
     # stops
@@ -228,6 +233,7 @@ class DayRolled(Event, frozen=True, tag="day_rolled"):
 class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
     difference: float
     """Wall clock less `now`, in seconds."""
+    cause: ClockCause = "step"
 
 
 class ClockTrusted(Event, frozen=True, tag="clock_trusted"):
@@ -239,6 +245,22 @@ class ClockReanchored(Event, frozen=True, tag="clock_reanchored"):
     """Wall clock less `now` that is accepted from here on; 0 when `now` jumped to the wall clock."""
 
 
+class ClockRestarted(Event, frozen=True, tag="clock_restarted"):
+    """The one event after which `now` is smaller. Its record is the last one of the old time."""
+
+    old: float
+    """`now` until here,"""
+    new: float
+    """and from here on: the wall clock."""
+
+
+class StartBelieved(Event, frozen=True, tag="start_believed"):
+    """A start too far ahead of the last record, in a daemon that nobody configured: an alarm, and nothing else."""
+
+    ahead: float
+    """In seconds."""
+
+
 class Started(Event, frozen=True, tag="started"):
     awaiting_admin: bool = False
     """A restored COOLDOWN or HALTED blocks until an admin acts."""
@@ -248,5 +270,5 @@ AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
     | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
     | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
-    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | Started
+    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
 )  # fmt: skip

@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from weltklassebot.core import evolve_orders, valuation
-from weltklassebot.core.commands import AnyCommand, ConfigureLimits, ReportEquity, SetLimits, Start, UnsetLimits
+from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from weltklassebot.core.commands import (
+    AnyCommand,
+    ConfigureLimits,
+    ReportEquity,
+    RestartClock,
+    SetLimits,
+    Start,
+    UnsetLimits,
+)
 from weltklassebot.core.events import (
     AccountHalted,
     AccountResumed,
@@ -19,6 +27,7 @@ from weltklassebot.core.events import (
     CancelsRequested,
     ClockDoubted,
     ClockReanchored,
+    ClockRestarted,
     ClockTrusted,
     DayRolled,
     EquityDoubted,
@@ -36,6 +45,7 @@ from weltklassebot.core.events import (
     PeakRebased,
     PositionAdjusted,
     RiskStateChanged,
+    StartBelieved,
     Started,
 )
 from weltklassebot.core.parameters import with_limits
@@ -62,8 +72,10 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.started = now
     state.format = command.format
     state.clock_doubted = False
+    state.clock_doubt = None
     state.clock_offset = 0.0
     state.self_anchored = False
+    evolve_clock.pass_over(state, now - state.now)
     valuation.revalue_all(state)
     _schedule(state)
 
@@ -78,18 +90,25 @@ def _schedule(state: State) -> None:
 
 def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, now: float) -> None:
     state.trading_day = event.trading_day
-    state.memory_since = state.day_started
-    state.day_started = state.next_roll or now
+    if type(command) is not RestartClock:
+        _turn_the_memory(state, now)
     state.next_roll = event.next_roll
     state.trades_today = 0
     state.cooldown_taken = False
     state.day_equity = state.equity
+    _schedule(state)
+
+
+def _turn_the_memory(state: State, now: float) -> None:
+    """What is remembered of today is that of the day before from here on, and that is forgotten."""
+    state.memory_since = state.day_started
+    state.day_started = state.next_roll or now
+    state.rolled_before_at, state.rolled_at = state.rolled_at, now
     state.ended_before, state.ended = state.ended, EndedOrders()
     state.fills_before, state.fills = state.fills, Fills()
     state.remembered_before, state.remembered = state.remembered, {}
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
-    _schedule(state)
 
 
 def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:
@@ -186,21 +205,6 @@ def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, s
     state.doubted_at.pop(event.account, None)
 
 
-def _clock_doubted(state: State, event: ClockDoubted, command: AnyCommand, seq: int, now: float) -> None:
-    state.clock_doubted = True
-
-
-def _clock_trusted(state: State, event: ClockTrusted, command: AnyCommand, seq: int, now: float) -> None:
-    state.clock_doubted = False
-
-
-def _clock_reanchored(state: State, event: ClockReanchored, command: AnyCommand, seq: int, now: float) -> None:
-    state.clock_doubted = False
-    state.clock_offset = event.offset
-    if getattr(command, "automatic", False):
-        state.self_anchored = True
-
-
 EVOLVERS: Final = cast(
     dict[type, Evolver],
     {
@@ -215,9 +219,11 @@ EVOLVERS: Final = cast(
         CancelsAccepted: _cancels_accepted,
         AccountHalted: _account_halted,
         AccountResumed: _account_resumed,
-        ClockDoubted: _clock_doubted,
-        ClockTrusted: _clock_trusted,
-        ClockReanchored: _clock_reanchored,
+        ClockDoubted: evolve_clock.doubted,
+        ClockTrusted: evolve_clock.trusted,
+        ClockReanchored: evolve_clock.reanchored,
+        ClockRestarted: evolve_clock.restarted,
+        StartBelieved: evolve_clock.believed,
         OrderApproved: evolve_orders.approved,
         OrderDenied: evolve_orders.denied,
         OrderUpdated: evolve_orders.updated,

@@ -89,7 +89,7 @@ def approvals_withdrawn(state: State, event: ApprovalsWithdrawn, command: AnyCom
     """Nobody was told yes: nothing went out, so all that was reserved is free again."""
     for key in event.orders:
         known = state.orders[key]
-        if known.counted and known.day == state.day_started:
+        if known.counted and state.of_today(known):
             state.trades_today -= 1
         known.counted = False
         _release(state, known, known.remaining)

@@ -80,7 +80,7 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
 
 
 def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
-    return not filled and known.counted and known.day == state.day_started
+    return not filled and known.counted and state.of_today(known)
 
 
 def decide_fill(
@@ -130,7 +130,7 @@ def _check_memory(state: State, fill: ReportFill) -> None:
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
-    return ended is not None and not ended.counted and ended.day == state.day_started
+    return ended is not None and not ended.counted and state.of_today(ended)
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:

@@ -71,6 +71,11 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     day_roll: str = "00:00"
     # time
     max_clock_step_seconds: float = 5.0
+    max_start_step_days: float | None = None
+    """A start further ahead of the last record is in doubt. None: none is, as it was before there was this rule. What
+    the settings have without a word stands in `settings.risk`."""
+    max_start_step_unsynchronised_days: float = 1.0
+    """The same where the kernel says that its clock is not synchronised; never more than the other."""
     # bounds
     max_open_orders: int = 10_000
     max_remembered: int = 500_000

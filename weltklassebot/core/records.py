@@ -6,12 +6,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from weltklassebot.core.commands import AnyCommand
+from weltklassebot.core.commands import AnyCommand, RestartClock
 from weltklassebot.core.events import AnyEvent
 
-__all__ = ["FORMAT", "Record"]
+__all__ = ["FORMAT", "Record", "now_after"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of commands, events and records, and so of the store: what this version writes, and the newest that it reads."""
 
 
@@ -30,3 +30,8 @@ class Record(Struct, frozen=True, gc=False):
     reason: str
     command: AnyCommand
     events: list[AnyEvent]
+
+
+def now_after(record: Record) -> float:
+    """`now` behind this record; the next one is later. It is the record's own, but for one that lets it go back."""
+    return record.command.wall if type(record.command) is RestartClock else record.ts

@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
@@ -21,6 +21,7 @@ from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders, Fill
 __all__ = [
     "AccountEquity",
     "Cancel",
+    "ClockDoubt",
     "DoubtfulFill",
     "KillSwitch",
     "OpenOrder",
@@ -102,6 +103,15 @@ class Cancel(Struct, kw_only=True):
     reason: str
 
 
+class ClockDoubt(Struct, kw_only=True):
+    """Why the wall clock is in doubt, and since when."""
+
+    cause: ClockCause
+    difference: float
+    """Wall clock less `now` when the doubt began, in seconds."""
+    since: float
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     configured: Parameters = field(default_factory=Parameters)
@@ -162,6 +172,24 @@ class State:
     self_anchored: bool = False
     format: int = 0
     """Of the journal, since its last start."""
+    clock_doubt: ClockDoubt | None = None
+    """None also where an older version left the doubt."""
+    rolled_at: float = 0.0
+    """When the last roll was recorded, moved along wherever `now` jumped: `now` less this was lived through,"""
+    rolled_before_at: float = 0.0
+    """and the roll before that. What was recorded since is remembered."""
+    clock_restarts: list[int] = field(default_factory=list)
+    """The records behind which `now` went back."""
+
+    @property
+    def start_doubted(self) -> bool:
+        """The start was too far ahead: nothing but an operator, or another start, ends that."""
+        return self.clock_doubt is not None and self.clock_doubt.cause == "start"
+
+    def of_today(self, order: OpenOrder | Ended) -> bool:
+        """Whether it was approved in the trading day that goes on."""
+        restarts = self.clock_restarts
+        return order.day == self.day_started and (not restarts or order.seq > restarts[-1])
 
     def remembered_count(self) -> int:
         """Ended orders and fills."""

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AdjustPosition,
     AnyCommand,
     CheckOrder,
     ConfigureLimits,
@@ -140,6 +141,14 @@ def _check_limits(changes: dict[str, Decimal | None]) -> None:
             raise Invalid(f"set.{key}", error)
 
 
+def _check_keys(keys: tuple[str, ...]) -> None:
+    if not keys:
+        raise Invalid("keys", "names no limit")
+    for key in keys:
+        if error := limit_error(key, Decimal(1)):
+            raise Invalid(f"keys.{key}", error)
+
+
 def _clean(name: str, number: Decimal) -> Decimal:
     if type(number) is not Decimal:
         raise Invalid(name, "must be a Decimal")
@@ -201,9 +210,9 @@ def _check_meaning(command: AnyCommand) -> None:
                 raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
+        case AdjustPosition(price=price) if price is not None and not price:
+            raise Invalid("price", "must not be zero: leave it out while there is no price")
         case UnsetLimits(keys=keys):
-            for key in keys:
-                if error := limit_error(key, Decimal(1)):
-                    raise Invalid(f"keys.{key}", error)
+            _check_keys(keys)
         case _:
             pass

@@ -10,7 +10,7 @@ from weltklassebot.core.checks import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import LIMITS
-from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.state import ClockDoubt, OpenOrder, State
 
 __all__ = ["cancel_requests", "doubtful_fills", "limits", "orders", "positions", "risk_state_file", "summary"]
 
@@ -20,7 +20,12 @@ def _text(value: Decimal | int | None) -> str | int | None:
 
 
 def risk_state_file(state: State) -> dict[str, Any]:
-    """`risk_state.json`: for people and tools. Recovery reads nothing but `seq`: the journal must reach so far."""
+    """`risk_state.json`: for people and tools. Recovery reads nothing but `seq`: the journal must reach so far; and a
+    query by time `clock_restarts`: the records behind which times begin anew."""
+    return _risk(state) | {"clock_restarts": state.clock_restarts}
+
+
+def _risk(state: State) -> dict[str, Any]:
     risk, kill = state.risk, state.kill_switch
     meta: dict[str, Any] = {}
     if risk.minutes is not None:
@@ -43,7 +48,7 @@ def summary(state: State, now: float) -> dict[str, Any]:
     risk, kill = state.risk, state.kill_switch
     equity, peak = state.equity, state.peak
     return {
-        **risk_state_file(state),
+        **_risk(state),
         "awaiting_admin": risk.awaiting_admin,
         "kill_switch": {
             "state": kill.state,
@@ -66,8 +71,31 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "doubtful_fills": len(state.doubtful),
         "halted_accounts": sorted(state.halted_accounts),
         "clock_doubted": state.clock_doubted,
+        "clock_doubt": _clock_doubt(state),
         "limits": {key: _text(getattr(state.parameters, key)) for key in LIMITS},
     }
+
+
+def _clock_doubt(state: State) -> dict[str, Any] | None:
+    """Why the wall clock is in doubt, and what helps."""
+    doubt = state.clock_doubt
+    if doubt is None:
+        return None
+    return {"cause": doubt.cause, "difference": doubt.difference, "since": doubt.since, "meaning": _meaning(doubt)}
+
+
+def _meaning(doubt: ClockDoubt) -> str:
+    if doubt.cause == "start":
+        return (
+            f"the start was {doubt.difference:.0f} s ahead of the last record, and is not believed: `clock reanchor` "
+            "if the wall clock is right; if it is wrong, mend it and start again"
+        )
+    if doubt.difference > 0:
+        return "the wall clock is ahead: mend it, or follow it with `clock reanchor`"
+    return (
+        "the wall clock is behind: mend it; if it is right, `clock restart` goes back to it, `clock reanchor` lets the "
+        "difference stand"
+    )
 
 
 def limits(state: State) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The journal: what was asked, what was answered, and proof that nothing of it was changed since.
 
-This docstring is the definition of the file format, version 2 (`Start.format`). Version 1 is read: it has no
-`store.id`, and its starts and snapshots lack what was added since.
+This docstring is the definition of the file format, version 3 (`Start.format`). Versions 1 and 2 are read: 1
+has no `store.id`, in neither does the clock go back, and their starts and snapshots lack what was added since.
 
 The store is one directory (0700) of one owner, with one writer at a time:
 
@@ -20,7 +20,7 @@ The store is one directory (0700) of one owner, with one writer at a time:
     damaged-<time>/                 what a repair touched: every file whole, and report.json
     repaired.json                   what a repair cut off, until a start has journaled it
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
-                                    from it
+                                    from it; it names the records behind which times go back
 
 The segments and the live file, in the order of their numbers, are one journal: numbers and chain go on from file to
 file. A line of it is one JSON object in UTF-8, ended by a newline, with its members in exactly this order and no space
@@ -30,7 +30,9 @@ between them:
      "command":{...},"events":[...],"batch":[10,15],"hash":"<64 hex digits>"}
 
 `seq`        counts every record of the store from 1, without a gap.
-`ts`         Unix seconds UTC with microseconds: the `now` at which the command was decided. Strictly increasing.
+`ts`         Unix seconds UTC with microseconds: the `now` at which the command was decided. Strictly increasing,
+             but behind a `restart_clock`: that record is the last one of its time, and the next is later than its
+             `wall`. By `seq` alone anything comes before or behind.
 `actor`      who it claims to be; `principal` is who was authenticated.
 `action`     the tag of the command (`op`), repeated for readers that want no more than that.
 `command`    what was asked, `events` what came of it: the structs of `core.commands` and `core.events`. Numbers that

@@ -36,6 +36,7 @@ from weltklassebot.core.remembered import (
 from weltklassebot.core.state import (
     AccountEquity,
     Cancel,
+    ClockDoubt,
     DoubtfulFill,
     KillSwitch,
     OpenOrder,
@@ -127,6 +128,11 @@ class Image(Struct, forbid_unknown_fields=True):
     self_anchored: bool
     format: int = 1
     """Snapshots of format 1 do not say."""
+    clock_doubt: ClockDoubt | None = None
+    rolled_at: float | None = None
+    """Before format 4 nobody kept it. No earlier than the truth: the snapshot's own time."""
+    rolled_before_at: float | None = None
+    clock_restarts: list[int] = []
 
 
 _PAIRS: Final[dict[str, Any]] = {
@@ -231,6 +237,8 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
     markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    for name in ("rolled_at", "rolled_before_at"):
+        scalars[name] = image.now if scalars[name] is None else scalars[name]
     return State(**{**scalars, **maps, "markets": markets})
 
 

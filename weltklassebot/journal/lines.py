@@ -1,6 +1,7 @@
 """Lines of one file of the journal by place: found by bisection, read from either end, none of them checked.
 
-For queries: numbers and times only ever increase, and every line says both at its beginning.
+For queries: numbers only ever increase, times do until the clock is restarted, and every line says both at its
+beginning.
 """
 
 from __future__ import annotations

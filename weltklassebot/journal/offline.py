@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from weltklassebot import __version__
-from weltklassebot.core.commands import AnyCommand, Start, Tick
+from weltklassebot.core.clock import too_far_ahead
+from weltklassebot.core.commands import AnyCommand, ReportClock, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.plain_text import AnyStop, clean_actor, clean_stop
@@ -26,6 +26,7 @@ from weltklassebot.journal.errors import AlreadyAnswered, StoreFailed
 from weltklassebot.journal.provenance import claim, live_file
 from weltklassebot.journal.recovery import Recovered, begin, iterate, recover
 from weltklassebot.journal.store import StoreLock
+from weltklassebot.journal.wall_clock import synchronised, wall
 from weltklassebot.journal.writer_child import Appender, Failed
 
 __all__ = ["JsonlStateStore"]
@@ -45,6 +46,8 @@ class JsonlStateStore:
         `actor` is who it claims to be; `principal` defaults to the user of this process. The command's record stands
         alone, but for a `start` with default parameters in an empty store, and a `tick` if something fell due since.
         A stop is never refused for its words: they are cleaned first (`core.plain_text.clean_stop` says what it found).
+        A wall clock that is too far ahead of the last record for a start is not believed here either: time goes on from
+        that record, and a `clock` says so.
 
         Raises `core.validation.Invalid` and `core.engine.Refused`, which change nothing,
         and the errors of `journal.errors`; `AlreadyAnswered` for an order or fill that the journal holds already.
@@ -59,6 +62,8 @@ class JsonlStateStore:
             engine = Engine()
             recovered = recover(self.directory, engine.apply, engine.restore)
             run = _Run(engine, recovered, actor, principal)
+            if run.held and not engine.state.clock_doubted:
+                run.handle(ReportClock(wall=wall()))
             if recovered.last_seq == 0:
                 claim(self.directory, live_file(self.directory, 1))
                 run.handle(_start(run.now))
@@ -97,13 +102,18 @@ class _Run:
     """The records of one batch, as they come about; nothing of it is written yet."""
 
     def __init__(self, engine: Engine, recovered: Recovered, actor: str, principal: str) -> None:
-        self.now = _after(recovered.last_ts)
+        ahead = wall() - engine.state.now
+        self.held = engine.state.last_seq > 0 and too_far_ahead(engine.state.configured, ahead, synchronised())
+        self.now = self._next(recovered.last_ts)
         """Of the next record."""
         self.records: list[Record] = []
         self._engine = engine
         self._seq = recovered.last_seq
         self._actor = actor
         self._principal = principal
+
+    def _next(self, last: float) -> float:
+        return round((last + _MICROSECOND) * 1e6) / 1e6 if self.held else _after(last)
 
     def handle(self, command: AnyCommand) -> Recorded:
         action = str(command.__struct_config__.tag)
@@ -123,13 +133,13 @@ class _Run:
                 events=outcome.events,
             )
         )
-        self._seq, self.now = seq, _after(now)
+        self._seq, self.now = seq, self._next(self._engine.state.now)
         return outcome
 
 
 def _after(last_ts: float) -> float:
     """The wall clock, but later than the last record; in the microseconds in which the journal prints it."""
-    return round(max(time.time(), last_ts + _MICROSECOND) * 1e6) / 1e6
+    return round(max(wall(), last_ts + _MICROSECOND) * 1e6) / 1e6
 
 
 def _start(now: float) -> Start:

@@ -9,26 +9,32 @@ There is more to read as long as `next_after_seq` is a number: ask again with it
 it is the last page instead, and `next_after_seq` is null. A page ends after `limit` records or some megabytes,
 whichever is first.
 
-Both ends of the range are found by bisection, of the files and in them (numbers and times only ever increase); what
-lies between is read in order. The chain is not checked here: `verify` does that.
+Both ends of the range are found by bisection, of the files and in them; what lies between is read in order. Numbers
+only ever increase. Times do between two restarts of the clock, which `risk_state.json` names: each stretch is searched
+by itself. Where that file is not there, a query by time reads all that its numbers allow. The chain is not checked
+here: `verify` does that.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from weltklassebot.journal.answering import answer_all
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import StoreDamaged, StoreFailed
 from weltklassebot.journal.lines import NoRecord, backward, bisect, forward, head, line_number, seq_and_ts
 from weltklassebot.journal.segments import JOURNAL, Segment, Unpacked, closed_segments, open_segment
+from weltklassebot.journal.stated import clock_restarts
 
 __all__ = ["MAX_LIMIT", "MAX_PAGE_BYTES", "Page", "Query", "run"]
 
@@ -70,20 +76,40 @@ def run(query: Query) -> Page:
     page = _Page(query)
     with ExitStack() as stack:
         files = _files(Path(query.directory), stack)
-        if query.newest:
-            files.reverse()
-        else:
-            del files[: _first_of_interest(files, query)]
-        for file in files:
-            with _blaming(file.path), file.whole() as opened:
-                try:
-                    page.take(opened)
-                except NoRecord as error:
-                    number = line_number(opened, error.offset)
-                    raise StoreDamaged(file.path, number, "this is no record") from None
-            if page.done:
+        stretches = _stretches(query)
+        for stretch in reversed(stretches) if query.newest else stretches:
+            _read(files, stretch, page)
+            if page.full:
                 break
     return page.result()
+
+
+def _stretches(query: Query) -> list[Query]:
+    """The query, cut where times begin anew; oldest first."""
+    if query.since is None and query.until is None:
+        return [query]
+    restarts = clock_restarts(Path(query.directory))
+    if restarts is None:
+        return [replace(query, since=None, until=None)]
+    ends = [seq for seq in restarts if seq > query.after_seq and seq < (query.through_seq or sys.maxsize)]
+    return [
+        replace(query, after_seq=after, through_seq=through)
+        for after, through in pairwise([query.after_seq, *ends, query.through_seq])
+        if after is not None
+    ]
+
+
+def _read(files: list[_File], query: Query, page: _Page) -> None:
+    """Take what the files have of a query whose times increase."""
+    for file in reversed(files) if query.newest else files[_first_of_interest(files, query) :]:
+        with _blaming(file.path), file.whole() as opened:
+            try:
+                no_more = page.take(opened, query)
+            except NoRecord as error:
+                number = line_number(opened, error.offset)
+                raise StoreDamaged(file.path, number, "this is no record") from None
+        if no_more:
+            return
 
 
 class _File(NamedTuple):
@@ -111,7 +137,7 @@ class _File(NamedTuple):
         found = head(self._beginning())
         if not found:
             return False
-        return int(found[1]) <= query.after_seq + 1 or (query.since is not None and float(found[2]) < query.since)
+        return int(found[1]) <= query.after_seq + 1 or _before(query, int(found[1]), float(found[2]))
 
     def _beginning(self) -> bytes:
         if self.live is not None:
@@ -148,6 +174,13 @@ def _blaming(path: Path) -> Iterator[None]:
         raise StoreFailed(path, "reading", error.errno or 0) from error
 
 
+def _before(query: Query, seq: int, ts: float) -> bool:
+    """Whether a record stands before what is asked for. Behind the stretch of the query its time says nothing."""
+    if seq <= query.after_seq:
+        return True
+    return query.since is not None and ts < query.since and (query.through_seq is None or seq <= query.through_seq)
+
+
 def _first_of_interest(files: list[_File], query: Query) -> int:
     """How many files lie wholly before what is asked for; found by bisection, so few are opened."""
     low, high = 0, max(len(files) - 1, 0)
@@ -164,7 +197,7 @@ class _Page:
     """Lines gathered from one file after the other, in the order of the query."""
 
     def __init__(self, query: Query) -> None:
-        self.done = False
+        self.full = False
         self._query = query
         self._limit = max(1, min(query.limit, MAX_LIMIT))
         self._wanted = _filter(query)
@@ -172,27 +205,28 @@ class _Page:
         self._taken = 0
         self._more: int | None = None
 
-    def take(self, file: BinaryIO) -> None:
-        """What the file has of it. Sets `done` when no other file is needed."""
-        query = self._query
+    def take(self, file: BinaryIO, query: Query) -> bool:
+        """What the file has of this stretch. Says whether no other file is needed for it."""
         size = file.seek(0, os.SEEK_END)
-        since, until, through = query.since, query.until, query.through_seq
-        start = bisect(file, size, lambda seq, ts: seq <= query.after_seq or (since is not None and ts < since))
+        until, through = query.until, query.through_seq
+        start = bisect(file, size, lambda seq, ts: _before(query, seq, ts))
         end = size
         if until is not None or through is not None:
-            end = bisect(
-                file, size, lambda seq, ts: (until is None or ts < until) and (through is None or seq <= through)
-            )
+
+            def in_time(seq: int, ts: float) -> bool:
+                return seq <= query.after_seq or ((until is None or ts < until) and (through is None or seq <= through))
+
+            end = bisect(file, size, in_time)
         for offset, line in (backward if query.newest else forward)(file, start, end):
             if not self._wanted(offset, line):
                 continue
             if len(self._lines) == self._limit or (self._lines and self._taken + len(line) > MAX_PAGE_BYTES):
                 self._more = None if query.newest else seq_and_ts(self._lines[-1], 0)[0]
-                self.done = True
-                return
+                self.full = True
+                return True
             self._lines.append(line)
             self._taken += len(line)
-        self.done = start > 0 if query.newest else end < size
+        return start > 0 if query.newest else end < size
 
     def result(self) -> Page:
         if self._query.newest:
@@ -204,7 +238,13 @@ def _filter(query: Query) -> Callable[[int, bytes], bool]:
     members = (("actor", query.actor), ("action", query.action))
     needles = [b'"%b":%b' % (name.encode(), msgspec.json.encode(value)) for name, value in members if value is not None]
 
+    since, until = query.since, query.until
+
     def wanted(offset: int, line: bytes) -> bool:
+        if since is not None or until is not None:
+            _, ts = seq_and_ts(line, offset)
+            if (since is not None and ts < since) or (until is not None and ts >= until):
+                return False  # bisection has seen to it, unless nobody knew whether times increase
         # The bytes say no quickly; their yes could stem from a text inside the command, so it is looked at again.
         for needle in needles:
             if needle not in line:

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import Record, now_after
 from weltklassebot.core.state import State
 from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
 from weltklassebot.journal.anchor import ANCHOR, read_anchor
@@ -106,7 +106,7 @@ def recover(
 
 
 def begin(directory: Path, restore: Callable[[State], None] | None) -> tuple[Chain, float]:
-    """Where the fold begins, and the time of the last record before it. The snapshot, if there is one, is restored."""
+    """Where the fold begins, and `now` behind the last record before it. The snapshot, if there is one, is restored."""
     snapshot = read_newest(directory) if restore is not None else None
     if snapshot is None or restore is None:
         return _genesis(directory), 0.0
@@ -146,8 +146,9 @@ def fold_closed(
     *,
     before: int | None = None,
 ) -> float:
-    """Fold the closed segments behind where `chain` stands, all or those that begin before record `before`; the time of
-    the last record, 0 if there was none.
+    """Fold the closed segments behind where `chain` stands: all, or those that begin before record `before`.
+
+    Returns `now` behind the last record, 0 if there was none.
 
     Raises `StoreDamaged` for any damage: a closed file was whole when it was closed.
     """
@@ -167,7 +168,7 @@ def fold_closed(
 
 
 def _fold(opened: Opened, chain: Chain, apply: Callable[[Record], None]) -> tuple[float, str | None]:
-    """The time of the file's last good record, and what is wrong with the line behind it, if there is one."""
+    """`now` behind the file's last good record, and what is wrong with the line behind it, if there is one."""
     record = None
     complaint = None
     path, file = opened.path, opened.file
@@ -185,7 +186,7 @@ def _fold(opened: Opened, chain: Chain, apply: Callable[[Record], None]) -> tupl
     except Exception as error:
         error.add_note(f"while recovering {path}, line {chain.lines}")
         raise
-    return (record.ts if record is not None else 0.0), complaint
+    return (now_after(record) if record is not None else 0.0), complaint
 
 
 @contextmanager

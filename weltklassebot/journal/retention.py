@@ -84,8 +84,9 @@ def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) ->
     """Delete the oldest segments that nobody wants to keep; how many. A journal that is damaged there is left alone.
 
     A segment goes only if the newest two snapshots stand behind a later one. Age counts from the newest closed record,
-    not from the wall clock: a clock that is wrong must not delete anything. What is left begins with a snapshot of its
-    own, the base, so that all of it can be decided again.
+    not from the wall clock: a clock that is wrong must not delete anything. What is dated later than that was written
+    before the clock went back, and is as old as what follows it. What is left begins with a snapshot of its own, the
+    base, so that all of it can be decided again.
     """
     stored = snapshots(directory)
     segments = closed_segments(directory)
@@ -95,11 +96,11 @@ def prune(directory: Path, *, keep_days: float | None, max_bytes: int | None) ->
     total = sum(_size(path) for path in [*(segment.path for segment in segments), *(path for _, path in stored)])
     if base_of(directory) is None:
         total += _size(stored[-1][1])  # about what the base will take
-    newest = _first_ts(segments[-1]) if segments else 0.0
+    begun = _beginnings(segments) if keep_days is not None else [0.0] * len(segments)
     gone: list[Segment] = []
     # A segment ends where the next one begins.
-    for segment, following in pairwise(segments):
-        too_old = keep_days is not None and _first_ts(following) < newest - keep_days * 86_400
+    for (segment, following), ended in zip(pairwise(segments), begun[1:], strict=True):
+        too_old = keep_days is not None and ended < begun[-1] - keep_days * 86_400
         too_much = max_bytes is not None and total > max_bytes
         if following.first_seq > needed or not (too_old or too_much):
             break
@@ -146,6 +147,16 @@ def _size(path: Path) -> int:
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return 0
+
+
+def _beginnings(segments: list[Segment]) -> list[float]:
+    """When each began, by a clock that may have gone back since."""
+    begun: list[float] = []
+    newest = _first_ts(segments[-1]) if segments else 0.0
+    for segment in reversed(segments):
+        said = _first_ts(segment)
+        begun.append(said if said <= newest else begun[-1])
+    return begun[::-1]
 
 
 def _first_ts(segment: Segment) -> float:

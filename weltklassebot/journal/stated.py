@@ -1,6 +1,7 @@
 """What `risk_state.json` proves: it is written behind its record; a journal that ends before that is cut short.
 
-Nothing else of that file is believed. One that is missing or unreadable proves nothing: it is for people and tools.
+It also names the records behind which the clock went back, for queries by time. Nothing else of that file is believed.
+One that is missing or unreadable proves nothing: it is for people and tools.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import msgspec
 
 from weltklassebot.journal.store import STATE
 
-__all__ = ["lost", "stated_seq"]
+__all__ = ["clock_restarts", "lost", "stated_seq"]
 
 
 class _Stated(msgspec.Struct):
     seq: int = 0
+    clock_restarts: list[int] = []
 
 
 def stated_seq(directory: Path) -> int:
@@ -23,10 +25,21 @@ def stated_seq(directory: Path) -> int:
 
     To be read before the journal: a running daemon may be ahead of it a moment later.
     """
+    stated = _stated(directory)
+    return 0 if stated is None else stated.seq
+
+
+def clock_restarts(directory: Path) -> list[int] | None:
+    """The records behind which times begin anew, oldest first; None if nobody knows."""
+    stated = _stated(directory)
+    return None if stated is None else stated.clock_restarts
+
+
+def _stated(directory: Path) -> _Stated | None:
     try:
-        return msgspec.json.decode((directory / STATE).read_bytes(), type=_Stated).seq
+        return msgspec.json.decode((directory / STATE).read_bytes(), type=_Stated)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return 0
+        return None
 
 
 def lost(stated: int, last_seq: int) -> str | None:

@@ -179,8 +179,8 @@ def _cut(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _lost_event(count: int) -> EventDict:
     return {
-        "event": "log_lines_lost", "lines": count, "level": "error", "ts": datetime.now(UTC).isoformat(),
-        "meaning": "nobody took them; what happened to the desk is in the journal",
+        "event": "log_lines_lost", "lines": count, "level": "error", "ts": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "meaning": "nobody took them, or they could not be shown; what happened to the desk is in the journal",
     }  # fmt: skip
 
 

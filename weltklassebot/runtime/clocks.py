@@ -13,23 +13,32 @@ from weltklassebot.runtime.answers import Answer
 from weltklassebot.runtime.principals import DAEMON
 
 if TYPE_CHECKING:
+    from weltklassebot.core.state import State
     from weltklassebot.runtime.sequencer import Sequencer
 
-__all__ = ["compare_clocks"]
+__all__ = ["compare_clocks", "follows"]
 
 
 def compare_clocks(sequencer: Sequencer) -> None:
     """Tell the core when the wall clock leaves its tolerance, and when it comes back."""
     state = sequencer.state
+    if state.start_doubted:
+        return  # an operator's business alone
     wall = sequencer.clock.wall()
     ahead = wall - sequencer.clock.now()
     difference = ahead - state.clock_offset
     far = abs(difference) > state.parameters.max_clock_step_seconds
-    if far and not state.self_anchored and ahead > 0 and difference > 0:
+    if far and ahead > 0 and follows(state, difference):
         reason = f"the wall clock is {ahead:.3f} s ahead"
         sequencer.submit(ReanchorClock(reason=reason, wall=wall, automatic=True), DAEMON, _ignore)
     elif far is not state.clock_doubted:
         sequencer.submit(ReportClock(wall=wall), DAEMON, _ignore)
+
+
+def follows(state: State, difference: float) -> bool:
+    """Whether `now` is about to follow a wall clock that is ahead by `difference` seconds more than was accepted."""
+    may = not state.self_anchored and not state.start_doubted
+    return may and difference > state.parameters.max_clock_step_seconds
 
 
 def _ignore(_: Answer) -> None:

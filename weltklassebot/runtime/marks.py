@@ -30,6 +30,8 @@ class Marks:
         self._waiting: dict[str, tuple[Mark, Principal]] = {}
         self._recorded: dict[str, tuple[float, float]] = {}
         """When a mark of this symbol was recorded last, and of when it was."""
+        self._now = 0.0
+        """When the last one came."""
         self._round: deque[str] = deque()
         """Symbols whose interval is over."""
         self._timer: asyncio.Handle | None = None
@@ -37,6 +39,9 @@ class Marks:
 
     def take(self, mark: Mark, principal: Principal, now: float) -> bool:
         """Record the mark, now or soon. False: it is older than what is known, or there are too many symbols."""
+        if now < self._now:
+            self._recorded.clear()  # the clock was restarted: what was recorded then is old
+        self._now = now
         as_of = now if mark.ts is None else min(mark.ts, now)
         symbol = mark.symbol
         waiting = self._waiting.get(symbol)

@@ -9,6 +9,7 @@ from weltklassebot.core.engine import Refused, Replayed
 from weltklassebot.core.events import (
     AnyEvent,
     CancelsRequested,
+    ClockRestarted,
     EquityDoubted,
     FillBooked,
     FillDoubted,
@@ -75,6 +76,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {"doubtful": True, "agreeing": event.agreeing}
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
+        case ClockRestarted():
+            return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():
             return {"old_peak": plain(event.old), "new_peak": plain(event.new)}
         case LimitsChanged():

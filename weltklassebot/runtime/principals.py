@@ -53,6 +53,7 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
     c.SetLimits: "operator",
     c.UnsetLimits: "operator",
     c.ReanchorClock: "operator",
+    c.RestartClock: "operator",
 }
 """Commands that may come from outside. What is missing here is the shell's own business."""
 

@@ -13,6 +13,7 @@ from typing import Final
 from weltklassebot.core.records import Record
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer
+from weltklassebot.runtime.clocks import follows
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
@@ -88,8 +89,7 @@ class Publisher:
         next command."""
         state = self._sequencer.state
         ahead = self._sequencer.clock.difference() - state.clock_offset
-        follows = not state.self_anchored and ahead > state.parameters.max_clock_step_seconds
-        return ahead if follows else 0.0
+        return ahead if follows(state, ahead) else 0.0
 
     def _deny_expired(self, entries: list[Entry], slept: float) -> None:
         """A yes that was held up beyond its time is a no, as it would be if it were asked for again."""

@@ -25,6 +25,7 @@ from weltklassebot.core.events import (
     ApprovalsWithdrawn,
     CancelsRequested,
     ClockReanchored,
+    ClockRestarted,
     KillSwitchChanged,
     Reason,
     RiskStateChanged,
@@ -39,6 +40,8 @@ from weltklassebot.runtime.commit import Entry
 
 __all__ = ["Latch", "Stops"]
 
+_TOLD: Final = CancelsRequested | AccountHalted | AccountResumed | ClockRestarted
+"""What listeners hear of besides moves of the risk state and the kill switch."""
 _ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
 
 
@@ -57,7 +60,7 @@ class Stops:
         self.listeners: Final[list[Callable[[Record], None]]] = []
         """Told at once, before anything is durable."""
         self.latched = True
-        """The runtime directory took the last stop."""
+        """False: the runtime directory did not take the stop of the last record."""
         self._engine: Final = engine
         self._clock: Final = clock
         self._latch: Final = latch
@@ -65,7 +68,7 @@ class Stops:
 
     def act(self, record: Record) -> bytes | None:
         """What must not wait for the disk. Returns the new risk_state.json if risk state or kill switch moved."""
-        moved = False
+        moved, self.latched = False, True
         rewritten = type(record.command) is Start  # the process may have died between a record and its state
         for event in record.events:
             match event:
@@ -81,11 +84,13 @@ class Stops:
                     self._withdraw(orders, reason)
                 case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
                     self._clock.jump(record.command.wall)
+                case ClockRestarted(new=new):
+                    rewritten = True
+                    self._clock.restart(new)
+                    self._expire()
                 case _:
                     pass
-        if moved or any(
-            isinstance(event, CancelsRequested | AccountHalted | AccountResumed) for event in record.events
-        ):
+        if moved or any(isinstance(event, _TOLD) for event in record.events):
             self._recheck_replays(record.ts)
             for tell in self.listeners:
                 tell(record)
@@ -119,6 +124,13 @@ class Stops:
             answer = entry.answer
             if isinstance(answer, CheckAnswer) and answer.allowed and entry.order_key in gone:
                 answer.deny(reason)
+
+    def _expire(self) -> None:
+        """No yes outlives the time in which it was given: one that has not left yet is a no."""
+        for entry in self._waiting():
+            answer = entry.answer
+            if isinstance(answer, CheckAnswer) and answer.allowed:
+                answer.deny("approval_expired")
 
     def _recheck_replays(self, now: float) -> None:
         """A yes that is only repeated may be overtaken as well, if it has not left yet."""

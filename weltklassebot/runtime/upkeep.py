@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ class Upkeep:
         self._task: Final = msgspec.json.encode(task)
         self._place: Final = msgspec.json.encode({"directory": str(store)})
         self._scrub_seconds: Final = settings.scrub_hours * 3_600
-        self._next_scrub = sequencer.clock.now() + min(self._scrub_seconds, FIRST_SCRUB_SECONDS)
+        self._next_scrub = time.monotonic() + min(self._scrub_seconds, FIRST_SCRUB_SECONDS)
         self.snapshot: Final = Chore(
             "snapshot", "weltklassebot.journal.snapshot", seconds=STUCK_SECONDS, log=log, done=self._kept_in_shape
         )
@@ -61,7 +62,7 @@ class Upkeep:
             if self._day:
                 self._sequencer.commit.rotate()
             self._day = day
-        now = self._sequencer.clock.now()
+        now = time.monotonic()
         if self._scrub_seconds and now >= self._next_scrub:
             self._next_scrub = now + self._scrub_seconds
             self.scrub.start(self._place)

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.commands import ReportEquity, ReportFill
-from weltklassebot.core.events import AccountHalted, ClockDoubted, ClockReanchored, EquityDoubted, FillDoubted
+from weltklassebot.core.events import (
+    AccountHalted,
+    ClockDoubted,
+    ClockReanchored,
+    ClockRestarted,
+    EquityDoubted,
+    FillDoubted,
+    StartBelieved,
+)
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.logs import KEEP
@@ -16,8 +24,13 @@ from weltklassebot.logs import KEEP
 __all__ = ["Witness"]
 
 
-_ALARMING: Final = frozenset({FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored})
+_ALARMING: Final = frozenset(
+    {FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved}
+)
 """Looked up first: nearly all events are none of these."""
+
+
+_HELP: Final = "runbooks/clock.md"
 
 
 class Witness:
@@ -64,7 +77,12 @@ class Witness:
             case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
                 self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
             case ClockDoubted(difference=difference), _:
-                self._log.error("clock_doubted", seq=record.seq, difference=difference)
+                self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=event.cause, help=_HELP)
+            case StartBelieved(ahead=ahead), _:
+                meaning = "the wall clock is believed, because nothing is configured"
+                self._log.error("start_far_ahead", seq=record.seq, ahead=ahead, meaning=meaning, help=_HELP)
+            case ClockRestarted(old=old, new=new), _:
+                self._log.warning("clock_restarted", seq=record.seq, old=old, new=new, reason=record.reason)
             case ClockReanchored(offset=offset), _:
                 self._log.warning("clock_reanchored", seq=record.seq, offset=offset, reason=record.reason)
             case _:

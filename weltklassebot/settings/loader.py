@@ -30,7 +30,7 @@ from weltklassebot.settings.sources import (
 )
 from weltklassebot.settings.wording import HIDDEN, OPEN_TABLES, keys, line, shown, suggestion
 
-__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "changed_keys", "load", "origins"]
+__all__ = ["CLIENT_VARIABLES", "Origin", "SettingsError", "changed_keys", "configured", "load", "origins"]
 
 CLIENT_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "WELTKLASSE_TOKEN", "WELTKLASSE_TRACEBACK", "WELTKLASSE_URL"})
 """What commands read besides settings: the file, how to reach a daemon over TCP, and whether to show a traceback."""
@@ -64,6 +64,18 @@ def origins(
         Origin(key, HIDDEN if sources.get(key) == CREDENTIAL else shown(key, value), sources.get(key, "default"))
         for key, value in _leaves(settings)
     ]
+
+
+def configured(config_path: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether anybody said what risk is allowed: with a file, a credential, or a variable of [risk] or [symbols].
+
+    Without one these are the embedded defaults, of somebody who tries it out.
+    """
+    environ = os.environ if environ is None else environ
+    _, variables = _variables(environ)
+    said = [*variables.values(), *credentials(environ, frozenset(keys()), [])]
+    has_file = config_path is not None or bool(environ.get("WELTKLASSE_CONFIG"))
+    return has_file or any(key in OPEN_TABLES or key.startswith("risk.") for key in said)
 
 
 def changed_keys(before: Settings, after: Settings) -> list[str]:

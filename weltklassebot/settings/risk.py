@@ -33,6 +33,7 @@ __all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_
 NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
     "max_equity_age_seconds": "off",
+    "max_start_step_days": "off",
     "require_mark": "auto",
     "currency": "base",
     "tick": "any",
@@ -42,6 +43,9 @@ NONE_WORDS: Final = {
     "max_bytes": "unlimited",
 }
 """How `None` is written for each setting that may be it."""
+
+_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0}
+"""Where the core's own default is what an old start record means that does not name the parameter."""
 
 _DAY = 86_400.0
 _MILLION = 1_000_000
@@ -69,6 +73,8 @@ _PARSERS: Final[dict[str, Parser]] = {
     "timezone": _timezone,
     "day_roll": text(r"([01][0-9]|2[0-3]):[0-5][0-9]", "must be a time of day, HH:MM from 00:00 to 23:59"),
     "max_clock_step_seconds": number(0.0, _DAY, above=True),
+    "max_start_step_days": number(0.0, 36_500.0, above=True),
+    "max_start_step_unsynchronised_days": number(0.0, 36_500.0, above=True),
     "max_open_orders": whole(1, _MILLION),
     "max_remembered": whole(1, 10 * _MILLION),
     "max_remembered_per_strategy": whole(1, 10 * _MILLION),
@@ -117,7 +123,10 @@ def _parser(key: str, kind: Any) -> Parser:
 def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str] = frozenset()) -> type[BaseModel]:
     hints = get_type_hints(struct)
     definitions: dict[str, Any] = {
-        field.name: (Annotated[hints[field.name], validated(_parser(field.name, hints[field.name]))], field.default)
+        field.name: (
+            Annotated[hints[field.name], validated(_parser(field.name, hints[field.name]))],
+            _NEW_DEFAULTS.get(field.name, field.default),
+        )
         for field in msgspec.structs.fields(struct)
         if field.name not in without
     }

@@ -1,7 +1,7 @@
 """How one value is read, whichever way it came: as text from the environment, or typed from TOML.
 
-Each function gives a parser that takes both forms and nothing more: no underscores, no digits of other
-scripts, no NaN, no infinity, no number that cannot be held exactly. The message is one clause: what is allowed.
+Each function gives a parser that takes both forms and nothing more: numbers in text are those of `core.grammar`, and
+none that cannot be held exactly. The message is one clause: what is allowed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from weltklassebot.core import grammar
+from weltklassebot.core.grammar import NotWritten
 from weltklassebot.core.numbers import NotExact, exact, plain
 
 __all__ = ["Parser", "boolean", "choice", "decimal", "directory", "number", "optional", "text", "whole"]
@@ -19,8 +21,6 @@ __all__ = ["Parser", "boolean", "choice", "decimal", "directory", "number", "opt
 Parser = Callable[[Any], Any]
 """Returns the value, or raises ValueError with what is allowed."""
 
-_NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_TEXT: Final = 4096
 
@@ -57,8 +57,11 @@ def whole(low: int, high: int) -> Parser:
     allowed = f"must be a whole number from {low} to {high}"
 
     def parse(value: Any) -> int:
-        if isinstance(value, str) and _WHOLE.fullmatch(value):
-            value = int(value)
+        if isinstance(value, str):
+            try:
+                value = grammar.whole(value)
+            except NotWritten:
+                raise ValueError(allowed) from None
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ValueError(allowed)
         return value
@@ -132,6 +135,6 @@ def _decimal(value: Any) -> Decimal:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Decimal(repr(value))
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
+    if isinstance(value, str):
+        return grammar.number(value)
     raise ValueError("must be a number")
