@@ -100,7 +100,8 @@ def test_a_stop_records_its_end_and_ends_with_zero(desk: Desk):
     records = desk.records()
     assert records[-1]["action"] == "stop"
     asked = [record["command"]["client_order_id"] for record in records if record["action"] == "check"]
-    assert asked == answered, "all that was recorded was answered, and the other way round"
+    # What comes while it closes is denied without a record.
+    assert asked == answered[: len(asked)], "all that was recorded was answered"
 
 
 def test_a_stop_during_the_start_does_not_wait_for_its_timeout(empty: Desk):
