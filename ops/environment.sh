@@ -17,6 +17,7 @@ PYTHON=${PYTHON:-python3}
 VENV=.venv
 DEBIAN_PACKAGES_FOR_TESTS=(
   strace curl jq util-linux procps mount e2fsprogs faketime iproute2 logrotate python3-venv systemd chromium wget
+  podman runc
 )
 DEBIAN_PACKAGES_FOR_BENCH=(wrk)
 # Unpacked into the environment and not installed: a package that is installed starts its service.

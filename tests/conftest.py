@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
+ONE_MACHINE = ("tests/service", "tests/container")
 LEFT_TO_THE_FULL_RUN = {
     HERE / "journal" / "test_ahead.py",
     HERE / "journal" / "test_cut_off.py",
@@ -32,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Several workers: the tests of a file stay together and in order, those of the machine that boots once as well.
+    """Several workers: the tests of a file stay together and in order, those of a machine that boots once as well.
 
     The mark `xdist_group` would say the same, but pytest-xdist 3.8 drops it under pytest 9.2 without a word.
     """
@@ -41,6 +42,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "tests/service" if file.startswith("tests/service/") else file
+            return next((place for place in ONE_MACHINE if file.startswith(f"{place}/")), file)
 
     return Together(config, log)

@@ -2,7 +2,10 @@
 
 import sys
 
-from weltklassebot.cli import main
+from weltklassebot.runtime.process_one import end_on_sigterm
 
 if __name__ == "__main__":
+    end_on_sigterm()
+    from weltklassebot.cli import main
+
     sys.exit(main())

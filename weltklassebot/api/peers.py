@@ -1,4 +1,8 @@
-"""Who is at the other end of a unix socket: the kernel's word, supplementary groups included."""
+"""Who is at the other end of a unix socket: the kernel's word, supplementary groups included.
+
+In a user namespace (a rootless container) the kernel shows every user and group that has no number there as one and
+the same, usually 65534. That number then says nothing about anybody, even where it is the daemon's own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import os
 import pwd
 import socket
 import struct
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from weltklassebot.runtime.principals import Principal, Role
 
@@ -16,6 +21,10 @@ __all__ = ["Peers"]
 _SO_PEERGROUPS: Final = 59
 _MOST_BYTES: Final = 1024
 """Python's `getsockopt` takes no larger buffer: 256 groups."""
+
+
+_EVERY_ID: Final = "4294967295"
+_USUAL_OVERFLOW: Final = 65534
 
 
 class Peers:
@@ -30,6 +39,8 @@ class Peers:
                 self._roles[grp.getgrnam(name).gr_gid] = role
             except KeyError:
                 continue
+        self._unknown_uid: Final = _overflow("uid")
+        self._unknown_gid: Final = _overflow("gid")
 
     def identify(self, sock: socket.socket) -> Principal | None:
         """The principal behind a connection, or None if it has no role here."""
@@ -38,13 +49,24 @@ class Peers:
         except OSError:
             return None
         _, uid, gid = struct.unpack("3i", raw)
-        if uid in (0, os.geteuid()):
+        if uid in (0, os.geteuid()) and uid != self._unknown_uid:
             return Principal(_user(uid), "operator")
-        found = [self._roles[group] for group in {gid, *_groups(sock)} if group in self._roles]
+        groups = {gid, *_groups(sock)} - {self._unknown_gid}
+        found = [self._roles[group] for group in groups if group in self._roles]
         return Principal(_user(uid), max(found, key=_RANK.__getitem__)) if found else None
 
 
 _RANK: Final[dict[Role, int]] = {"viewer": 0, "trader": 1, "operator": 2}
+
+
+def _overflow(kind: Literal["uid", "gid"]) -> int | None:
+    """The number that stands for all who have none in this user namespace; None where everybody has one."""
+    try:
+        if Path(f"/proc/self/{kind}_map").read_text().split() == ["0", "0", _EVERY_ID]:
+            return None
+        return int(Path(f"/proc/sys/kernel/overflow{kind}").read_text())
+    except (OSError, ValueError):  # no such file in this kernel, or not to be seen
+        return _USUAL_OVERFLOW
 
 
 def _user(uid: int) -> str:

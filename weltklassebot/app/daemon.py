@@ -23,10 +23,13 @@ from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
+from weltklassebot.runtime.child import children
 from weltklassebot.runtime.latch_watch import LatchWatch
 from weltklassebot.runtime.latching import RuntimeLatch
 from weltklassebot.runtime.opening import OpenStore
+from weltklassebot.runtime.orphans import Orphans
 from weltklassebot.runtime.principals import DAEMON
+from weltklassebot.runtime.process_one import is_process_one
 from weltklassebot.runtime.pulse import Pulse
 from weltklassebot.runtime.reload import Reload
 from weltklassebot.runtime.sequencer import Sequencer
@@ -94,6 +97,8 @@ class Daemon:
         reload = Reload(self._sequencer, self._settings, read_again, self._log)
         self._watch(reload.run())
         loop.add_signal_handler(signal.SIGHUP, reload.ask)
+        if is_process_one():
+            self._watch(Orphans(self._own_children).run())
         self._serving = True
         why = self._sequencer.failed
         notify("READY=1", f"STATUS=ready, seq {self._sequencer.seq}" if why is None else f"STATUS=denying: {why}")
@@ -198,6 +203,10 @@ class Daemon:
         while True:
             await asyncio.sleep(self._settings.runtime.redelivery_seconds)
             self._parts.pushes.redeliver()
+
+    def _own_children(self) -> set[int]:
+        writer = self._store.writer
+        return children() if writer is None else {*children(), writer.pid}
 
     def _watch(self, work: Any) -> None:
         """A task's death is the process's death."""

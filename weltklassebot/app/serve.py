@@ -31,6 +31,7 @@ from weltklassebot.journal.recovery import Recovered
 from weltklassebot.journal.store import make_directory
 from weltklassebot.runtime.faults import reason_of
 from weltklassebot.runtime.opening import open_store
+from weltklassebot.runtime.process_one import end_on_sigterm
 from weltklassebot.runtime.sockets import inherited_sockets
 from weltklassebot.settings import Settings
 
@@ -82,6 +83,7 @@ def _serve_once(
     log: Any,
     patience: int,
 ) -> int:
+    end_on_sigterm()  # until the run listens; the one before has let go of it
     try:
         make_directory(settings.state_dir, 0o755)
     except OSError as error:

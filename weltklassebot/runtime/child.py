@@ -15,13 +15,19 @@ from typing import Final, Self
 
 from weltklassebot.runtime.priority import give_way, lose_patience
 
-__all__ = ["IDLE_SECONDS", "Child"]
+__all__ = ["IDLE_SECONDS", "Child", "children"]
 
 IDLE_SECONDS: Final = 60.0
 """After so long without a task it is let go."""
 _MAX_SAID: Final = 60_000
 """Less than a pipe holds."""
 _END_SECONDS: Final = 1.0
+_STARTED: Final[dict[int, subprocess.Popen[bytes]]] = {}
+
+
+def children() -> set[int]:
+    """The process ids of those that were started here and not yet buried."""
+    return {pid for pid, process in list(_STARTED.items()) if process.returncode is None}
 
 
 class Child:
@@ -74,7 +80,7 @@ class Child:
             try:
                 descriptor = os.pidfd_open(self.pid)
             except OSError:
-                return  # no descriptor is left; `subprocess` buries it when the next one starts
+                return  # no descriptor is left; it is buried when the next one starts
             asyncio.get_running_loop().add_reader(descriptor, self._bury, descriptor)
 
     def end(self, seconds: float) -> bool:
@@ -142,6 +148,10 @@ def _started(module: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    for pid, other in list(_STARTED.items()):
+        if other.poll() is not None:
+            _STARTED.pop(pid, None)
+    _STARTED[process.pid] = process
     give_way(process.pid)
     assert process.stdin is not None
     os.set_blocking(process.stdin.fileno(), False)
