@@ -271,7 +271,7 @@ def test_up_to_the_append_whatever_raises_is_a_failure_of_the_journal(directory:
 
 @pytest.mark.parametrize("name", ["order", "kill", "resume"])
 def test_on_the_way_of_a_batch_to_the_writer_it_is_one_too(directory: Path, name: str) -> None:
-    for desk in each_call(GroupCommit._flush, GroupCommit._hand_over, COMMANDS[name], directory):
+    for desk in each_call(GroupCommit._send_next, GroupCommit._hand_over, COMMANDS[name], directory):
         assert desk.failed, desk.hit
 
 

@@ -46,17 +46,14 @@ class Slot:
 
     def __call__(self, answer: Answer) -> None:
         try:
-            self.data = _line(answer)
+            if type(answer) is CheckAnswer:
+                self.data = encode(answer)
+            else:
+                self.data = encode(answer.body if isinstance(answer, Done) else {"error": answer})
         except Exception as error:  # noqa: BLE001 - without an answer in it, this place would hold up all behind it
             self.data = _NOT_ENCODED
             self.connection.faults.tell("answer", error)
         self.connection.touch()
-
-
-def _line(answer: Answer) -> bytes:
-    if isinstance(answer, CheckAnswer):
-        return encode(answer)
-    return encode(answer.body if isinstance(answer, Done) else {"error": answer})
 
 
 _NOT_ENCODED: Final = encode({"error": UNDECIDED})

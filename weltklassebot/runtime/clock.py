@@ -39,7 +39,7 @@ class Clock:
 
     def difference(self) -> float:
         """Wall clock less `now`, in seconds; time does not go on by asking."""
-        return (round(self.wall() * 1e6) - self._anchor - time.monotonic_ns() // 1000) / 1e6
+        return (time.time_ns() // 1000 - self._anchor - time.monotonic_ns() // 1000) / 1e6
 
     def now(self) -> float:
         """Unix seconds; each call later than the one before."""

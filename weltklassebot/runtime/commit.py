@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain as concatenated
 from itertools import islice
 from typing import Final
@@ -118,7 +119,7 @@ class GroupCommit:
         self.failed: str | None = None
         self.stalled: str | None = None
         """Why the disk is not believed to answer soon; None as soon as it has answered."""
-        self._loop.add_reader(writer.socket.fileno(), self._or_fail, self._readable)
+        self._loop.add_reader(writer.socket.fileno(), self._readable)
 
     @property
     def in_flight_seconds(self) -> float:
@@ -157,25 +158,35 @@ class GroupCommit:
         if self._scheduled or self._in_flight or self._rotating or self._looking or self.failed is not None:
             return
         self._looking = True
-        self._hand_over(frame(LOOK, b""))
+        self._or_fail(partial(self._hand_over, frame(LOOK, b"")))
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._in_flight and not self._rotating:
             self._scheduled = True
-            self._loop.call_soon(self._or_fail, self._flush)
+            self._loop.call_soon(self._flush)
 
     def _or_fail(self, step: Callable[[], None]) -> None:
         """Take a step on the way of a batch. One that raises has lost it."""
         try:
             step()
         except Exception as error:  # noqa: BLE001 - whatever it is
-            self.fail(reason_of(error))
-            self._faults.tell("commit", error)
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        self.fail(reason_of(error))
+        self._faults.tell("commit", error)
 
     def _flush(self) -> None:
+        """Send the next batch on its way. Raises nothing."""
         self._scheduled = False
         if self._in_flight or self._rotating or self.failed is not None:
             return
+        try:
+            self._send_next()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._lost(error)
+
+    def _send_next(self) -> None:
         if self.rotation.due:
             self._rotating = True
             self._hand_over(frame(ROTATE, segment_name(self.rotation.first_seq).encode()))
@@ -246,8 +257,11 @@ class GroupCommit:
         self._reply += part
         if len(self._reply) < REPLY_SIZE:
             return
-        reply, self._reply = parse_reply(self._reply), b""
-        self._replied(reply)
+        try:
+            reply, self._reply = parse_reply(self._reply), b""
+            self._replied(reply)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._lost(error)
 
     def _replied(self, reply: Reply) -> None:
         self._sent_at = self.stalled = None
@@ -269,12 +283,15 @@ class GroupCommit:
         lines = self._lines
         self.durable_seq = batch[-1].seq
         # The disk goes on with the next batch while the answers of this one are written.
-        self._or_fail(self._flush)
+        self._flush()
         self._leave(batch, reply.fsync_seconds)
-        self._faults.contain("recent", self._on_lines, *lines)
+        try:
+            self._on_lines(*lines)
+        except Exception as error:  # noqa: BLE001 - a reader that follows along misses them, and nothing else
+            self._faults.tell("recent", error)
 
     def _leave(self, batch: list[Entry], fsync_seconds: float) -> None:
-        self.waiting -= len(batch)
+        self.waiting = max(self.waiting - len(batch), 0)  # a failure meanwhile has answered everybody else
         try:
             self._on_durable(batch, fsync_seconds)
         except Exception as error:  # noqa: BLE001 - it is on disk, and somebody may still wait for the answer

@@ -18,6 +18,7 @@ from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.sequencer import Sequencer
+from weltklassebot.runtime.stops import ENDS_A_STOP
 
 __all__ = ["Publisher"]
 
@@ -41,18 +42,30 @@ class Publisher:
         self._on_failure: Final = on_failure
 
     def durable(self, entries: list[Entry], fsync_seconds: float) -> None:
-        """Release these answers."""
+        """Release these answers. Written out, since a bot that asks one order at a time waits for each call in here."""
         self._sequencer.released_seq = max(self._sequencer.released_seq, entries[-1].seq)
-        if not self._faults.contain("expired", self._look_for_expired, entries):
+        try:
+            slept = self._slept()
+            if slept or time.perf_counter() - entries[0].decided > SLOW_SECONDS:
+                self._deny_expired(entries, slept)
+        except Exception as error:  # noqa: BLE001 - whether a yes has expired is not known: unknown means no
+            self._faults.tell("expired", error)
             _deny_all(entries)
         released = time.perf_counter()
         self._respond(entries)
-        self._faults.contain("metrics", self._metrics.released, entries, fsync_seconds, released)
+        try:
+            self._metrics.released(entries, fsync_seconds, released)
+        except Exception as error:  # noqa: BLE001 - a count that is wrong is not worth an answer
+            self._faults.tell("metrics", error)
         records = [entry.record for entry in entries if entry.record is not None]
         for record in records:
-            self._faults.contain("latch", self._sequencer.stops.settle, record)
+            if type(record.command) in ENDS_A_STOP:
+                self._faults.contain("latch", self._sequencer.stops.settle, record)
         for offer in self.consumers:
-            self._faults.contain("consumer", offer, records)
+            try:
+                offer(records)
+            except Exception as error:  # noqa: BLE001 - the other consumers have their turn
+                self._faults.tell("consumer", error)
 
     def failed(self, entries: list[Entry], why: str) -> None:
         """Nothing of this is on disk for certain: every yes becomes a no, stops stand."""
@@ -66,29 +79,30 @@ class Publisher:
     def _respond(self, entries: list[Entry]) -> None:
         for entry in entries:
             try:
-                if entry.reply is not None:
-                    entry.respond()
+                if (reply := entry.reply) is not None:
+                    entry.reply = None
+                    reply(entry.answer)
             except Exception as error:  # noqa: BLE001 - somebody else's answer must not be lost with it
                 self._faults.tell("answer", error)
                 self._faults.contain("answer", entry.respond)  # if it did not come as far as to speak
         for flush in self.after_batch:
-            self._faults.contain("answer", flush)
+            try:
+                flush()
+            except Exception as error:  # noqa: BLE001 - see above
+                self._faults.tell("answer", error)
 
     def _deny(self, entry: Entry, why: str) -> None:
         entry.answer = outcomes.not_durable(entry.command, entry.answer, why)
         if type(entry.answer) is CheckAnswer:
             self._metrics.count_check(entry.answer)
 
-    def _look_for_expired(self, entries: list[Entry]) -> None:
-        slept = self._slept()
-        if slept or time.perf_counter() - entries[0].decided > SLOW_SECONDS:
-            self._deny_expired(entries, slept)
-
     def _slept(self) -> float:
         """Seconds by which the machine slept, or the wall clock was set, behind these decisions; `now` follows with the
         next command."""
         state = self._sequencer.state
         ahead = self._sequencer.clock.difference() - state.clock_offset
+        if ahead <= state.parameters.max_clock_step_seconds:
+            return 0.0
         return ahead if follows(state, ahead) else 0.0
 
     def _deny_expired(self, entries: list[Entry], slept: float) -> None:
@@ -101,7 +115,6 @@ class Publisher:
 
 
 def _deny_all(entries: list[Entry]) -> None:
-    """Whether a yes has expired is not known: unknown means no."""
     for entry in entries:
         if type(entry.answer) is CheckAnswer and entry.answer.allowed:
             entry.answer.deny("approval_expired")

@@ -38,11 +38,12 @@ from weltklassebot.runtime.answers import CheckAnswer, encode
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import Entry
 
-__all__ = ["Latch", "Stops"]
+__all__ = ["ENDS_A_STOP", "Latch", "Stops"]
 
 _TOLD: Final = CancelsRequested | AccountHalted | AccountResumed | ClockRestarted
 """What listeners hear of besides moves of the risk state and the kill switch."""
-_ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
+ENDS_A_STOP: Final = frozenset({Resume, RecoverKillSwitch, CompleteRecovery})
+"""Behind these a latch may go."""
 
 
 class Latch(Protocol):
@@ -106,7 +107,7 @@ class Stops:
 
     def settle(self, record: Record) -> None:
         """Once this record is durable, the latch that it makes obsolete can go."""
-        if type(record.command) not in _ENDS_A_STOP:
+        if type(record.command) not in ENDS_A_STOP:
             return
         state = self._engine.state
         halted = state.risk.state == "HALTED"
