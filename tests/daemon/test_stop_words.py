@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -105,6 +107,32 @@ def test_what_decides_how_much_is_stopped_is_not_guessed(shared):
             for value in (5, "a b", "", [], True):
                 refused(ask("POST", CANCEL, {"reason": "", "x": 1, field: value}), 422, field)
         assert shared.state()["journal"]["last_seq"] == before
+
+
+BODIES = {
+    "two megabytes": b"Content-Length: 2097152\r\n\r\n" + b"x" * 2_097_152,
+    "a body that does not come": b"Content-Length: 100\r\n\r\n{",
+    "chunks without an end": b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("path", [HALT, KILL])
+def test_a_body_that_cannot_be_read_keeps_no_stop_from_being_done(shared, path, body):
+    """It is as long as it is, and the stop is in force; nobody else's request is read from the rest of it."""
+    before = shared.state()["journal"]["last_seq"]
+    with shared.admin() as ask:
+        ask.connection.connect()
+        sock = ask.connection.sock
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may be answered before it has said all
+            sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + BODIES[body])
+        response = http.client.HTTPResponse(sock)
+        response.begin()
+        said = json.loads(response.read())
+        assert (response.status, response.headers["Connection"]) == (200, "close"), said
+    assert "the body is no JSON object: nothing of it was taken" in said["notices"]
+    row = json.loads(shared.http("GET", f"/v1/audit?after_seq={before}").body)["records"][-1]
+    assert (row["seq"], row["action"], row["reason"]) == (said["seq"], ACTIONS[path], NONE)
 
 
 def test_a_stop_of_old_clients_is_answered_as_ever(shared):

@@ -88,7 +88,7 @@ class Doors:
             answer = await self._answer(request, route)
             began = time.perf_counter()
             response = _response(answer)
-            if self.closing:
+            if self.closing or (route.needs_no_body and not _read_whole(request)):
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
@@ -120,8 +120,16 @@ class Doors:
                 return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
             principal = found
         received = time.perf_counter()
-        body = await self._read(request, waits=waits) if request.body_exists else b""
+        body = await self._body(request, route, waits=waits) if request.body_exists else b""
         return await route.handler(Call(body, principal, request, received))
+
+    async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
+        try:
+            return await self._read(request, waits=waits)
+        except _UNREADABLE:
+            if not route.needs_no_body:
+                raise
+            return _NO_BODY
 
     async def _read(self, request: web.BaseRequest, *, waits: bool) -> bytes:
         length = request.content_length
@@ -201,6 +209,17 @@ class Doors:
             None if token.accounts is None else frozenset(token.accounts),
             None if token.strategies is None else frozenset(token.strategies),
         )
+
+
+_UNREADABLE: Final = (
+    BadInput, web.HTTPRequestEntityTooLarge, web.RequestPayloadError, HttpProcessingError, TimeoutError,
+)  # fmt: skip
+_NO_BODY: Final = b"\xff"
+"""In the place of a body that could not be read: no JSON, and no word of it is taken."""
+
+
+def _read_whole(request: web.BaseRequest) -> bool:
+    return request.content.is_eof() and request.content.exception() is None
 
 
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -45,6 +45,8 @@ class Route(Struct, frozen=True):
     role: Role | None
     """None: open to everybody."""
     handler: Handler
+    needs_no_body: bool = False
+    """It stops everything: a body that is too large, broken or never comes to an end changes nothing about that."""
 
 
 class RouteTable:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.decoding import BadInput, check, command_from, decode, problem
 from weltklassebot.api.route_table import Call, Route
-from weltklassebot.api.stop_bodies import stop_from
+from weltklassebot.api.stop_bodies import WORDS_ALONE, stop_from
 from weltklassebot.core import commands as c
 from weltklassebot.core.plain_text import STOPS
 from weltklassebot.runtime.answers import CheckAnswer, Done, Problem
@@ -64,7 +64,13 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
 def command_routes(sequencer: Sequencer, metrics: Metrics, places: Connections) -> list[Route]:
     """All routes whose body is a command."""
     routes = [
-        Route(method, path, COMMAND_ROLES[kind], (_stop if kind in STOPS else _submit)(sequencer, kind))
+        Route(
+            method,
+            path,
+            COMMAND_ROLES[kind],
+            (_stop if kind in STOPS else _submit)(sequencer, kind),
+            needs_no_body=kind in WORDS_ALONE,
+        )
         for method, path, kind in PATHS
     ]
     return [

@@ -17,9 +17,10 @@ from weltklassebot.api.decoding import BadInput, check, command_from, convert
 from weltklassebot.core.commands import CancelAll, Cooldown, Halt, TriggerKillSwitch
 from weltklassebot.core.plain_text import AnyStop, clean_actor, clean_reason, clean_text
 
-__all__ = ["stop_from"]
+__all__ = ["WORDS_ALONE", "stop_from"]
 
-_WORDS_ALONE: Final = (Halt, TriggerKillSwitch)
+WORDS_ALONE: Final = (Halt, TriggerKillSwitch)
+"""What they stop is everything."""
 MOST_NAMED: Final = 10
 """Of the fields that nobody knows."""
 _MOST_NAME: Final = 64
@@ -36,7 +37,7 @@ def stop_from(data: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[AnyStop,
     try:
         members = _members(data or b"{}")
     except (ValueError, RecursionError):
-        if kind not in _WORDS_ALONE:
+        if kind not in WORDS_ALONE:
             raise refusal from None
         members = {}
         notices.append("the body is no JSON object: nothing of it was taken")
