@@ -162,3 +162,18 @@ def test_sockets_that_systemd_holds_are_bound_here_when_their_path_is_gone(manag
         assert stat.S_IMODE((manager.run / f"{door}.sock").stat().st_mode) == 0o660
     assert daemon.check("a-2")["allowed"]
     assert daemon.terminate() == 0
+
+
+def test_a_restart_does_not_take_the_dead_socket_of_the_run_before_for_the_one_that_is_handed_over(
+    manager: Manager,
+) -> None:
+    """The run before bound it in the place of the one that systemd holds; its file outlives it, and leads nowhere."""
+    daemon = manager.start()
+    unlinked(manager.run)
+    back(daemon)
+    daemon.kill()
+    assert not any(listens(manager.run / f"{door}.sock") for door in DOORS)
+    manager.start()
+    assert all(listens(manager.run / f"{door}.sock") for door in DOORS), "before it says that it is ready"
+    assert daemon.check("a-1")["allowed"]
+    assert daemon.terminate() == 0

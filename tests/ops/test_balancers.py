@@ -96,6 +96,9 @@ def not_ready(daemon: Daemon, writer: int) -> Iterator[None]:
             yield
     finally:
         os.kill(writer, signal.SIGCONT)
+    over = time.monotonic() + SECONDS
+    while daemon.http("GET", "/readyz").status != 200:
+        assert time.monotonic() < over
 
 
 def example(daemon: Daemon) -> str:

@@ -58,7 +58,8 @@ class Listeners:
             self._tcp.listen(BACKLOG)
             for name, (path, group) in self._places.items():
                 self._unix[name] = self._held.get(name) or unix_listener(path, group)
-                self._bound[name] = _socket_at(path)
+                # What is handed over may have lost its path, to a socket that the run before bound there in its place.
+                self._bound[name] = _socket_at(path) if _somebody_listens(path) else None
             with suppress(OSError):
                 self._mode = stat.S_IMODE(self._settings.runtime_dir.stat().st_mode)
         return self._tcp.dup(), self._unix["admin"].dup(), self._unix["orders"].dup()
@@ -135,22 +136,25 @@ def _socket_at(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
 
 
+def _somebody_listens(path: Path) -> bool:
+    """A socket that was left behind is there, and refuses."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            return False
+        except BlockingIOError:
+            return True  # and so many wait there that one more has no room
+    return True
+
+
 def unix_listener(path: Path, group: str, backlog: int = BACKLOG) -> socket.socket:
     """A listening unix socket that its owner and `group` may connect to; one that was left behind is replaced.
 
     Raises `OSError` if somebody listens there.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            listens = False
-        except BlockingIOError:
-            listens = True  # and so many wait there that one more has no room
-        else:
-            listens = True
-    if listens:
+    if _somebody_listens(path):
         raise OSError(errno.EADDRINUSE, "somebody listens there already", str(path))
     with suppress(FileNotFoundError):
         path.unlink()

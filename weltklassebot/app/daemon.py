@@ -76,6 +76,7 @@ class Daemon:
         self._serving = False
         self._latch: RuntimeLatch
         self._parts: Parts
+        self._sockets: SocketWatch
         self._ended: asyncio.Future[int]
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
@@ -111,12 +112,9 @@ class Daemon:
     def _always(self) -> list[Callable[[], None]]:
         """What is looked after whether the disk can be written or not. The sockets first: they make the directory."""
         parts = self._parts
-        sockets = SocketWatch(
-            self._listeners, {"admin": parts.http.move, "orders": parts.stream_server.move}, parts.metrics, self._log
-        )
         latch = LatchWatch(self._latch, self._sequencer, self._log)
         silent = [parts.stream.cut_off_silent, parts.http.cut_off_silent]
-        return [*silent, sockets.every_second, latch.every_second, parts.origin.note]
+        return [*silent, self._sockets.every_second, latch.every_second, parts.origin.note]
 
     def _every_second(self) -> list[Callable[[], None]]:
         """A daemon that cannot write looks after nothing but the disk."""
@@ -185,6 +183,11 @@ class Daemon:
         tcp, admin, orders = self._listeners.open()
         await self._parts.http.start([tcp, admin])
         self._parts.stream_server.start(orders)
+        parts = self._parts
+        self._sockets = SocketWatch(
+            self._listeners, {"admin": parts.http.move, "orders": parts.stream_server.move}, parts.metrics, self._log
+        )
+        self._sockets.every_second()  # before it says that it is ready: what was handed over may have lost its path
         state, known, why = self._engine.state, self._store.read, self._sequencer.failed
         self._log.log(
             logging.INFO if why is None else logging.ERROR,
