@@ -54,7 +54,7 @@ def prepare(machine: Machine) -> None:
     _write(machine, "/etc/containers/storage.conf", _STORAGE)
     _write(machine, "/etc/containers/containers.conf", _configuration(programs))
     _write(machine, "/etc/containers/build.conf", _configuration(build))
-    _write(machine, "/etc/containers/pip.conf", "[global]\nno-index = true\nfind-links = /mnt/wheels\n")
+    _write(machine, "/etc/containers/pip.conf", "[global]\nno-index = true\nfind_links = /mnt/wheels\n")
     made = " ".join(path.lstrip("/") for path in _PROGRAMS)
     machine(f"""mkdir /tmp/base && cd /tmp/base
         mkdir --parents {made} usr/local/bin etc tmp run var proc sys dev root opt
