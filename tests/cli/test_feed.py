@@ -133,6 +133,31 @@ def test_a_second_interrupt_does_not_wait(desk):
     assert summary["in_doubt"] == {"lines": 1, "first": 1, "last": 1, "ops": {"check": 1}}
 
 
+def test_a_pipe_that_says_something_now_and_then(desk):
+    """Each line is sent when it is there, and a daemon that goes away ends the feed though the pipe stays open."""
+    heard, gone = threading.Semaphore(0), threading.Event()
+
+    def prompt(rfile, wfile):
+        for _ in range(3):
+            rfile.readline()
+            wfile.write(b'{"allowed": true, "denials": []}\n')
+            wfile.flush()
+            heard.release()
+        assert gone.wait(SECONDS)
+
+    environ = desk.environ | {"WELTKLASSE_RUNTIME_DIR": str(desk.home)}
+    with listening(desk.home / "orders.sock", prompt), feeding(environ, "--json") as process:
+        for line in checks(3):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert heard.acquire(timeout=SECONDS)
+        gone.set()
+        assert process.wait(SECONDS) == 69
+        summary = json.loads(process.stdout.read())
+    assert (summary["lines"], summary["in_doubt"], summary["next_line"]) == (3, {"lines": 0}, 4)
+    assert "the daemon closed the connection" in summary["ended"]
+
+
 def test_accounts_that_cannot_be_read_change_no_code(desk):
     environ = desk.environ | {"WELTKLASSE_RUNTIME_DIR": str(desk.home)}
     lines = desk.home / "lines"

@@ -225,4 +225,30 @@ def test_a_start_that_obeys_a_latch_leaves_its_reason_there(make: Callable[..., 
     latch(daemon, "kill", "smoke in the room")
     daemon.start()
     assert daemon.state()["kill_switch"]["reason"] == "smoke in the room"
-    assert in_force(daemon).reason == "smoke in the room"
+    assert (in_force(daemon).reason, in_force(daemon).actor) == ("smoke in the room", "sre@desk")
+
+
+@pytest.mark.parametrize("ts", [-1, -0.5, 1e308, time.time() * 1000, "now"])
+def test_a_latch_with_a_time_that_is_none_is_a_kill_and_the_next_start_reads_the_journal(
+    make: Callable[..., Daemon], ts: object
+) -> None:
+    """Milliseconds, say. What a start writes into the journal, the next one has to understand."""
+    daemon = make()
+    daemon.latch.parent.mkdir(parents=True)
+    raw(daemon, "halt", ts=ts, reason="line\n" * 9_000)
+    daemon.start()
+    assert daemon.state()["kill_switch"]["state"] == "KILLED"
+    daemon.restart()
+    assert daemon.state()["kill_switch"]["state"] == "KILLED"
+    assert all(len(record.command.latch_reason) <= 500 for record in daemon.records() if record.action == "start")
+
+
+def test_the_words_of_a_latch_are_cleaned_at_a_start_too(make: Callable[..., Daemon]) -> None:
+    daemon = make()
+    daemon.latch.parent.mkdir(parents=True)
+    raw(daemon, "halt", reason="line\n" * 9_000, actor="a\x00b")
+    daemon.start()
+    (start,) = (record.command for record in daemon.records() if record.action == "start")
+    assert len(start.latch_reason) == 500
+    assert (start.latch_reason[:10], start.latch_actor) == ("line line ", "a b")
+    assert daemon.state()["state"] == "HALTED"

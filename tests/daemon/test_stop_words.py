@@ -112,6 +112,7 @@ def test_what_decides_how_much_is_stopped_is_not_guessed(shared):
 BODIES = {
     "two megabytes": b"Content-Length: 2097152\r\n\r\n" + b"x" * 2_097_152,
     "a body that does not come": b"Content-Length: 100\r\n\r\n{",
+    "no gzip": b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
     "chunks without an end": b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
 }
 

@@ -34,6 +34,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
 MAX_LARGE_BODIES: Final = 16
 """Of so many bytes or of unknown length, on their way in at a time; the next one is told to come again."""
+STOP_SECONDS: Final = 1.0
+"""How long a halt or a kill waits for the rest of its body: what is said there decides nothing."""
 MEDIA_TYPES: Final = ("application/json", "application/problem+json")
 """Of an answer, and of a problem."""
 _JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
@@ -124,11 +126,12 @@ class Doors:
         return await route.handler(Call(body, principal, request, received))
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
-        try:
+        if not route.needs_no_body:
             return await self._read(request, waits=waits)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await self._read(request, waits=waits)
         except _UNREADABLE:
-            if not route.needs_no_body:
-                raise
             return _NO_BODY
 
     async def _read(self, request: web.BaseRequest, *, waits: bool) -> bytes:

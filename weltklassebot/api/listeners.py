@@ -163,6 +163,8 @@ def unix_listener(path: Path, group: str, backlog: int = BACKLOG) -> socket.sock
         before = os.umask(0o117)
         try:
             listener.bind(str(path))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         finally:
             os.umask(before)
         with suppress(KeyError, PermissionError):

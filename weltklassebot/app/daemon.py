@@ -19,6 +19,7 @@ from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
+from weltklassebot.core.plain_text import clean_actor, clean_reason
 from weltklassebot.core.records import FORMAT
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
@@ -153,8 +154,9 @@ class Daemon:
             parameters=self._settings.parameters(),
             wall=self._sequencer.clock.wall(),
             latch=None if latch is None else latch.kind,
-            latch_reason="" if latch is None else latch.reason,
+            latch_reason="" if latch is None else clean_reason(latch.reason)[0],
             latch_ts=None if latch is None else latch.ts,
+            latch_actor="" if latch is None else clean_actor(latch.actor)[0] or "",
             restored=restored,
             synchronised=synchronised(),
             unconfigured=not self._configured,
@@ -170,7 +172,7 @@ class Daemon:
         )
         await self._sequencer.ask(start, DAEMON)
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
-            await self._sequencer.ask(Halt(reason="latched beside a kill", actor=latch.actor), DAEMON)
+            await self._sequencer.ask(Halt(reason="latched beside a kill", actor=start.latch_actor or None), DAEMON)
         if latch is not None:
             self._latch.take(latch)
         self._sequencer.tick()

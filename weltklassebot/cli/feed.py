@@ -11,24 +11,24 @@ import select
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import click
 import msgspec
 
 from weltklassebot.cli.exits import CommandError, Interrupted, NotReachable, Refused, Usage
 from weltklassebot.cli.feed_accounts import Accounts
+from weltklassebot.cli.feed_lines import MAX_LINE_BYTES, Source
 from weltklassebot.cli.interrupts import Interrupts
 from weltklassebot.cli.output import is_terminal
 
-__all__ = ["Feed", "opened"]
+__all__ = ["Feed"]
 
 ANSWER_SECONDS: Final = 30.0
 LAST_ANSWERS_SECONDS: Final = 1.0
 """After Ctrl-C: for what is in flight, so that as little as can be is in doubt. A second one ends it at once."""
-_MAX_LINE_BYTES: Final = 64 * 1024
 _CHUNK: Final = 256 * 1024
 
 
@@ -38,35 +38,8 @@ class _Op(msgspec.Struct):
 
 _Command = tuple[int, bytes, str]
 """The number of a line, what is sent, and its op."""
+_END: Final[_Command] = (0, b"", "")
 _op_of = msgspec.json.Decoder(_Op).decode
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[tuple[Iterable[bytes], int | None]]:
-    """The lines of the file and its size, or those of stdin and None."""
-    if str(file) == "-":
-        if sys.stdin is None:
-            raise Usage("-: stdin is closed")
-        yield _lines(sys.stdin.buffer, "-"), None
-        return
-    try:
-        stream = file.open("rb")
-    except OSError as error:
-        raise Usage(f"{file}: {error.strerror}") from None
-    with stream:
-        yield _lines(stream, str(file)), file.stat().st_size
-
-
-def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Never more of one than it takes to see that it is too long."""
-    while True:
-        try:
-            line = stream.readline(_MAX_LINE_BYTES + 2)
-        except OSError as error:
-            raise Usage(f"{name}: {error.strerror}") from None
-        if not line:
-            return
-        yield line
 
 
 class Feed:
@@ -79,13 +52,17 @@ class Feed:
         self._window = window
         self._first = first
         self._interrupts = Interrupts()
+        self._source: int | None = None
+        """What to wait for when there is no line yet. None: there are no more, or they are there whenever asked for."""
+        self._ended = False
 
-    def run(self, lines: Iterable[bytes], size: int | None = None) -> dict[str, Any]:
+    def run(self, source: Source | Iterable[bytes]) -> dict[str, Any]:
         """Send every line that is not blank and count what comes back; the summary of it.
 
         Raises what ended it early: `NotReachable` if the stream ends, `Usage` for a line that cannot be sent,
         `Interrupted`. `accounts` say how far it came.
         """
+        lines, size, self._source = source if isinstance(source, Source) else Source(source)
         stream = self._connect()
         self.accounts = accounts = Accounts(self._first)
         with stream, self._interrupts, self._progress(size) as bar:
@@ -110,10 +87,15 @@ class Feed:
         stream.setblocking(False)
         return stream
 
-    def _commands(self, lines: Iterable[bytes], accounts: Accounts) -> Iterator[_Command]:
-        for number, line in enumerate(lines, 1):
-            if len(line) > _MAX_LINE_BYTES + 1:
-                raise Usage(f"line {number}: longer than {_MAX_LINE_BYTES} bytes")
+    def _commands(self, lines: Iterable[bytes | None], accounts: Accounts) -> Iterator[_Command | None]:
+        number = 0
+        for line in lines:
+            if line is None:
+                yield None
+                continue
+            number += 1
+            if len(line) > MAX_LINE_BYTES + 1:
+                raise Usage(f"line {number}: longer than {MAX_LINE_BYTES} bytes")
             if number < self._first:
                 continue
             command = line.strip()
@@ -128,7 +110,7 @@ class Feed:
                 raise Usage(f"line {number}: {op} is for bots: its pushed lines stand outside the order of answers")
             yield number, command + b"\n", op
 
-    def _pump(self, stream: socket.socket, commands: Iterator[_Command], accounts: Accounts, bar: Any) -> None:
+    def _pump(self, stream: socket.socket, commands: Iterator[_Command | None], accounts: Accounts, bar: Any) -> None:
         """Until everything is answered. What ends the taking of lines does not end the taking of answers."""
         end: CommandError | None = None
         patience, rest = ANSWER_SECONDS, b""
@@ -136,7 +118,7 @@ class Feed:
             try:
                 if end is None:
                     self._fill(commands, accounts)
-                if not accounts.in_flight:
+                if not accounts.in_flight and self._ended:
                     break
                 readable, writable = self._wait(stream, accounts, patience)
                 if readable:
@@ -144,6 +126,7 @@ class Feed:
                 if writable:
                     accounts.unsent = accounts.unsent[_send(stream, accounts.unsent) :]
             except (Usage, Interrupted) as error:
+                self._ended = True
                 if isinstance(end, Interrupted):
                     break  # the second Ctrl-C
                 if isinstance(error, Interrupted):
@@ -157,22 +140,34 @@ class Feed:
         if end is not None:
             raise end
 
-    def _fill(self, commands: Iterator[_Command], accounts: Accounts) -> None:
-        """Take lines while there is room. Raises what ends them."""
-        while len(accounts.in_flight) < self._window and len(accounts.unsent) < _CHUNK:
+    def _fill(self, commands: Iterator[_Command | None], accounts: Accounts) -> None:
+        """Take lines while there is room and there are some. Raises what ends them."""
+        while not self._ended and self._has_room(accounts):
             with self._interrupts.allowed():
-                found = next(commands, None)
+                found = next(commands, _END)
             if found is None:
                 return
-            accounts.taken(*found)
+            if found is _END:
+                self._ended = True
+            else:
+                accounts.taken(*found)
+
+    def _has_room(self, accounts: Accounts) -> bool:
+        return len(accounts.in_flight) < self._window and len(accounts.unsent) < _CHUNK
 
     def _wait(self, stream: socket.socket, accounts: Accounts, seconds: float) -> tuple[bool, bool]:
-        """Until there is something to read, or room to write."""
+        """Until there is something to read, room to write, or one more line. Only answers are owed in time."""
+        more = [self._source] if self._source is not None and not self._ended and self._has_room(accounts) else []
         with self._interrupts.allowed():
-            readable, writable, _ = select.select([stream], [stream] if accounts.unsent else [], [], seconds)
+            readable, writable, _ = select.select(
+                [stream.fileno(), *more],
+                [stream.fileno()] if accounts.unsent else [],
+                [],
+                seconds if accounts.in_flight else None,
+            )
         if not readable and not writable:
             raise NotReachable(f"{self._path}: no answer in time")
-        return bool(readable), bool(writable)
+        return stream.fileno() in readable, bool(writable)
 
     def _take(self, stream: socket.socket, rest: bytes, accounts: Accounts, bar: Any) -> bytes:
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from weltklassebot.cli.exits import DONE, BadConfiguration
+from weltklassebot.cli.exits import DONE, BadConfiguration, Usage
 from weltklassebot.cli.output import OutputLost, say, show
 
 if TYPE_CHECKING:
@@ -69,9 +69,17 @@ class Invocation:
 
         timeout = TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
 
-        url = self.url or os.environ.get("WELTKLASSE_URL")
-        if url:
-            return Client.over_tcp(url, self.token or os.environ.get("WELTKLASSE_TOKEN"), timeout)
+        token = self.token or os.environ.get("WELTKLASSE_TOKEN")
+        if self.url:
+            return Client.over_tcp(self.url, token, timeout)
+        if url := os.environ.get("WELTKLASSE_URL"):
+            try:
+                return Client.over_tcp(url, token, timeout)
+            except Usage as wrong:
+                if not lenient:
+                    raise
+                # No word of the environment keeps a stop from the daemon of this machine.
+                say(f"warning: WELTKLASSE_URL, WELTKLASSE_TOKEN: not taken ({wrong})")
         path = self.directories().admin_socket if lenient else self.settings().admin_socket
         if path is None:
             raise BadConfiguration("nothing says where the daemon is: say WELTKLASSE_RUNTIME_DIR")

@@ -116,7 +116,7 @@ def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
     latched: Exception | None = None
     recorded: BaseException | None = None
     try:
-        _latch(directories.runtime_dir, reason, actor)
+        _latch(directories.runtime_dir, directories.risk_store_dir, reason, actor)
     except Exception as error:  # noqa: BLE001 - whatever it is, the record is tried as well
         latched = error
     try:
@@ -126,13 +126,25 @@ def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
     return _Offline(latched, recorded, _daemon(directories.runtime_dir, latched, recorded))
 
 
-def _latch(runtime_dir: Path | None, reason: str, actor: str) -> None:
+def _make(runtime_dir: Path, store: Path | None) -> None:
+    """If it is missing. The daemon has to be able to use it: root gives it to the owner of the store."""
+    if runtime_dir.is_dir():
+        return
+    runtime_dir.mkdir(parents=True, exist_ok=True)
+    runtime_dir.chmod(0o755)
+    if os.geteuid() == 0 and store is not None:
+        with suppress(OSError):
+            owner = store.stat()
+            os.chown(runtime_dir, owner.st_uid, owner.st_gid)
+
+
+def _latch(runtime_dir: Path | None, store: Path | None, reason: str, actor: str) -> None:
     from weltklassebot.journal.errors import LatchNotSet
     from weltklassebot.journal.latch import set_latch
 
     if runtime_dir is None:
         raise Refused("not latched: nothing says where the runtime directory is (WELTKLASSE_RUNTIME_DIR)")
-    runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    _make(runtime_dir, store)
     try:
         set_latch(runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
     except LatchNotSet as error:  # what it says is for a daemon that runs

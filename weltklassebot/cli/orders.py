@@ -149,12 +149,13 @@ def feed(invocation: Invocation, file: Path, window: int, first: int) -> int:
     """
     if invocation.url:
         raise Usage("--url: lines go over orders.sock, on the daemon's own machine")
-    from weltklassebot.cli.feed import Feed, opened
+    from weltklassebot.cli.feed import Feed
+    from weltklassebot.cli.feed_lines import opened
 
-    with opened(file) as (lines, size):
+    with opened(file) as source:
         run = Feed(invocation.settings().orders_socket, window, first)
         try:
-            summary = run.run(lines, size)
+            summary = run.run(source)
         except BaseException:
             if run.accounts is not None:
                 invocation.act(run.accounts.summary())

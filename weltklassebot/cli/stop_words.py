@@ -6,6 +6,7 @@ cleaned; a reason whose quotes were forgotten is put together again. Each compla
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final, NamedTuple
 
 import click
@@ -37,7 +38,7 @@ class StopWords(NamedTuple):
 
 
 class StopCommand(Command):
-    """Takes a --reason that nothing follows, and one without its quotes."""
+    """Takes a --reason that nothing follows, one without its quotes, and words alone for a reason."""
 
     def __init__(self, *args: Any, params: list[click.Parameter] | None = None, **more: Any) -> None:
         words = [
@@ -52,8 +53,8 @@ class StopCommand(Command):
             args = [*args, ""]
         rest = super().parse_args(ctx, args)
         words = [word for word in rest if word]
-        if words and not ctx.params["reason"]:
-            ctx.fail(f"Got unexpected extra arguments ({' '.join(words)})")
+        if words == ["help"] and not ctx.params["reason"]:
+            ctx.fail("did you mean --help?")  # the one word that stops nothing
         ctx.params["words"] = _words(ctx.params.pop("reason"), ctx.params.pop("actor"), words)
         return rest
 
@@ -61,9 +62,18 @@ class StopCommand(Command):
 def _words(reason: str, actor: str, more: list[str]) -> StopWords:
     from weltklassebot.core.plain_text import clean_actor, clean_text
 
-    said, complaints = clean_text(" ".join([reason, *more]))
+    said, complaints = clean_text(" ".join(_as_typed(word) for word in [reason, *more] if word))
     notices = [f"reason: {complaint}" for complaint in complaints]
     if more:
-        notices.insert(0, "reason: was not in quotes: the words behind it were taken too")
-    named, about_actor = clean_actor(actor or default_actor())
+        how = "was not in quotes: the words behind it were taken too" if reason else "stood without --reason"
+        notices.insert(0, f"reason: {how}")
+    named, about_actor = clean_actor(_as_typed(actor or default_actor()))
     return StopWords(said or None, named, notices + about_actor)
+
+
+def _as_typed(word: str) -> str:
+    """A terminal sends UTF-8, whatever the locale made Python take its bytes for."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError:
+        return word

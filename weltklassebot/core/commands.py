@@ -268,6 +268,7 @@ class Start(Command, frozen=True, tag="start"):
     latch: Literal["kill", "halt", "max_drawdown", "journal_failed"] | None = None
     latch_reason: str = ""
     latch_ts: Timestamp | None = None
+    latch_actor: str = ""
     restored: str = ""
     """Why the store is not what the run before left: copied, set back, repaired. It halts."""
     synchronised: bool | None = None

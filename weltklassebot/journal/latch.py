@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -40,8 +40,8 @@ class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: LatchKind
     reason: str
     actor: str
-    ts: float | None
-    """None when the file could not be read."""
+    ts: Annotated[float, msgspec.Meta(ge=0, lt=1e11)] | None
+    """Unix seconds; None when the file could not be read. What is no time makes the file one that cannot be read."""
     halted: bool = False
     """Beside a kill: a halt was latched as well, and outlasts the kill's recovery."""
     taken: int = 0

@@ -76,11 +76,11 @@ class Stops:
                 case RiskStateChanged(state=to, cause=cause):
                     moved = True
                     if to == "HALTED":
-                        self._set(_latch_kind(cause), _why(record) or cause, record.actor, record.ts)
+                        self._set(_latch_kind(cause), _why(record) or cause, _who(record), record.ts)
                 case KillSwitchChanged(state=to):
                     moved = True
                     if to == "KILLED":
-                        self._set("kill", _why(record), record.actor, record.ts)
+                        self._set("kill", _why(record), _who(record), record.ts)
                 case ApprovalsWithdrawn(orders=orders, reason=reason):
                     self._withdraw(orders, reason)
                 case ClockReanchored(offset=0.0) if isinstance(record.command, ReanchorClock):
@@ -151,3 +151,7 @@ def _latch_kind(cause: str) -> LatchKind:
 def _why(record: Record) -> str:
     """A start that obeys a latch stops for the reason that stands there."""
     return record.reason or (record.command.latch_reason if isinstance(record.command, Start) else "")
+
+
+def _who(record: Record) -> str:
+    return (record.command.latch_actor if isinstance(record.command, Start) else "") or record.actor
