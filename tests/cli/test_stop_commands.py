@@ -161,6 +161,45 @@ def test_a_stop_needs_no_words(daemon, command):  # noqa: F811
         assert (record["reason"], record["action"]) == (reason, action)
 
 
+@pytest.mark.parametrize("url", ["junk", "ftp://desk", "http://user@desk:9000", "http://desk:port"])
+def test_a_variable_that_is_no_address_keeps_no_stop_from_this_machine(desk, url):
+    result = desk("kill-switch", "trigger", "--reason", "r", "--json", WELTKLASSE_URL=url)
+    assert (result.code, result.json["latched"], result.json["recorded"]) == (0, True, True)
+    assert "warning: WELTKLASSE_URL" in result.err
+    assert desk("kill-switch", "trigger", "--reason", "r", "--url", url).code == 2, "this one was typed"
+    assert desk("limits", "show", WELTKLASSE_URL=url).code == 2, "and this is no stop"
+
+
+def test_words_without_their_option_are_the_reason(desk):
+    for words, reason in (
+        (["runaway strategy"], "runaway strategy"),
+        (["runaway", "strategy", "\u00fc"], "runaway strategy \u00fc"),
+    ):
+        result = desk("kill-switch", "trigger", *words, "--json", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+        assert (result.code, result.json["notices"]) == (0, ["reason: stood without --reason"])
+        assert read_latch(desk.state / "run").reason == reason
+    assert desk("kill-switch", "trigger", "help").code == 2
+    assert desk("kill-switch", "trigger", "--hepl").code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can give it away")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_runtime_directory_that_a_kill_makes_is_the_daemons(desk, umask):
+    """After a reboot without systemd: the daemon of another user has to find it, and to write in it."""
+    store = desk.home / "store"
+    store.mkdir()
+    os.chown(store, 54321, 54321)
+    where = {"WELTKLASSE_RISK_STORE_DIR": str(store), "WELTKLASSE_RUNTIME_DIR": str(desk.home / "run")}
+    before = os.umask(umask)
+    try:
+        result = desk("kill-switch", "trigger", "--reason", "r", "--json", **where)
+    finally:
+        os.umask(before)
+    assert result.json["latched"]
+    made = (desk.home / "run").stat()
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (54321, 54321, 0o755)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["USER", "SUDO_USER"])
 def test_whoever_somebody_is(daemon, name):  # noqa: F811

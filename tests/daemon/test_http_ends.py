@@ -126,6 +126,30 @@ def test_many_requests_before_junk(parsed):
     assert parsed.state()["state"] == "HALTED"
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "nonsense"])
+def test_nothing_is_lost_behind_a_request_for_another_protocol(parsed, protocol):
+    """`curl --http2`, or a proxy that tries it; nobody changes the protocol here, and what follows is a request."""
+    asks = ("Connection: upgrade", f"Upgrade: {protocol}")
+    with connected(parsed, "unix") as wire:
+        change, halt = wire.request("GET", "/healthz", b"", *asks), halts(wire)["length"]
+        wire.send(
+            change, wire.check("a"), change, halt, change, wire.post("/v1/admin/resume", reason="a\r\n\r\nb"), change
+        )
+        wire.sock.shutdown(socket.SHUT_WR)
+        assert wire.statuses() == [200, 200, 200, 200, 200, 422, 200]
+    assert parsed.state()["state"] == "HALTED"
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "nonsense"])
+def test_a_body_with_such_a_request_is_the_last_on_its_connection(parsed, protocol):
+    """Better seen than silent: what stood behind it was not taken."""
+    with connected(parsed, "unix") as wire:
+        halt = wire.request("POST", "/v1/admin/halt", HALT, "Connection: upgrade", f"Upgrade: {protocol}")
+        wire.send(wire.check("a"), halt, wire.check("b"))
+        assert wire.statuses() == [200, 200]
+    assert parsed.state()["state"] == "HALTED"
+
+
 def test_junk_in_a_later_read(parsed):
     with connected(parsed, "unix") as wire:
         wire.send(wire.check("a"))
@@ -139,12 +163,12 @@ def test_junk_in_a_later_read(parsed):
 
 def test_a_body_that_is_broken_is_refused_once_and_at_once(parsed):
     with connected(parsed, "unix") as wire:
-        head = wire.request("POST", "/v1/admin/halt", b"", "Transfer-Encoding: chunked")
+        head = wire.request("POST", "/v1/admin/cooldown", b"", "Transfer-Encoding: chunked")
         packed = gzip.compress(HALT)[:-4] + b"junk"
         bodies = {
             "in one read": [wire.check("a"), head + b"zz\r\nno chunk\r\n"],
             "in two": [wire.check("a") + head, b"zz\r\nno chunk\r\n"],
-            "packed": [wire.check("a"), wire.request("POST", "/v1/admin/halt", packed, "Content-Encoding: gzip")],
+            "packed": [wire.check("a"), wire.request("POST", "/v1/admin/cooldown", packed, "Content-Encoding: gzip")],
         }
     for name, parts in bodies.items():
         with connected(parsed, "unix") as wire:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -133,8 +134,9 @@ class HttpConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._lane is not None and data and self._lane.take(data):
             return
-        self._parse(data)
-        self._parse_all()
+        for part in _heads_apart(data):
+            self._parse(part)
+            self._parse_all()
 
     def _parse_all(self) -> None:
         while self._parse_on():
@@ -190,7 +192,7 @@ class HttpConnection(web.RequestHandler):
             self._parse_all()
             if self._buffer_paused:
                 self._resume_reading_if_drained()
-        if self.half_closed and self._request_count == self._answered + 1:
+        if (self.half_closed and self._request_count == self._answered + 1) or _swallows_what_follows(request):
             resp.force_close()
         if self._body is not None and self._body.exception() is not None:
             self._lingering_time = 0.0  # the rest of it does not come
@@ -212,3 +214,19 @@ class HttpConnection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer is sent")
         return not_http(status)
+
+
+def _swallows_what_follows(request: web.BaseRequest) -> bool:
+    """With a body it does so at the end of that, wherever a read ends. The client is to see that nothing was taken."""
+    asked = request.headers.get("Upgrade")
+    return asked is not None and asked.lower() != "websocket" and request.body_exists
+
+
+def _heads_apart(data: bytes) -> list[bytes]:
+    """aiohttp drops what stands in the same read behind a request that asks for another protocol than websocket."""
+    if b"pgrade" not in data and b"PGRADE" not in data:
+        return [data]
+    return [part for part in _behind_head(data) if part]
+
+
+_behind_head: Final = re.compile(rb"(?<=\r\n\r\n)").split
