@@ -60,7 +60,7 @@ def test_help_imports_no_command_and_no_daemon():
         (["resume"], 2, "Missing option '--reason'"),
         (["resume", "--reason", "caf\udce9"], 2, "not UTF-8"),
         (["orders", "list", "--account", "caf\udce9"], 2, "not UTF-8"),
-        (["halt", "maintenance"], 2, "unexpected extra arguments (maintenance)"),
+        (["halt", "help"], 2, "did you mean --help?"),
         (["halt", "--reasn", "r"], 2, "No such option"),
         (["halt"], 69, "admin.sock: no daemon answers there"),
         (["status", "--nope"], 2, "No such option"),

@@ -57,9 +57,11 @@ class Listeners:
         if not self._unix:
             self._tcp.listen(BACKLOG)
             for name, (path, group) in self._places.items():
-                self._unix[name] = self._held.get(name) or unix_listener(path, group)
+                held = self._held.get(name)
+                self._unix[name] = held or unix_listener(path, group)
                 # What is handed over may have lost its path, to a socket that the run before bound there in its place.
-                self._bound[name] = _socket_at(path) if _somebody_listens(path) else None
+                lost = held is not None and not _somebody_listens(path)
+                self._bound[name] = None if lost else _socket_at(path)
             with suppress(OSError):
                 self._mode = stat.S_IMODE(self._settings.runtime_dir.stat().st_mode)
         return self._tcp.dup(), self._unix["admin"].dup(), self._unix["orders"].dup()
