@@ -22,6 +22,7 @@ from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream_share import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.bounds import Bound, of_core, of_sequencer
+from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
 from weltklassebot.runtime.descriptors import connections_that_fit
@@ -50,6 +51,7 @@ class Parts:
     faults: Faults
     metrics: Metrics
     upkeep: Upkeep
+    checkpoints: Checkpoints
     origin: Origin
     places: Connections
     stream: OrderStream
@@ -81,8 +83,11 @@ def wire(
     metrics.faults = faults
     publisher = Publisher(sequencer, metrics, faults, on_journal_failure)
     upkeep = metrics.upkeep = Upkeep(sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, log)
-    recent = Recent(recovered.last_seq)
+    recent = Recent(recovered.last_seq, recovered.chain)
     sequencer.commit = _commit(settings, store, metrics, faults, publisher, upkeep, recent)
+    checkpoints = metrics.checkpoints = Checkpoints(settings, recent, sequencer.clock, log)
+    metrics.bounds.append(checkpoints.bound)
+    sequencer.stops.listeners.append(checkpoints.stop_of_desk)
     origin = Origin(settings.risk_store_dir, settings.runtime_dir, log)
     origin.commit = sequencer.commit
     peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
@@ -120,7 +125,19 @@ def wire(
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
     return Parts(
-        sequencer, faults, metrics, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream)
+        sequencer,
+        faults,
+        metrics,
+        upkeep,
+        checkpoints,
+        origin,
+        places,
+        stream,
+        pushes,
+        events,
+        history,
+        http,
+        StreamServer(stream),
     )
 
 

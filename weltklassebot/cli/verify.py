@@ -68,7 +68,7 @@ def verify(
     answer = _answer(found, directory)
     code = DONE if found.first_bad is None else DISK_FAILED
     if sources:
-        said, worst = _compared(kept, read, signed=bool(keys))
+        said, worst = _compared(kept, read, found.last_seq, signed=bool(keys))
         answer |= said
         code = max(code, worst)
     answer["ok"] = code == DONE
@@ -152,11 +152,14 @@ def _answer(found: Verified, directory: Path | None) -> dict[str, Any]:
     return answer
 
 
-def _compared(kept: KeptHashes, read: list[CheckpointFile], *, signed: bool) -> tuple[dict[str, Any], int]:
-    """What came of the hashes that were kept elsewhere, and the exit code for that."""
+def _compared(
+    kept: KeptHashes, read: list[CheckpointFile], last_seq: int, *, signed: bool
+) -> tuple[dict[str, Any], int]:
+    """What came of the hashes that were kept elsewhere, and the exit code for that. `unproven` records, behind the newest of
+    them, stand on the chain alone."""
     compared = sum(one.compared for one in kept.sources)
     proven = max(one.last_compared for one in kept.sources)
-    answer: dict[str, Any] = {"compared": compared, "proven_through_seq": proven}
+    answer: dict[str, Any] = {"compared": compared, "proven_through_seq": proven, "unproven": last_seq - proven}
     if behind := sum(one.behind_anchor for one in kept.sources):
         answer["compared_with_nothing"] = behind
     misfits = [_shown(one) for one in kept.sources if one.misfit is not None]

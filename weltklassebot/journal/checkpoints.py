@@ -2,7 +2,8 @@
 
 The chain proves a journal against accidents, and against edits by those who cannot write the store. Whoever can write
 it can make a new chain that fits. A checkpoint that was kept elsewhere does not fit that one; a signed one cannot be
-made again without the private key, wherever it is kept.
+made again without the private key, wherever it is kept. The daemon has that key, and so has whoever is root or the
+daemon's user on its host: against them only what had left the host by then counts, in a log, a copy or by a webhook.
 
 A file of checkpoints is JSON, one object a line, oldest first:
 

@@ -24,6 +24,7 @@ from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
+from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.sequencer import Sequencer
@@ -80,6 +81,7 @@ class Metrics:
         self.faults: Faults | None = None
         self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
+        self.checkpoints: Checkpoints | None = None
         self.bounds: Final[list[Bound]] = []
         """Of every part that has one; the composition root adds them."""
         self.state_known = True
@@ -163,7 +165,7 @@ class Metrics:
                 yield from self._of_state(self.sequencer)
         yield from families(self.bounds)
         if self.upkeep is not None:
-            yield from _of_upkeep(self.upkeep)
+            yield from _of_upkeep(self.upkeep, self.checkpoints)
 
     def _of_state(self, sequencer: Sequencer) -> Iterator[Metric]:
         state = sequencer.state
@@ -219,11 +221,23 @@ class Metrics:
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def _of_upkeep(upkeep: Upkeep) -> Iterator[Metric]:
-    chores = (upkeep.snapshot, upkeep.scrub)
+def _of_upkeep(upkeep: Upkeep, checkpoints: Checkpoints | None) -> Iterator[Metric]:
+    chores = [upkeep.snapshot, upkeep.scrub]
+    if checkpoints is not None:
+        steps = {"write": checkpoints.write, "post": checkpoints.post}
+        chores += [step.chore for step in steps.values()]
+        failing = GaugeMetricFamily(
+            "journal_checkpoint_failing", "1 while checkpoints cannot be written or posted.", labels=["step"]
+        )
+        for name, step in steps.items():
+            failing.add_metric([name], float(step.failing))
+        yield failing
+        yield GaugeMetricFamily(
+            "journal_checkpoint_seq", "Record of the newest signed checkpoint; 0 before one.", value=checkpoints.seq
+        )
     yield _counters(
         "journal_chore_failures",
-        "Snapshots and scrubs that failed.",
+        "Work beside the journal that failed, by what it was.",
         "chore",
         {one.name: one.failures for one in chores},
     )
