@@ -85,6 +85,12 @@ def lost_a_socket(daemon: Daemon) -> None:
         daemon.log("socket_lost")
 
 
+def unsigned(daemon: Daemon) -> None:
+    daemon.settings["WELTKLASSE_JOURNAL__CHECKPOINT_URL"] = "https://127.0.0.1:1/"
+    daemon.restart()
+    daemon.check("o-1")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -113,6 +119,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "JournalDiskFullSoon": busy,
     "JournalDamaged": damaged,
     "JournalUpkeepFailing": busy,
+    "CheckpointsFailing": unsigned,
 }
 ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull", "DaemonNotReady"}
 """`test_disk_pages.py` follows them."""

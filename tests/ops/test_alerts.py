@@ -83,6 +83,7 @@ CASES = {
     "JournalDiskFull": Case({"journal_free_bytes": "3000000000x4 100000000x5 3000000000x5"}, 5, 12),
     "JournalDamaged": Case({"journal_damaged_segments": "NaN 0 2x5 0x5"}, 2, 8),
     "JournalUpkeepFailing": Case({'journal_chore_failures_total{chore="snapshot"}': "0 0 1x400"}, 2, 370),
+    "CheckpointsFailing": Case({'journal_checkpoint_failing{step="post"}': "0 1x15 0x5"}, 11, 17),
     "BoundNearLimit": Case(
         {
             'bounded_size{bound="open_orders"}': "8999 9000x5 10x5",

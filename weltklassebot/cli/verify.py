@@ -155,8 +155,10 @@ def _answer(found: Verified, directory: Path | None) -> dict[str, Any]:
 def _compared(
     kept: KeptHashes, read: list[CheckpointFile], last_seq: int, *, signed: bool
 ) -> tuple[dict[str, Any], int]:
-    """What came of the hashes that were kept elsewhere, and the exit code for that. `unproven` records, behind the newest of
-    them, stand on the chain alone."""
+    """What came of the hashes that were kept elsewhere, and the exit code for that.
+
+    `unproven` records, behind the newest of them, stand on the chain alone.
+    """
     compared = sum(one.compared for one in kept.sources)
     proven = max(one.last_compared for one in kept.sources)
     answer: dict[str, Any] = {"compared": compared, "proven_through_seq": proven, "unproven": last_seq - proven}
