@@ -83,7 +83,6 @@ def test_the_log_holds_what_the_journal_is_held_against(make):
     assert not kept(daemon).exists(), "nothing is signed without a key"
 
 
-@pytest.mark.slow
 def test_without_a_new_record_there_is_nothing_to_tell(make):
     daemon = make(JOURNAL__CHECKPOINT_MINUTES="0.0001").start()
     daemon.check("c-1")
@@ -103,6 +102,7 @@ def test_signed_ones_stand_in_a_file(make):
     assert value(scrape(daemon), "journal_checkpoint_seq") == proven(daemon)[-1]
     maps = Path(f"/proc/{daemon.pid}/maps").read_text()
     assert "cryptography" not in maps, "what signs is a child's"
+    assert verify(daemon, "--checkpoints", str(kept(daemon)), "--key", PUBLIC)[0] == 0, "while it writes on"
     secret = private_pem(KEY).splitlines()[1]
     assert daemon.terminate() == 0
     assert proven(daemon)[-1] == len(list(daemon.lines())), "the stop is signed"
@@ -111,7 +111,6 @@ def test_signed_ones_stand_in_a_file(make):
     assert not any(secret in line for line in daemon.text)
 
 
-@pytest.mark.slow
 def test_a_line_that_a_crash_cut_off_gives_way_to_the_next(make):
     daemon = with_key(make()).start()
     daemon.terminate()
@@ -159,6 +158,19 @@ def test_a_bad_key_or_address_stops_the_start_and_is_not_shown(make):
         assert daemon.wait() == 78
         assert any(f"journal.checkpoint_{name}: must be" in line for line in daemon.text)
         assert not any("secret" in line.replace("checkpoint_secret", "") for line in daemon.text)
+
+
+def test_no_secret_is_listed(tmp_path):
+    said = {"secret": private_pem(KEY), "url": "https://collector.example/s3cret", "token": "s3cret"}
+    table = "".join(f"checkpoint_{key} = {json.dumps(text)}\n" for key, text in said.items())
+    for content, shown in ((f"[journal]\n{table}", "********"), ("", "none")):
+        (tmp_path / "config.toml").write_text(content)
+        command = [sys.executable, "-m", "weltklassebot", "config", "show", "--config", str(tmp_path / "config.toml")]
+        out = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        lines = [line.split() for line in out.splitlines()]
+        found = {line[0]: line[1] for line in lines if line and line[0].startswith("journal.checkpoint_")}
+        assert [found[f"journal.checkpoint_{key}"] for key in said] == [shown] * 3
+        assert "s3cret" not in out
 
 
 def test_an_address_without_a_key_is_told(make):
@@ -234,7 +246,6 @@ def test_signed_ones_are_posted(make, collector):
     assert not any("open-sesame" in line or "desk=1" in line for line in daemon.text)
 
 
-@pytest.mark.slow
 def test_no_redirect_is_followed_and_no_unknown_certificate_believed(make, collector):
     collector.status = 307
     daemon = posting(make, collector).start()
@@ -250,7 +261,6 @@ def test_no_redirect_is_followed_and_no_unknown_certificate_believed(make, colle
     assert "certificate" in daemon.log("chore_failed")["problem"]
 
 
-@pytest.mark.slow
 def test_what_could_not_be_posted_is_posted_later_in_order(make, collector):
     collector.status = 503
     daemon = posting(make, collector).start()

@@ -30,6 +30,7 @@ without its newline is one that a crash cut off, and the next checkpoint takes i
 from __future__ import annotations
 
 import base64
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ __all__ = ["MAX_LINE", "Checkpoint", "CheckpointFile", "public_of", "signed"]
 MAX_LINE: Final = 1024
 _DOMAIN: Final = "weltklassebot journal checkpoint v1"
 
-_Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -54,8 +55,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     seq: Annotated[int, msgspec.Meta(ge=1, lt=10**18)]
     hash: _Hash
     ts: Annotated[float, msgspec.Meta(ge=0, lt=10**11)] = 0.0
-    journal: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
-    key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""
+    journal: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""
+    key: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{16})?\Z")] = ""
     signature: str = ""
 
     def signed_bytes(self) -> bytes:
@@ -90,6 +91,9 @@ class CheckpointFile:
 
     def __init__(self, path: Path, keys: Sequence[bytes] = ()) -> None:
         """`keys`: public ones; without any, no signature is looked at. Raises `OSError`."""
+        path.stat()
+        if not path.is_file():
+            raise OSError(errno.EINVAL, "no plain file", str(path))
         self.path: Final = path
         self.torn = False
         """The last line is not whole. Known once all were read."""
