@@ -260,6 +260,16 @@ def test_a_record_that_a_start_would_refuse_is_found(store, verify):
     found = verify()
     assert (found.code, found.json["line"]) == (74, 7)
     assert "makes no sense" in found.json["problem"]
+    assert "help" not in found.json, "no repair cuts off what the chain proves"
+
+
+@pytest.mark.parametrize("format", [1, 2])
+def test_stores_of_older_versions_are_held_against_what_was_kept(desk, format):
+    store = str(Path(__file__).parents[1] / "stores" / f"format-{format}")
+    assert desk("audit", "verify", "--dir", store, "--decode").code == 0
+    said = desk("audit", "checkpoint", "--dir", store).out.split()
+    assert desk("audit", "verify", "--dir", store, "--expect", *said).code == 0
+    assert desk("audit", "verify", "--dir", store, "--expect", "3", said[1]).code == 74
 
 
 def test_a_chain_is_verified_without_a_library_that_only_keys_need(desk, store):

@@ -53,17 +53,19 @@ def test_the_first_that_does_not_fit_is_told_and_nothing_behind_it(tmp_path: Pat
     assert (source.misfit.line, source.last_compared, source.compared) == (23, 20, 7)
 
 
-def test_what_a_start_reads_is_decoded_and_old_history_on_demand(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [7, 20])
+def test_what_a_start_reads_is_decoded_and_old_history_on_demand(tmp_path: Path, at: int) -> None:
     journal(tmp_path, *[1] * 20)
     chain, data = GENESIS, b""
     for seq, line in enumerate(lines(tmp_path), start=1):
         body = line[: line.rindex(b',"batch":')]
-        sealed, chain = seal([body.replace(b'"side":"buy"', b'"side":"up"') if seq == 7 else body], seq, chain)
+        sealed, chain = seal([body.replace(b'"side":"buy"', b'"side":"up"') if seq == at else body], seq, chain)
         data += sealed
     (tmp_path / JOURNAL).write_bytes(data)
     assert verify(tmp_path).first_bad is None
-    assert verify(tmp_path, decode_behind=7).first_bad is None
-    for behind in (0, 6):
-        bad = verify(tmp_path, decode_behind=behind).first_bad
-        assert bad is not None
-        assert bad[:2] == (tmp_path / JOURNAL, 7)
+    assert verify(tmp_path, decode_behind=at).first_bad is None
+    for behind in (0, at - 1):
+        found = verify(tmp_path, decode_behind=behind)
+        assert found.first_bad is not None
+        assert found.first_bad[:2] == (tmp_path / JOURNAL, at)
+        assert (found.torn, found.not_understood) == (False, True)

@@ -146,7 +146,7 @@ def _answer(found: Verified, directory: Path | None) -> dict[str, Any]:
     if found.first_bad is not None:
         file, line, what = found.first_bad
         answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
-        if not found.torn:
+        if not found.torn and not found.not_understood:
             place = "" if directory is None else f" --dir {shlex.quote(str(directory))}"
             answer["help"] = f"weltklassebot audit repair{place}"
     return answer

@@ -48,6 +48,8 @@ class Verified:
     """File, line and what is wrong with it. A snapshot is looked at once the journal itself has passed."""
     torn: bool = False
     """The damage is a torn end, which the next start of the daemon sets aside."""
+    not_understood: bool = False
+    """Its hash fits, and it is no record of this version: no repair cuts it off."""
     anchor: int = 0
     """History up to this record was deleted by retention; the proof begins behind it."""
     damaged: int = 0
@@ -92,9 +94,10 @@ def verify(
             if problem is None:
                 ends[chain.last_seq] = chain.hash.decode()
                 continue
-            torn = is_torn_end(opened, chain) and lost(stated, chain.last_seq) is None
-            found = _with(found, (opened.path, *problem), torn=torn)
-            if not every_file or not _go_on_behind(opened, chain):
+            line, what, makes_sense = problem
+            torn = makes_sense and is_torn_end(opened, chain) and lost(stated, chain.last_seq) is None
+            found = replace(_with(found, (opened.path, line, what), torn=torn), not_understood=not makes_sense)
+            if not every_file or not makes_sense or not _go_on_behind(opened, chain):
                 break
         if found.first_bad is None and (gap := lost(stated, chain.last_seq)) is not None:
             found = _with(found, (directory / JOURNAL, chain.lines + 1, gap))
@@ -139,8 +142,8 @@ def _go_on_behind(opened: Opened, chain: Chain) -> bool:
 
 def _problem(
     opened: Opened, chain: Chain, provers: Provers, kept: KeptHashes, decode_behind: int
-) -> tuple[int, str] | None:
-    """Let the chain pass this file; the line that it stops at, and why."""
+) -> tuple[int, str, bool] | None:
+    """Let the chain pass this file; the line that it stops at, why, and False for one that the chain has passed."""
     proven = provers.end_of(chain) if opened.closed else None
     if proven is not None and proven[0] <= min(kept.next_seq, decode_behind):
         chain.begin_behind(*proven)
@@ -156,9 +159,9 @@ def _problem(
             if chain.last_seq > decode_behind:
                 understand(line, opened.path, chain.lines)
     except BadLine as error:
-        return chain.lines + 1, str(error)
+        return chain.lines + 1, str(error), True
     except StoreDamaged as error:
-        return error.line, error.message
+        return error.line, error.message, False
     finally:
         if isinstance(file, _Ahead):
             file.stop()
