@@ -10,25 +10,26 @@ leaves.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
-from weltklassebot.api.decoding import BadInput
-from weltklassebot.api.peers import Peers
+from weltklassebot.api.decoding import BadInput, problem
+from weltklassebot.api.pacing import Pacing
+from weltklassebot.api.peers import Peers, uid_of
 from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
-from weltklassebot.runtime.principals import Principal
+from weltklassebot.runtime.principals import Principal, Role
+from weltklassebot.runtime.refusals import Outcome, Refusals
 
-__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "Doors", "Known", "not_http"]
+__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "SERVER", "Doors", "Known", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
@@ -38,6 +39,8 @@ STOP_SECONDS: Final = 1.0
 """How long a halt or a kill waits for the rest of its body: what is said there decides nothing."""
 MEDIA_TYPES: Final = ("application/json", "application/problem+json")
 """Of an answer, and of a problem."""
+SERVER: Final = "weltklassebot"
+"""For the header of that name: no version of anything."""
 _JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
 
 
@@ -56,7 +59,15 @@ _BY_KERNEL: Final = -1
 class Doors:
     """Authenticates, reads, calls, answers."""
 
-    def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        peers: Peers,
+        metrics: Metrics,
+        faults: Faults,
+        refusals: Refusals,
+        timeout_seconds: float,
+    ) -> None:
         self._tokens: Final = tokens
         self._peers: Final = peers
         self.metrics: Final = metrics
@@ -64,8 +75,16 @@ class Doors:
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
         self._faults: Final = faults
+        self._refusals: Final = refusals
+        self._pacing: Final = Pacing()
         self.closing = False
         """The daemon stops: every answer is the last one on its connection."""
+
+    def close(self) -> None:
+        """From now on every answer is the last one, and none waits."""
+        self.closing = True
+        self._pacing.stop()
+        self._refusals.sum_up()
 
     def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """One handler for all routes."""
@@ -88,6 +107,8 @@ class Doors:
     async def _serve(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             answer = await self._answer(request, route)
+            if isinstance(answer, Problem) and answer.status in _REFUSED:
+                await self._pace(request)
             began = time.perf_counter()
             response = _response(answer)
             if self.closing or (route.needs_no_body and not _read_whole(request)):
@@ -115,15 +136,51 @@ class Doors:
         principal = _NOBODY
         waits = "Expect" in request.headers and waits_for_a_word(request)
         if route.role is not None:
-            found = self._identify(request)
+            found = self._let_in(request, route.path, route.role)
             if isinstance(found, Problem):
                 return found
-            if not found.has(route.role):
-                return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
             principal = found
-        received = time.perf_counter()
-        body = await self._body(request, route, waits=waits) if request.body_exists else b""
-        return await route.handler(Call(body, principal, request, received))
+        received, body = time.perf_counter(), b""
+        if request.body_exists:
+            came = request.content.is_eof()
+            body = await self._body(request, route, waits=waits)
+            if not came and route.role is not None:
+                found = self._let_in(request, route.path, route.role)
+                if isinstance(found, Problem):
+                    return found  # it was let in, and is no more: a token was revoked while its body was on its way
+                principal = found
+        answer = await route.handler(Call(body, principal, request, received))
+        if isinstance(answer, Problem) and answer.status == 403:
+            self._note(request, route.path, "out_of_binding", principal=principal.name)
+        return answer
+
+    def _let_in(self, request: web.BaseRequest, path: str, role: Role) -> Principal | Problem:
+        """Who asks, if they may; else why not, and it has been counted."""
+        found = self._identify(request)
+        if isinstance(found, Principal):
+            if found.has(role):
+                cast(Any, request.protocol).refused = 0
+                return found
+            self._note(request, path, "role_too_small", principal=found.name)
+            return _forbidden(f"role {role} is needed, {found.name} is {found.role}")
+        outcome, token, refusal = found
+        self._note(request, path, outcome, token=token)
+        return refusal
+
+    def _note(self, request: web.BaseRequest, path: str, outcome: Outcome, **known: str | None) -> None:
+        transport, door = request.transport, cast(Any, request.protocol).door
+        peer: str | None = None
+        uid: int | None = None
+        if transport is not None and door == "tcp":
+            peer = str((transport.get_extra_info("peername") or ("unknown",))[0])
+        elif transport is not None:
+            uid = uid_of(transport.get_extra_info("socket"))
+        self._refusals.note(outcome, door, path=path, peer=peer, uid=uid, **known)
+
+    async def _pace(self, request: web.BaseRequest) -> None:
+        connection = cast(Any, request.protocol)
+        connection.refused += 1
+        await self._pacing.pause(connection.refused)
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
         if not route.needs_no_body:
@@ -162,14 +219,20 @@ class Doors:
                 raise ConnectionResetError from None
             raise
 
-    def _identify(self, request: web.BaseRequest) -> Principal | Problem:
-        """The principal, or why there is none. Found out once a connection, and again when the tokens change."""
+    def _identify(self, request: web.BaseRequest) -> Principal | _Refusal:
+        """The principal, or why there is none. Found out once a connection, and again when the tokens change.
+
+        Raises `BadInput` for two `Authorization`: who asks is not for this daemon to choose.
+        """
         connection: Any = request.protocol
-        authorization = request.headers.get("Authorization", "")
+        shown = request.headers.getall("Authorization", _NOTHING)
+        kernel = connection.door != "tcp"
+        if len(shown) > 1 and not kernel:
+            raise problem("Authorization", "must be there once", status=400)
+        authorization = shown[0]
         known: Known | None = connection.known
         if known is not None and known.authorization == authorization and self.holds(known):
             return known.principal
-        kernel = self._over_unix(request)
         generation = _BY_KERNEL if kernel else self._tokens.generation()
         found = self._peer(request) if kernel else self._bearer(authorization)
         if isinstance(found, Principal):
@@ -184,28 +247,19 @@ class Doors:
         """Whether whoever asked would be let in again: for answers that take long."""
         return self._identify(call.request) == call.principal
 
-    @staticmethod
-    def _over_unix(request: web.BaseRequest) -> bool:
+    def _peer(self, request: web.BaseRequest) -> Principal | _Refusal:
         if request.transport is None:
             raise ConnectionResetError
-        sock = request.transport.get_extra_info("socket")
-        return sock is not None and sock.family == socket.AF_UNIX
-
-    def _peer(self, request: web.BaseRequest) -> Principal | Problem:
-        assert request.transport is not None
         peer = self._peers.identify(request.transport.get_extra_info("socket"))
-        return peer if peer is not None else _forbidden("this user has no role here")
+        return peer if peer is not None else _Refusal("unknown_user", None, _forbidden("this user has no role here"))
 
-    def _bearer(self, authorization: str) -> Principal | Problem:
+    def _bearer(self, authorization: str) -> Principal | _Refusal:
         scheme, _, secret = authorization.partition(" ")
-        token = self._tokens.verify(secret.strip()) if scheme.lower() == "bearer" else None
+        text = secret.strip() if scheme.lower() == "bearer" else ""
+        token = self._tokens.verify(text)
         if token is None:
-            return Problem(
-                type="unauthorized",
-                title="Who are you?",
-                status=401,
-                detail="send a valid token as Authorization: Bearer",
-            )
+            outcome, known_id = self._tokens.why_not(text)
+            return _Refusal(outcome, known_id, _WHO_ARE_YOU)
         return Principal(
             token.principal,
             token.role,
@@ -214,6 +268,20 @@ class Doors:
         )
 
 
+class _Refusal(NamedTuple):
+    """Nobody is let in."""
+
+    outcome: Outcome
+    token: str | None
+    """The id of the one that was shown, if there is or was such a token."""
+    problem: Problem
+
+
+_NOTHING: Final = ("",)
+_REFUSED: Final = (401, 403)
+_WHO_ARE_YOU: Final = Problem(
+    type="unauthorized", title="Who are you?", status=401, detail="send a valid token as Authorization: Bearer"
+)
 _UNREADABLE: Final = (
     BadInput, web.HTTPRequestEntityTooLarge, web.RequestPayloadError, HttpProcessingError, TimeoutError,
 )  # fmt: skip

@@ -23,7 +23,7 @@ import msgspec
 from aiohttp import web
 
 from weltklassebot.api.decoding import problem
-from weltklassebot.api.doors import Doors
+from weltklassebot.api.doors import SERVER, Doors
 from weltklassebot.api.history import History
 from weltklassebot.api.reads import read_query, sees_all, whole
 from weltklassebot.api.route_table import Call, Route
@@ -43,7 +43,9 @@ HEARTBEAT_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 1.0
 PAGE_RECORDS: Final = 1000
 KERNEL_BYTES: Final = 256 * 1024
-_HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_HEADERS: Final = {
+    "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no", "Server": SERVER,
+}  # fmt: skip
 
 
 class _Page(msgspec.Struct):

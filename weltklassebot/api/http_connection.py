@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import Known, not_http
+from weltklassebot.api.doors import SERVER, Known, not_http
 from weltklassebot.api.lane import Lane, Lanes
 
 __all__ = ["FULL", "HttpConnection"]
@@ -36,8 +36,8 @@ class HttpConnection(web.RequestHandler):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "_unread", "_unread_since",
-        "_wire", "half_closed", "known",
+        "_answered", "_body", "_broken", "_counted", "_lane", "_lanes", "_places", "_unread", "_unread_since", "_wire",
+        "door", "half_closed", "known", "refused",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
@@ -55,7 +55,7 @@ class HttpConnection(web.RequestHandler):
         self._places = places
         self._lanes = lanes
         self._lane: Lane | None = None
-        self._door = door
+        self.door: Final = door
         self._counted = False
         self._wire: asyncio.Transport | None = None
         """The transport, also while it closes."""
@@ -72,11 +72,13 @@ class HttpConnection(web.RequestHandler):
         """The client says no more."""
         self.known: Known | None = None
         """Who this is, as far as `Doors` found out."""
+        self.refused = 0
+        """Requests in a row."""
 
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self._door)
+        self._counted = self._places.enter(self.door)
         if self._counted:
             self._wire = cast(asyncio.Transport, transport)
             self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
@@ -90,7 +92,7 @@ class HttpConnection(web.RequestHandler):
         if self._counted:
             self._counted = False
             self._lane = self._wire = None
-            self._places.leave(self._door)
+            self._places.leave(self.door)
             super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's closes on whoever waits for an answer
@@ -196,6 +198,7 @@ class HttpConnection(web.RequestHandler):
             resp.force_close()
         if self._body is not None and self._body.exception() is not None:
             self._lingering_time = 0.0  # the rest of it does not come
+        resp.headers["Server"] = SERVER
         written = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._lane is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.fair_share import FairShare
+from weltklassebot.api.peers import uid_of
 from weltklassebot.api.stream_lines import MAX_ENDLESS_BYTES, MAX_LINE_BYTES, Ack, Subscribe, understand
 from weltklassebot.core.commands import AnyCommand
 from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, encode
@@ -96,6 +97,7 @@ class StreamConnection(asyncio.Protocol):
         self._counted = self._stream.places.enter("orders")
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
         if self.principal is None:
+            self._stream.refusals.note("unknown_user", "orders", uid=uid_of(transport.get_extra_info("socket")))
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
         elif not self._counted:
             self._say_goodbye(_TOO_MANY)
@@ -237,6 +239,7 @@ class StreamConnection(asyncio.Protocol):
         principal = self.principal
         assert principal is not None
         if principal.role != "operator" and (why := allowed(principal, command)) is not None:
+            self._stream.refusals.note("role_too_small", "orders", principal=principal.name)
             slot(Problem(type="forbidden", title="Forbidden", status=403, detail=why))
             return
         self._stream.sequencer.submit(command, principal, slot)

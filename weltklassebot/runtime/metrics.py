@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -26,6 +26,7 @@ from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
+from weltklassebot.runtime.refusals import OUTCOMES, Outcome
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
 
@@ -77,6 +78,8 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.refused_connections = 0
+        self.refused: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        """Those of `Refusals`, once there is one."""
         self.faults: Faults | None = None
         self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
@@ -131,6 +134,7 @@ class Metrics:
             "risk_denials", "Denials by reason; an order may be denied for several.", "reason", self.denials
         )
         yield _counters("risk_decisions", "Order checks by decision.", "decision", self.decisions)
+        yield _counters("access_refused", "Requests and connections refused, by why.", "outcome", self.refused)
         yield _histograms("stage_latency_seconds", "Time spent in each stage.", "stage", self.stages)
         yield _histogram("journal_fsync_seconds", "Time one fdatasync took.", self.fsync)
         yield _histogram("journal_batch_records", "Records made durable by one fdatasync.", self.batches)
@@ -245,7 +249,7 @@ def _info(name: str, text: str, labels: dict[str, str]) -> Metric:
     return family
 
 
-def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _counters(name: str, text: str, label: str, values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], float(value))
