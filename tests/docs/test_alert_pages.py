@@ -85,6 +85,12 @@ def lost_a_socket(daemon: Daemon) -> None:
         daemon.log("socket_lost")
 
 
+def refused(daemon: Daemon) -> None:
+    token = daemon.token("viewer", "real")
+    assert daemon.http("GET", "/v1/state", token=token[:-43] + "A" * 43).status == 401
+    daemon.log("access_refused")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -104,6 +110,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LatencyBudgetBurnsFast": busy,
     "LatencyBudgetBurns": busy,
     "OrdersTurnedAway": busy,
+    "AccessRefused": refused,
     "LogLinesLost": busy,
     "ProgramFault": busy,
     "BoundNearLimit": busy,
