@@ -236,7 +236,9 @@ class Doors:
         generation = _BY_KERNEL if kernel else self._tokens.generation()
         found = self._peer(request) if kernel else self._bearer(authorization)
         if isinstance(found, Principal):
-            connection.known = Known(authorization, generation, found)
+            connection.recognise(Known(authorization, generation, found))
+        elif known is not None and not self.holds(known):
+            connection.recognise(None)
         return found
 
     def holds(self, known: Known) -> bool:

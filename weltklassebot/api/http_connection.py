@@ -20,6 +20,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import SERVER, Known, not_http
+from weltklassebot.api.guests import Place, network_of
 from weltklassebot.api.lane import Lane, Lanes
 
 __all__ = ["FULL", "HttpConnection"]
@@ -36,8 +37,8 @@ class HttpConnection(web.RequestHandler):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_lane", "_lanes", "_places", "_unread", "_unread_since", "_wire",
-        "door", "half_closed", "known", "refused",
+        "_answered", "_body", "_broken", "_counted", "_lane", "_lanes", "_place", "_places", "_unread", "_unread_since",
+        "_wire", "door", "half_closed", "known", "refused",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
@@ -56,6 +57,7 @@ class HttpConnection(web.RequestHandler):
         self._lanes = lanes
         self._lane: Lane | None = None
         self.door: Final = door
+        self._place = Place(door)
         self._counted = False
         self._wire: asyncio.Transport | None = None
         """The transport, also while it closes."""
@@ -78,7 +80,8 @@ class HttpConnection(web.RequestHandler):
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self.door)
+        self._place = self._place_of(transport)
+        self._counted = self._places.enter(self._place)
         if self._counted:
             self._wire = cast(asyncio.Transport, transport)
             self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
@@ -88,11 +91,29 @@ class HttpConnection(web.RequestHandler):
         stream.write(FULL)
         stream.close()
 
+    def _place_of(self, transport: asyncio.BaseTransport) -> Place:
+        if self.door != "tcp":
+            return Place(self.door)  # the kernel has let in whoever comes there
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        return Place(self.door, network_of(address), self._give_way)
+
+    def _give_way(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def recognise(self, known: Known | None) -> None:
+        """`Doors` found out who this is, or that whoever it was is nobody any more."""
+        self.known = known
+        if known is None:
+            self._places.no_longer(self._place)
+        else:
+            self._places.let_in(self._place)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
             self._lane = self._wire = None
-            self._places.leave(self.door)
+            self._places.leave(self._place)
             super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's closes on whoever waits for an answer
@@ -169,6 +190,7 @@ class HttpConnection(web.RequestHandler):
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
             self._body = body
+            self._places.asked(self._place)
             return
         self._broken = True
         if self._body is None or self._body.is_eof():

@@ -144,7 +144,11 @@ class Metrics:
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
-            ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
+            (
+                "refused_connections",
+                "Connections turned away or ended because there were too many.",
+                self.refused_connections,
+            ),
             ("log_lines_lost", "Lines of the log that nobody took.", logs.lost()),
             (
                 "faults",
