@@ -111,6 +111,20 @@ def test_who_is_refused_again_and_again_waits_and_nobody_else(daemon):
         assert time.monotonic() - began < 0.3, "and the connection is like new"
 
 
+def test_who_asks_for_what_others_may_waits_as_well_and_not_for_its_own(daemon):
+    with daemon.tcp(daemon.token("operator", accounts=("main",))) as ask:
+        for number in range(FREE_REFUSALS):
+            assert ask("POST", "/v1/orders/check", order(f"x-{number}", account="other")).status == 403
+            assert ask("GET", "/healthz").status == 200, "that is open to everybody, and changes nothing"
+        began = time.monotonic()
+        assert ask("POST", "/v1/orders/cancel-all", {"reason": "drill"}).status == 403
+        assert time.monotonic() - began >= 0.1
+        began = time.monotonic()
+        assert ask("POST", "/v1/orders/cancel-all", {"reason": "drill", "account": "main"}).status == 200
+        assert ask("POST", "/v1/orders/check", order("own")).status == 200
+        assert time.monotonic() - began < 0.3
+
+
 def test_a_stop_of_the_daemon_waits_for_no_refusal(daemon):
     with daemon.tcp() as ask:
         for _ in range(FREE_REFUSALS + 4):

@@ -109,6 +109,8 @@ class Doors:
             answer = await self._answer(request, route)
             if isinstance(answer, Problem) and answer.status in _REFUSED:
                 await self._pace(request)
+            elif route.role is not None:
+                cast(Any, request.protocol).refused = 0
             began = time.perf_counter()
             response = _response(answer)
             if self.closing or (route.needs_no_body and not _read_whole(request)):
@@ -159,7 +161,6 @@ class Doors:
         found = self._identify(request)
         if isinstance(found, Principal):
             if found.has(role):
-                cast(Any, request.protocol).refused = 0
                 return found
             self._note(request, path, "role_too_small", principal=found.name)
             return _forbidden(f"role {role} is needed, {found.name} is {found.role}")
