@@ -12,24 +12,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
-from weltklassebot.api.decoding import BadInput, problem
-from weltklassebot.api.pacing import Pacing
-from weltklassebot.api.peers import Peers, uid_of
+from weltklassebot.api.access import REFUSED, Access
+from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
-from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
-from weltklassebot.runtime.principals import Principal, Role
-from weltklassebot.runtime.refusals import Outcome, Refusals
+from weltklassebot.runtime.principals import Principal
 
-__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "SERVER", "Doors", "Known", "not_http"]
+__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "SERVER", "Doors", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
@@ -44,47 +41,28 @@ SERVER: Final = "weltklassebot"
 _JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
 
 
-class Known(NamedTuple):
-    """Who is at the other end of a connection, and by what word."""
-
-    authorization: str
-    generation: int
-    """Of the tokens; the kernel's word on a unix socket holds whatever becomes of them."""
-    principal: Principal
-
-
-_BY_KERNEL: Final = -1
-
-
 class Doors:
     """Authenticates, reads, calls, answers."""
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        peers: Peers,
-        metrics: Metrics,
-        faults: Faults,
-        refusals: Refusals,
-        timeout_seconds: float,
-    ) -> None:
-        self._tokens: Final = tokens
-        self._peers: Final = peers
+    def __init__(self, access: Access, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
         self.metrics: Final = metrics
         self._timeout: Final = timeout_seconds
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
         self._faults: Final = faults
-        self._refusals: Final = refusals
-        self._pacing: Final = Pacing()
+        self._access: Final = access
+        self.holds: Final = access.holds
         self.closing = False
         """The daemon stops: every answer is the last one on its connection."""
 
     def close(self) -> None:
         """From now on every answer is the last one, and none waits."""
         self.closing = True
-        self._pacing.stop()
-        self._refusals.sum_up()
+        self._access.stop()
+
+    def still(self, call: Call) -> bool:
+        """Whether whoever asked would be let in again: for answers that take long."""
+        return self._access.identify(call.request) == call.principal
 
     def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """One handler for all routes."""
@@ -107,8 +85,8 @@ class Doors:
     async def _serve(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             answer = await self._answer(request, route)
-            if isinstance(answer, Problem) and answer.status in _REFUSED:
-                await self._pace(request)
+            if isinstance(answer, Problem) and answer.status in REFUSED:
+                await self._access.pace(request)
             elif route.role is not None:
                 cast(Any, request.protocol).refused = 0
             began = time.perf_counter()
@@ -138,7 +116,7 @@ class Doors:
         principal = _NOBODY
         waits = "Expect" in request.headers and waits_for_a_word(request)
         if route.role is not None:
-            found = self._let_in(request, route.path, route.role)
+            found = self._access.let_in(request, route.path, route.role)
             if isinstance(found, Problem):
                 return found
             principal = found
@@ -147,41 +125,14 @@ class Doors:
             came = request.content.is_eof()
             body = await self._body(request, route, waits=waits)
             if not came and route.role is not None:
-                found = self._let_in(request, route.path, route.role)
+                found = self._access.let_in(request, route.path, route.role)
                 if isinstance(found, Problem):
                     return found  # it was let in, and is no more: a token was revoked while its body was on its way
                 principal = found
         answer = await route.handler(Call(body, principal, request, received))
         if isinstance(answer, Problem) and answer.status == 403:
-            self._note(request, route.path, "out_of_binding", principal=principal.name)
+            self._access.note(request, route.path, "out_of_binding", principal=principal.name)
         return answer
-
-    def _let_in(self, request: web.BaseRequest, path: str, role: Role) -> Principal | Problem:
-        """Who asks, if they may; else why not, and it has been counted."""
-        found = self._identify(request)
-        if isinstance(found, Principal):
-            if found.has(role):
-                return found
-            self._note(request, path, "role_too_small", principal=found.name)
-            return _forbidden(f"role {role} is needed, {found.name} is {found.role}")
-        outcome, token, refusal = found
-        self._note(request, path, outcome, token=token)
-        return refusal
-
-    def _note(self, request: web.BaseRequest, path: str, outcome: Outcome, **known: str | None) -> None:
-        transport, door = request.transport, cast(Any, request.protocol).door
-        peer: str | None = None
-        uid: int | None = None
-        if transport is not None and door == "tcp":
-            peer = str((transport.get_extra_info("peername") or ("unknown",))[0])
-        elif transport is not None:
-            uid = uid_of(transport.get_extra_info("socket"))
-        self._refusals.note(outcome, door, path=path, peer=peer, uid=uid, **known)
-
-    async def _pace(self, request: web.BaseRequest) -> None:
-        connection = cast(Any, request.protocol)
-        connection.refused += 1
-        await self._pacing.pause(connection.refused)
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
         if not route.needs_no_body:
@@ -220,71 +171,7 @@ class Doors:
                 raise ConnectionResetError from None
             raise
 
-    def _identify(self, request: web.BaseRequest) -> Principal | _Refusal:
-        """The principal, or why there is none. Found out once a connection, and again when the tokens change.
 
-        Raises `BadInput` for two `Authorization`: who asks is not for this daemon to choose.
-        """
-        connection: Any = request.protocol
-        shown = request.headers.getall("Authorization", _NOTHING)
-        kernel = connection.door != "tcp"
-        if len(shown) > 1 and not kernel:
-            raise problem("Authorization", "must be there once", status=400)
-        authorization = shown[0]
-        known: Known | None = connection.known
-        if known is not None and known.authorization == authorization and self.holds(known):
-            return known.principal
-        generation = _BY_KERNEL if kernel else self._tokens.generation()
-        found = self._peer(request) if kernel else self._bearer(authorization)
-        if isinstance(found, Principal):
-            connection.recognise(Known(authorization, generation, found))
-        elif known is not None and not self.holds(known):
-            connection.recognise(None)
-        return found
-
-    def holds(self, known: Known) -> bool:
-        """Whether it is still so."""
-        return known.generation == _BY_KERNEL or known.generation == self._tokens.generation()
-
-    def still(self, call: Call) -> bool:
-        """Whether whoever asked would be let in again: for answers that take long."""
-        return self._identify(call.request) == call.principal
-
-    def _peer(self, request: web.BaseRequest) -> Principal | _Refusal:
-        if request.transport is None:
-            raise ConnectionResetError
-        peer = self._peers.identify(request.transport.get_extra_info("socket"))
-        return peer if peer is not None else _Refusal("unknown_user", None, _forbidden("this user has no role here"))
-
-    def _bearer(self, authorization: str) -> Principal | _Refusal:
-        scheme, _, secret = authorization.partition(" ")
-        text = secret.strip() if scheme.lower() == "bearer" else ""
-        token = self._tokens.verify(text)
-        if token is None:
-            outcome, known_id = self._tokens.why_not(text)
-            return _Refusal(outcome, known_id, _WHO_ARE_YOU)
-        return Principal(
-            token.principal,
-            token.role,
-            None if token.accounts is None else frozenset(token.accounts),
-            None if token.strategies is None else frozenset(token.strategies),
-        )
-
-
-class _Refusal(NamedTuple):
-    """Nobody is let in."""
-
-    outcome: Outcome
-    token: str | None
-    """The id of the one that was shown, if there is or was such a token."""
-    problem: Problem
-
-
-_NOTHING: Final = ("",)
-_REFUSED: Final = (401, 403)
-_WHO_ARE_YOU: Final = Problem(
-    type="unauthorized", title="Who are you?", status=401, detail="send a valid token as Authorization: Bearer"
-)
 _UNREADABLE: Final = (
     BadInput, web.HTTPRequestEntityTooLarge, web.RequestPayloadError, HttpProcessingError, TimeoutError,
 )  # fmt: skip
@@ -298,10 +185,6 @@ def _read_whole(request: web.BaseRequest) -> bool:
 
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOBODY: Final = Principal("nobody", "viewer")
-
-
-def _forbidden(why: str) -> Problem:
-    return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
 
 
 def _too_large() -> Problem:

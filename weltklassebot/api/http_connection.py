@@ -18,8 +18,9 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
+from weltklassebot.api.access import Known
 from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import SERVER, Known, not_http
+from weltklassebot.api.doors import SERVER, not_http
 from weltklassebot.api.guests import Place, network_of
 from weltklassebot.api.lane import Lane, Lanes
 
@@ -73,7 +74,7 @@ class HttpConnection(web.RequestHandler):
         self.half_closed = False
         """The client says no more."""
         self.known: Known | None = None
-        """Who this is, as far as `Doors` found out."""
+        """Who this is, as far as `Access` found out."""
         self.refused = 0
         """Requests in a row."""
 
@@ -102,7 +103,7 @@ class HttpConnection(web.RequestHandler):
             self._wire.abort()
 
     def recognise(self, known: Known | None) -> None:
-        """`Doors` found out who this is, or that whoever it was is nobody any more."""
+        """`Access` found out who this is, or that whoever it was is nobody any more."""
         self.known = known
         if known is None:
             self._places.no_longer(self._place)

@@ -1,8 +1,8 @@
 """The short way of an order check over HTTP.
 
 A bot that keeps its connection sends the same head before every order, byte for byte. aiohttp parses it once, and
-`Doors` asks once who that is; from then on the same bytes mean the same, and only the body is read: the order goes to
-the sequencer straight from the socket, and its answer back, for half of what a request costs otherwise.
+`Access` finds out once who that is; from then on the same bytes mean the same, and only the body is read: the order
+goes to the sequencer straight from the socket, and its answer back, for half of what a request costs otherwise.
 
 Whatever is not exactly that takes the long way through aiohttp: a head that was not seen before, an order that is not
 understood, half a request, a client that does not read its answers, changed tokens, a daemon that stops.
@@ -24,9 +24,10 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
+from weltklassebot.api.access import Known
 from weltklassebot.api.connections import REMEMBERED_SECONDS
 from weltklassebot.api.decoding import BadInput, command_from, decoder
-from weltklassebot.api.doors import MEDIA_TYPES, Doors, Known
+from weltklassebot.api.doors import MEDIA_TYPES, Doors
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Problem, encode
 from weltklassebot.runtime.metrics import Metrics

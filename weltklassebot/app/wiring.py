@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weltklassebot import logs
+from weltklassebot.api.access import Access
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
@@ -99,7 +100,7 @@ def wire(
     publisher.after_batch.append(stream.flush)
     admin_peers = Peers({settings.auth.admin_group: "operator"})
     tokens = Tokens(settings.tokens_file)
-    doors = Doors(tokens, admin_peers, metrics, faults, refusals, runtime.request_timeout_seconds)
+    doors = Doors(Access(tokens, admin_peers, refusals), metrics, faults, runtime.request_timeout_seconds)
     metrics.bounds.append(Bound("log_lines", lambda: logs.MAX_WAITING, logs.waiting))
     metrics.bounds.extend(of_sequencer(sequencer))
     metrics.bounds.extend(of_doors(places, doors, stream, pushes, tokens))
