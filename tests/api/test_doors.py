@@ -7,10 +7,12 @@ from typing import Any, cast
 import pytest
 from aiohttp import StreamReader, web
 
+from weltklassebot.api.access import Access
 from weltklassebot.api.doors import Doors
 from weltklassebot.api.route_table import Call, Route
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.refusals import Refusals
 
 
 class _Gone:
@@ -35,7 +37,7 @@ async def test_who_hangs_up_in_the_middle_of_a_body_is_no_fault() -> None:
     async def handler(call: Call) -> Any:
         raise AssertionError("there is nobody who asks")
 
-    doors = Doors(cast(Any, None), cast(Any, None), Metrics(), Faults(None), 5.0)
+    doors = Doors(Access(cast(Any, None), cast(Any, None), Refusals(None)), Metrics(), Faults(None), 5.0)
     serve = doors.handler([Route("POST", "/v1/fills", None, handler)])
     with pytest.raises(ConnectionResetError):
         await serve(cast(web.BaseRequest, _Gone()))

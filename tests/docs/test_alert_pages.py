@@ -91,6 +91,12 @@ def unsigned(daemon: Daemon) -> None:
     daemon.check("o-1")
 
 
+def refused(daemon: Daemon) -> None:
+    token = daemon.token("viewer", "real")
+    assert daemon.http("GET", "/v1/state", token=token[:-43] + "A" * 43).status == 401
+    daemon.log("access_refused")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -110,6 +116,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LatencyBudgetBurnsFast": busy,
     "LatencyBudgetBurns": busy,
     "OrdersTurnedAway": busy,
+    "AccessRefused": refused,
     "LogLinesLost": busy,
     "ProgramFault": busy,
     "BoundNearLimit": busy,

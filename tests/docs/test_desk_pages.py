@@ -41,6 +41,9 @@ def test_tokens(desk: Daemon) -> None:
     said = page.follow("Do now", shell)
     assert "max_order_notional" in said
     assert "401" in said
+    page.follow("What a binding covers", shell)
+    (request,) = desk.get("/v1/cancel-requests")["cancel_requests"]
+    assert request["account"] == "main"
     assert page.follow("Follow up", shell)
 
 

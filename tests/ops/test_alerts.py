@@ -95,6 +95,14 @@ CASES = {
         8,
     ),
     "ClientsTurnedAway": Case({"refused_connections_total": "0 0 1x10", "slow_clients_total": "0x12"}, 2, 9),
+    "AccessRefused": Case(
+        {
+            'access_refused_total{outcome="no_token"}': "0 0+1x30",
+            'access_refused_total{outcome="revoked_token"}': "0x5 1x25",
+        },
+        6,
+        14,
+    ),
     "LogLinesLost": Case({"log_lines_lost_total": "0 0 7x20"}, 2, 9),
     "ProgramFault": Case({"faults_total": "0 0 1x20"}, 2, 9),
     "OrdersTurnedAway": Case({'risk_denials_total{reason="overloaded"}': "0 0+10x12 120x20"}, 7, 25),

@@ -18,8 +18,10 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
+from weltklassebot.api.access import Known
 from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import Known, not_http
+from weltklassebot.api.doors import SERVER, not_http
+from weltklassebot.api.guests import Place, network_of
 from weltklassebot.api.lane import Lane, Lanes
 
 __all__ = ["FULL", "HttpConnection"]
@@ -36,8 +38,8 @@ class HttpConnection(web.RequestHandler):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "_unread", "_unread_since",
-        "_wire", "half_closed", "known",
+        "_answered", "_body", "_broken", "_counted", "_lane", "_lanes", "_place", "_places", "_unread", "_unread_since",
+        "_wire", "door", "half_closed", "known", "refused",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
@@ -55,7 +57,8 @@ class HttpConnection(web.RequestHandler):
         self._places = places
         self._lanes = lanes
         self._lane: Lane | None = None
-        self._door = door
+        self.door: Final = door
+        self._place = Place(door)
         self._counted = False
         self._wire: asyncio.Transport | None = None
         """The transport, also while it closes."""
@@ -71,12 +74,15 @@ class HttpConnection(web.RequestHandler):
         self.half_closed = False
         """The client says no more."""
         self.known: Known | None = None
-        """Who this is, as far as `Doors` found out."""
+        """Who this is, as far as `Access` found out."""
+        self.refused = 0
+        """Requests in a row."""
 
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self._door)
+        self._place = self._place_of(transport)
+        self._counted = self._places.enter(self._place)
         if self._counted:
             self._wire = cast(asyncio.Transport, transport)
             self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
@@ -86,11 +92,29 @@ class HttpConnection(web.RequestHandler):
         stream.write(FULL)
         stream.close()
 
+    def _place_of(self, transport: asyncio.BaseTransport) -> Place:
+        if self.door != "tcp":
+            return Place(self.door)  # the kernel has let in whoever comes there
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        return Place(self.door, network_of(address), self._give_way)
+
+    def _give_way(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def recognise(self, known: Known | None) -> None:
+        """`Access` found out who this is, or that whoever it was is nobody any more."""
+        self.known = known
+        if known is None:
+            self._places.no_longer(self._place)
+        else:
+            self._places.let_in(self._place)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
             self._lane = self._wire = None
-            self._places.leave(self._door)
+            self._places.leave(self._place)
             super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's closes on whoever waits for an answer
@@ -167,6 +191,7 @@ class HttpConnection(web.RequestHandler):
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
             self._body = body
+            self._places.asked(self._place)
             return
         self._broken = True
         if self._body is None or self._body.is_eof():
@@ -196,6 +221,7 @@ class HttpConnection(web.RequestHandler):
             resp.force_close()
         if self._body is not None and self._body.exception() is not None:
             self._lingering_time = 0.0  # the rest of it does not come
+        resp.headers["Server"] = SERVER
         written = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._lane is not None:

@@ -33,9 +33,9 @@ _COMMANDS: Final = frozenset(kind.__name__ for kind in AnyCommand.__args__)
 _TEXTS: Final = {"reason": 500, "actor": 500, "approved_by": 200}
 
 _ERRORS: Final = {
-    400: "No valid HTTP, or no valid JSON",
-    401: "No valid token",
-    403: "The role is too small, or the token is bound to other accounts or strategies",
+    400: "No valid HTTP, no valid JSON, or more than one Authorization header",
+    401: "No valid token; or no longer, when the body had come",
+    403: "The role is too small, or the token is bound to other accounts or strategies; `detail` says to which",
     404: "What it is about is not known",
     408: "The request did not arrive in time",
     409: "Not possible now; nothing was changed",
@@ -120,7 +120,8 @@ def _any_of(refs: dict[Any, Any], types: tuple[Any, ...]) -> dict[str, Any] | No
 _ABOUT: Final = (
     "The risk authority of a trading desk: it answers before every order, and an approval leaves only after its record "
     "is on disk. Decimals go out as plain strings and come in as strings or numbers; moments are Unix seconds. HEAD is "
-    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end."
+    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end. "
+    "Refusals (401, 403) that follow each other on one connection come later and later, by a second at most."
 )
 _WHO: Final = (
     "A token of `weltklassebot token create`. Roles: viewer < trader < operator. On the unix socket `admin.sock` no "

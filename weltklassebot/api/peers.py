@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["Peers"]
+__all__ = ["Peers", "uid_of"]
 
 _SO_PEERGROUPS: Final = 59
 _MOST_BYTES: Final = 1024
@@ -44,16 +44,31 @@ class Peers:
 
     def identify(self, sock: socket.socket) -> Principal | None:
         """The principal behind a connection, or None if it has no role here."""
-        try:
-            raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        except OSError:
+        found = _credentials(sock)
+        if found is None:
             return None
-        _, uid, gid = struct.unpack("3i", raw)
+        uid, gid = found
         if uid in (0, os.geteuid()) and uid != self._unknown_uid:
             return Principal(_user(uid), "operator")
         groups = {gid, *_groups(sock)} - {self._unknown_gid}
-        found = [self._roles[group] for group in groups if group in self._roles]
-        return Principal(_user(uid), max(found, key=_RANK.__getitem__)) if found else None
+        roles = [self._roles[group] for group in groups if group in self._roles]
+        return Principal(_user(uid), max(roles, key=_RANK.__getitem__)) if roles else None
+
+
+def uid_of(sock: socket.socket) -> int | None:
+    """The user at the other end, as far as the kernel says."""
+    found = _credentials(sock)
+    return None if found is None else found[0]
+
+
+def _credentials(sock: socket.socket) -> tuple[int, int] | None:
+    """User and group."""
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    _, uid, gid = struct.unpack("3i", raw)
+    return uid, gid
 
 
 _RANK: Final[dict[Role, int]] = {"viewer": 0, "trader": 1, "operator": 2}

@@ -78,7 +78,7 @@ class HttpServer:
 
     def stop_accepting(self) -> None:
         """Every answer from now on says that it is the last one on its connection."""
-        self._doors.closing = True
+        self._doors.close()
         for acceptor in self._acceptors:
             acceptor.stop()
 

@@ -19,12 +19,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from weltklassebot.core.commands import ID_PATTERN
+
+if TYPE_CHECKING:
+    from weltklassebot.runtime.refusals import Outcome
 
 __all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "Tokens"]
 
@@ -148,6 +151,9 @@ class Tokens:
         self.path = path
         self.problem: str | None = None
         self._by_id: dict[str, Token] = {}
+        self._last_good: dict[str, Token] = {}
+        self._revoked: Final[dict[str, Token]] = {}
+        """Since the daemon started, the last `MAX_TOKENS` of them: whoever still shows one is told of in the log."""
         self._seen: tuple[int, ...] | None = None
         self._generation = 0
 
@@ -160,6 +166,20 @@ class Tokens:
         token = self._by_id.get(match[1])
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
+
+    def why_not(self, text: str) -> tuple[Outcome, str | None]:
+        """Why a text that was not verified is worth nothing, and the id of the token if there is or was one."""
+        match = _TOKEN.fullmatch(text)
+        if self.problem is not None:
+            return "unreadable_tokens", None
+        if match is None:
+            return ("unknown_token", None) if text else ("no_token", None)
+        if match[1] in self._by_id:
+            return "wrong_secret", match[1]
+        gone = self._revoked.get(match[1])
+        if gone is not None and hmac.compare_digest(_digest(match[2]), gone.sha256):
+            return "revoked_token", gone.id
+        return "unknown_token", None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -178,9 +198,16 @@ class Tokens:
         try:
             self._by_id = {token.id: token for token in _read(self.path).tokens}
             self.problem = None
+            self._remember_revoked()
         except TokenError as error:
             self._by_id = {}
             self.problem = str(error)
+
+    def _remember_revoked(self) -> None:
+        self._revoked.update((key, token) for key, token in self._last_good.items() if key not in self._by_id)
+        for key in list(self._revoked)[:-MAX_TOKENS]:
+            del self._revoked[key]
+        self._last_good = self._by_id
 
 
 def _digest(secret: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weltklassebot import logs
+from weltklassebot.api.access import Access
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
@@ -34,6 +35,7 @@ from weltklassebot.runtime.opening import OpenStore
 from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.recent import Recent
+from weltklassebot.runtime.refusals import Refusals
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
@@ -67,7 +69,8 @@ def wire(
 ) -> Parts:
     """Put them together. Nothing runs yet, and no door is open."""
     runtime, recovered = settings.runtime, store.recovered
-    metrics, faults = Metrics(), Faults(log)
+    metrics, faults, refusals = Metrics(), Faults(log), Refusals(log)
+    metrics.refused = refusals.counts
     sequencer = Sequencer(
         store.engine,
         Clock(recovered.last_ts),
@@ -92,7 +95,7 @@ def wire(
     origin.commit = sequencer.commit
     peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
     places = Connections(connections_that_fit(runtime.max_connections, log), metrics)
-    stream = OrderStream(sequencer, metrics, faults, peers, places)
+    stream = OrderStream(sequencer, metrics, faults, refusals, peers, places)
     pushes = Pushes(sequencer, stream)
     stream.on_subscribe.append(pushes.welcome)
     witness = Witness(store.engine.state, log)
@@ -102,7 +105,7 @@ def wire(
     publisher.after_batch.append(stream.flush)
     admin_peers = Peers({settings.auth.admin_group: "operator"})
     tokens = Tokens(settings.tokens_file)
-    doors = Doors(tokens, admin_peers, metrics, faults, runtime.request_timeout_seconds)
+    doors = Doors(Access(tokens, admin_peers, refusals), metrics, faults, runtime.request_timeout_seconds)
     metrics.bounds.append(Bound("log_lines", lambda: logs.MAX_WAITING, logs.waiting))
     metrics.bounds.extend(of_sequencer(sequencer))
     metrics.bounds.extend(of_doors(places, doors, stream, pushes, tokens))

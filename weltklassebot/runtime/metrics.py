@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -27,6 +27,7 @@ from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
+from weltklassebot.runtime.refusals import OUTCOMES, Outcome
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
 
@@ -78,6 +79,8 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.refused_connections = 0
+        self.refused: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        """Those of `Refusals`, once there is one."""
         self.faults: Faults | None = None
         self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
@@ -133,6 +136,7 @@ class Metrics:
             "risk_denials", "Denials by reason; an order may be denied for several.", "reason", self.denials
         )
         yield _counters("risk_decisions", "Order checks by decision.", "decision", self.decisions)
+        yield _counters("access_refused", "Requests and connections refused, by why.", "outcome", self.refused)
         yield _histograms("stage_latency_seconds", "Time spent in each stage.", "stage", self.stages)
         yield _histogram("journal_fsync_seconds", "Time one fdatasync took.", self.fsync)
         yield _histogram("journal_batch_records", "Records made durable by one fdatasync.", self.batches)
@@ -142,7 +146,11 @@ class Metrics:
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
-            ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
+            (
+                "refused_connections",
+                "Connections turned away or ended because there were too many.",
+                self.refused_connections,
+            ),
             ("log_lines_lost", "Lines of the log that nobody took.", logs.lost()),
             (
                 "faults",
@@ -259,7 +267,7 @@ def _info(name: str, text: str, labels: dict[str, str]) -> Metric:
     return family
 
 
-def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _counters(name: str, text: str, label: str, values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], float(value))
