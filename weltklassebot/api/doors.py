@@ -3,6 +3,9 @@
 A client that waits for a word before it sends its body (`Expect: 100-continue`) gets it once it is let in and the body
 is not too large; else it gets its answer, and the connection is closed.
 
+The body of a request that is refused is not read, nor that of one that needs no role. A body in a coding, such as gzip,
+is refused: 415.
+
 A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
 leaves.
 """
@@ -21,7 +24,7 @@ from multidict import CIMultiDict
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.peers import Peers
-from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
+from weltklassebot.api.route_table import Call, Route, RouteTable, coded, waits_for_a_word
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
@@ -90,7 +93,7 @@ class Doors:
             answer = await self._answer(request, route)
             began = time.perf_counter()
             response = _response(answer)
-            if self.closing or (route.needs_no_body and not _read_whole(request)):
+            if self.closing or (route.needs_no_body and (coded(request) or not _read_whole(request))):
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
@@ -122,12 +125,18 @@ class Doors:
                 return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
             principal = found
         received = time.perf_counter()
-        body = await self._body(request, route, waits=waits) if request.body_exists else b""
+        body = b""
+        if request.body_exists and route.role is not None:
+            body = await self._body(request, route, waits=waits)
         return await route.handler(Call(body, principal, request, received))
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
         if not route.needs_no_body:
+            if coded(request):
+                raise BadInput(_CODED)
             return await self._read(request, waits=waits)
+        if coded(request):
+            return _NO_BODY
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 return await self._read(request, waits=waits)
@@ -152,7 +161,11 @@ class Doors:
             self.large_bodies -= 1
 
     async def _read_in_time(self, request: web.BaseRequest, *, waits: bool) -> bytes:
-        if waits and request.transport is not None:
+        if request.transport is None:
+            raise ConnectionResetError
+        connection: Any = request.protocol
+        connection.want_body()
+        if waits and not request.content.is_eof():
             request.transport.write(_GO_ON)
         try:
             async with asyncio.timeout(self._timeout):
@@ -174,6 +187,8 @@ class Doors:
         found = self._peer(request) if kernel else self._bearer(authorization)
         if isinstance(found, Principal):
             connection.known = Known(authorization, generation, found)
+        else:
+            connection.known = None
         return found
 
     def holds(self, known: Known) -> bool:
@@ -225,6 +240,9 @@ def _read_whole(request: web.BaseRequest) -> bool:
     return request.content.is_eof() and request.content.exception() is None
 
 
+_CODED: Final = Problem(
+    type="unsupported_coding", title="Unsupported coding", status=415, detail="send the body as it is, not compressed"
+)
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOBODY: Final = Principal("nobody", "viewer")
 
@@ -255,9 +273,13 @@ def _response(answer: Any) -> web.StreamResponse:
 
 def not_http(status: int) -> web.StreamResponse:
     """What arrived is no request, or ended inside one. The connection is closed."""
-    kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
-    response = _response(
-        Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP")
-    )
+    kind, title, detail = _NOT_HTTP.get(status, ("bad_input", "Not understood", "no valid HTTP"))
+    response = _response(Problem(type=kind, title=title, status=status, detail=detail))
     response.force_close()
     return response
+
+
+_NOT_HTTP: Final = {
+    431: ("too_large", "Head too large", "the head of a request has at most 64 KiB"),
+    500: ("internal", "Internal error", ""),
+}

@@ -7,20 +7,30 @@
   cannot be kept open so: what waits for bytes that cannot come, half a head or half a body, ends at once. A stream of
   events ends too, because its reader cannot be told from one that has gone.
 - A client that takes nothing of its answer for too long is cut off, whether it could still speak or not.
+- A body is given to the parser once its request is let in and wants it. Behind an answer that leaves a body unread, and
+  behind what is no request, the connection parts (`parting`): nothing more is parsed, and the client sees its answer.
+- On TCP, whoever has not been let in has turns of one request (`anteroom`); whoever has been, a share beside others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import Any, Final, cast
 
 from aiohttp import web
-from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import _ErrInfo
 
+from weltklassebot.api.anteroom import Anteroom
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Known, not_http
+from weltklassebot.api.fair_share import Company, FairShare
+from weltklassebot.api.held_bytes import HeldBytes
 from weltklassebot.api.lane import Lane, Lanes
+from weltklassebot.api.parting import Parting
 
 __all__ = ["FULL", "HttpConnection"]
 
@@ -32,16 +42,34 @@ FULL: Final = (
 """For a client that is not let in."""
 
 
+PIECE_BYTES: Final = 16 * 1024
+"""What the parser gets at once. A refused request of which so much is left, all of it there, keeps its connection."""
+A_TURN_BYTES: Final = 4 * PIECE_BYTES
+"""What one connection has parsed before the others have their turn."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""431 beyond: many times what bots, browsers and proxies send."""
+
+
+class Shared:
+    """What the connections have in common."""
+
+    def __init__(self, places: Connections, lanes: Lanes) -> None:
+        self.places: Final = places
+        self.lanes: Final = lanes
+        self.anteroom: Final = Anteroom()
+        self.company: Final = Company()
+
+
 class HttpConnection(web.RequestHandler):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "_unread", "_unread_since",
-        "_wire", "half_closed", "known",
+        "_answered", "_body", "_broken", "_counted", "_door", "_fair", "_given", "_held", "_lane", "_parting",
+        "_shared", "_stopped", "_turn", "_unread", "_unread_since", "_wanted", "_wire", "half_closed", "known",
     )  # fmt: skip
 
-    def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
-        super().__init__(server, **settings)
+    def __init__(self, server: web.Server, shared: Shared, door: Door, **settings: Any) -> None:
+        super().__init__(server, lingering_time=0.0, **settings)
         self._parser = HttpRequestParser(
             self,
             self._loop,
@@ -50,10 +78,10 @@ class HttpConnection(web.RequestHandler):
             max_field_size=self.max_field_size,
             max_headers=self.max_headers,
             payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
             max_msg_queue_size=1,
         )
-        self._places = places
-        self._lanes = lanes
+        self._shared = shared
         self._lane: Lane | None = None
         self._door = door
         self._counted = False
@@ -66,8 +94,18 @@ class HttpConnection(web.RequestHandler):
         """Requests; aiohttp counts those that have come."""
         self._body: Any = None
         """Of the last of them."""
+        self._wanted = False
+        """Somebody who was let in waits for it."""
+        self._given = 0
+        """Bytes that the parser got of a head that has no end yet."""
         self._broken = False
         """What comes now is no request."""
+        self._held = HeldBytes()
+        self._stopped = False
+        """Nothing is read for now."""
+        self._turn: asyncio.Handle | None = None
+        self._fair = FairShare()
+        self._parting: Parting | None = None
         self.half_closed = False
         """The client says no more."""
         self.known: Known | None = None
@@ -76,10 +114,10 @@ class HttpConnection(web.RequestHandler):
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self._door)
+        self._counted = self._shared.places.enter(self._door)
         if self._counted:
             self._wire = cast(asyncio.Transport, transport)
-            self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
+            self._lane = Lane(self._shared.lanes, self._wire, self.data_received, self._end)
             super().connection_made(transport)
             return
         stream = cast(asyncio.WriteTransport, transport)
@@ -90,12 +128,19 @@ class HttpConnection(web.RequestHandler):
         if self._counted:
             self._counted = False
             self._lane = self._wire = None
-            self._places.leave(self._door)
+            self._shared.places.leave(self._door)
+            self._shared.anteroom.leave(self)
+            self._shared.company.forget(self)
+            self._held.clear()
+            if self._turn is not None:
+                self._turn.cancel()
+            if self._parting is not None:
+                self._parting.over()
             super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's closes on whoever waits for an answer
         """Keep the connection until all is answered."""
-        if self._lane is None:
+        if self._lane is None or self._parting is not None:
             return False
         self.half_closed = True
         if not self._lane.end():
@@ -104,6 +149,8 @@ class HttpConnection(web.RequestHandler):
 
     def _end(self) -> None:
         """The client says no more: close, unless a request waits for its answer and not for its body."""
+        if self._held:
+            return  # it has said something that has its turn yet
         if self._idle:
             self._hang_up()
         elif self._body is not None and not self._body.is_eof():
@@ -129,14 +176,131 @@ class HttpConnection(web.RequestHandler):
         """No request waits for its answer."""
         return self._request_count == self._answered
 
-    # --- requests in
+    def force_close(self) -> None:
+        super().force_close()
+        if self._parting is not None:
+            self._parting.end()
+
+    # --- bytes in
+
+    @property
+    def _stranger(self) -> bool:
+        """Nobody was let in here. Who comes over a unix socket is known by the kernel."""
+        return self.known is None and self._door == "tcp"
 
     def data_received(self, data: bytes) -> None:
+        if self._parting is not None:
+            self._parting.throw_away(len(data))
+            return
         if self._lane is not None and data and self._lane.take(data):
             return
-        for part in _heads_apart(data):
-            self._parse(part)
-            self._parse_all()
+        if data:
+            self._held.add(data)
+            if self._stranger:
+                self._shared.anteroom.spend(0.0, len(data))
+        else:  # aiohttp: there is room again
+            self._parse(b"")
+        self._work()
+
+    def want_body(self) -> None:
+        """Whoever sent the request that is being answered is let in, and its body is read."""
+        self._wanted = True
+        self._work()
+
+    def take_turn(self) -> None:
+        """The anteroom's word."""
+        if not self._held:
+            self._read_on()
+        elif not self._broken:
+            self._parse_some(PIECE_BYTES)
+
+    def _work(self) -> None:
+        """Give the parser what it may have now, or wait for a turn."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._wire is None or self._parting is not None:
+            return
+        if not self._held:
+            self._regulate()
+        elif self._stranger:
+            if self._may_parse and self._shared.anteroom.busy:
+                self._stop_reading()
+                self._shared.anteroom.queue(self)
+                return
+            began = time.thread_time()
+            self._parse_some(PIECE_BYTES)
+            self._shared.anteroom.spend(time.thread_time() - began)
+        elif self._door != "tcp" or (not self._shared.places.orders and self._shared.company.alone(self)):
+            self._parse_some(A_TURN_BYTES)
+        elif wait := self._fair.wait:
+            self._stop_reading()
+            self._turn = self._loop.call_later(wait, self._work)
+        else:
+            began = time.thread_time()
+            self._parse_some(A_TURN_BYTES)
+            self._fair.spend(time.thread_time() - began)
+
+    def _parse_some(self, most: int) -> None:
+        if not self._stranger:
+            self._parse_all()  # what the parser kept back while many requests waited
+        while most > 0 and self._held and self._may_parse:
+            piece = self._held.take(min(most, PIECE_BYTES), one_head=self._stranger and self._idle)
+            most -= len(piece)
+            for part in _heads_apart(piece):
+                self._parse(part)
+                self._parse_all()
+        self._regulate()
+
+    @property
+    def _may_parse(self) -> bool:
+        if self._broken or self._reading_paused:
+            return False
+        if self._idle:
+            return True
+        if self._body is not None and not self._body.is_eof() and self._body.exception() is None:
+            return self._wanted
+        return not self._stranger and len(self._messages) < self._max_msg_queue_size
+
+    def _regulate(self) -> None:
+        """Read on only where what is read has somewhere to go."""
+        anteroom, stranger = self._shared.anteroom, self._stranger
+        if self._broken:
+            self._held.clear()
+            self._stop_reading()
+        elif self._held and self._may_parse:
+            self._stop_reading()
+            if stranger:
+                anteroom.queue(self)
+            elif self._turn is None:
+                self._turn = self._loop.call_soon(self._work)
+        elif self._held:
+            if stranger or len(self._held) > A_TURN_BYTES:
+                self._stop_reading()
+        elif stranger and anteroom.busy:
+            self._stop_reading()
+            anteroom.queue(self)
+        else:
+            self._read_on()
+        if self.half_closed and not self._held:
+            self._end()
+
+    def _stop_reading(self) -> None:
+        if not self._stopped and self._wire is not None:
+            self._stopped = True
+            self._wire.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._stopped:
+            self._stopped = False
+            if not self._reading_paused and not self._buffer_paused:
+                self._resume_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        if not self._stopped:
+            super()._resume_transport_reading()
+
+    # --- requests in
 
     def _parse_all(self) -> None:
         while self._parse_on():
@@ -163,12 +327,17 @@ class HttpConnection(web.RequestHandler):
         count, answered = self._request_count, self._answered
         super().data_received(data)
         if self._request_count == count:
+            if self._body is None or self._body.is_eof():
+                self._count_head(len(data))
             return
+        self._given = 0
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
-            self._body = body
+            self._body, self._wanted = body, False
             return
         self._broken = True
+        message.exc.__traceback__ = None  # else it keeps what was parsed, and is kept by that
+        self._shared.anteroom.drop(len(data))
         if self._body is None or self._body.is_eof():
             return
         # It is the body of the request before that is broken, and a request has one answer.
@@ -178,6 +347,16 @@ class HttpConnection(web.RequestHandler):
             self._give_up_body("the body is not understood")
         else:
             self._hang_up()
+
+    def _count_head(self, size: int) -> None:
+        self._given += size
+        if self._given > MAX_HEAD_BYTES:
+            self._broken = True
+            self._request_count += 1
+            self._messages.append((_ErrInfo(431, _TOO_LONG, ""), EMPTY_PAYLOAD))
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+            self._shared.anteroom.drop(self._given)
 
     def _give_up_body(self, why: str) -> None:
         """Whoever reads it hears so, and nothing waits for the rest of it."""
@@ -192,17 +371,55 @@ class HttpConnection(web.RequestHandler):
             self._parse_all()
             if self._buffer_paused:
                 self._resume_reading_if_drained()
-        if (self.half_closed and self._request_count == self._answered + 1) or _swallows_what_follows(request):
+        self._take_small_body(request)
+        unread = not request.content.is_eof()
+        last = self.half_closed and not self._held and self._request_count == self._answered + 1
+        if unread or last or _swallows_what_follows(request):
             resp.force_close()
-        if self._body is not None and self._body.exception() is not None:
-            self._lingering_time = 0.0  # the rest of it does not come
         written = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._lane is not None:
             self._lane.answered(request, written[0], self.known)
-        if self.half_closed and self._idle:
+        if not written[0].keep_alive and (unread or self._broken or self._held):
+            self._part()
+        elif self.half_closed and self._idle and not self._held:
             self.close()
+        elif self._held or self._stopped:
+            self._work()
         return written
+
+    def _take_small_body(self, request: web.BaseRequest) -> None:
+        """Nobody wants it and all of it is there: that is no reason to part."""
+        body, length = request.content, request.content_length
+        if length is None or body.is_eof() or body.exception() is not None or "Expect" in request.headers:
+            return
+        left = length - body.total_bytes
+        if left <= min(len(self._held), PIECE_BYTES):
+            self._parse(self._held.take(left))
+
+    def _part(self) -> None:
+        """Nothing more is parsed. aiohttp does not close what it does not have."""
+        wire, self.transport = self._wire, None
+        if wire is None or wire.is_closing():
+            return
+        self._shared.anteroom.leave(self)
+        self._held.clear()
+        if self.half_closed:
+            wire.close()
+        else:
+            self._parting = Parting(wire, self._shared.anteroom)
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        if not self._stranger:
+            return await super()._handle_request(request, start_time, request_handler)
+        began = time.thread_time()
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            if self._stranger:
+                self._shared.anteroom.spend(time.thread_time() - began)
 
     def handle_error(
         self,
@@ -229,4 +446,5 @@ def _heads_apart(data: bytes) -> list[bytes]:
     return [part for part in _behind_head(data) if part]
 
 
+_TOO_LONG: Final = HttpProcessingError(code=431)
 _behind_head: Final = re.compile(rb"(?<=\r\n\r\n)").split
