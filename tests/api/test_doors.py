@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 from aiohttp import StreamReader, web
 
-from weltklassebot.api.doors import Doors
+from weltklassebot.api.doors import Doors, Known
 from weltklassebot.api.route_table import Call, Route
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.principals import Principal
 
 
 class _Gone:
@@ -26,6 +27,8 @@ class _Gone:
         self.connected = False
         self.headers: dict[str, str] = {}
         self.content = StreamReader(cast(Any, self), 2**16)
+        self.protocol = self
+        self.known = Known("", -1, Principal("desk", "trader"))
 
     async def read(self) -> bytes:
         return await self.content.readany()
@@ -36,6 +39,6 @@ async def test_who_hangs_up_in_the_middle_of_a_body_is_no_fault() -> None:
         raise AssertionError("there is nobody who asks")
 
     doors = Doors(cast(Any, None), cast(Any, None), Metrics(), Faults(None), 5.0)
-    serve = doors.handler([Route("POST", "/v1/fills", None, handler)])
+    serve = doors.handler([Route("POST", "/v1/fills", "trader", handler)])
     with pytest.raises(ConnectionResetError):
         await serve(cast(web.BaseRequest, _Gone()))

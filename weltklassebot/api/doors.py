@@ -93,7 +93,7 @@ class Doors:
             answer = await self._answer(request, route)
             began = time.perf_counter()
             response = _response(answer)
-            if self.closing or (route.needs_no_body and (coded(request) or not _read_whole(request))):
+            if self.closing or (route.needs_no_body and coded(request)):
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
@@ -234,10 +234,6 @@ _UNREADABLE: Final = (
 )  # fmt: skip
 _NO_BODY: Final = b"\xff"
 """In the place of a body that could not be read: no JSON, and no word of it is taken."""
-
-
-def _read_whole(request: web.BaseRequest) -> bool:
-    return request.content.is_eof() and request.content.exception() is None
 
 
 _CODED: Final = Problem(

@@ -200,6 +200,7 @@ class HttpConnection(web.RequestHandler):
                 self._shared.anteroom.spend(0.0, len(data))
         else:  # aiohttp: there is room again
             self._parse(b"")
+            self._parse_all()
         self._work()
 
     def want_body(self) -> None:
@@ -440,8 +441,10 @@ def _swallows_what_follows(request: web.BaseRequest) -> bool:
 
 
 def _heads_apart(data: bytes) -> list[bytes]:
-    """aiohttp drops what stands in the same read behind a request that asks for another protocol than websocket."""
-    if b"pgrade" not in data and b"PGRADE" not in data:
+    """aiohttp drops what stands in the same read behind a request that asks for another protocol than websocket, and the
+    request itself if chunks in the same read are broken."""
+    low = data.lower()
+    if b"upgrade" not in low and b"transfer-encoding" not in low:
         return [data]
     return [part for part in _behind_head(data) if part]
 
