@@ -175,7 +175,7 @@ def test_a_coding_keeps_no_stop_from_being_done(shared):
     words = gzip.compress(b'{"reason":"runaway"}')
     for coding in (
         "Content-Encoding: gzip", "Content-Encoding: br", "Transfer-Encoding: gzip, chunked",
-        "Transfer-Encoding: chunked", "transfer-ENCODING: chunked",
+        "Transfer-Encoding: chunked", "Transfer-Encoding: CHUNKED",
     ):  # fmt: skip
         for path in ("/v1/admin/halt", "/v1/kill-switch/trigger"):
             with connected(shared, "unix") as wire:
