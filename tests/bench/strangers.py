@@ -1,8 +1,8 @@
 """How long a halt over `admin.sock` takes, and how much memory the daemon has, beside load of which nobody is let in:
 `python -m tests.bench.strangers [SECONDS] [TREE]`.
 
-For each kind of load, on 1, 16 and 64 connections over loopback, a halt on a fresh connection every 50 ms; the slowest of
-them. Then resident memory before, at most during, and after 1,000 large requests that are refused. `TREE`: another
+For each kind of load, on 1, 16 and 64 connections over loopback, a halt on a fresh connection every 50 ms; the slowest
+of them. Then resident memory before, at most during, and after 1,000 large requests that are refused. `TREE`: another
 checkout of ours, for its figures; it takes the packages of this environment. The target is 250 ms, and 20 MiB more.
 
     python -m tests.bench.strangers load KIND CONNECTIONS PORT SECONDS
@@ -48,7 +48,8 @@ LOADS: dict[str, bytes] = {
     "large chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 128,
     "chunks of one byte": POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 400_000,
     "gzip": POST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED) + PACKED,
-    "deflate, chunked": POST + b"Content-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "deflate, chunked": POST
+    + b"Content-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"%x\r\n%b\r\n" % (len(PACKED), PACKED),
     "pipelines": b"GET /v1/state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n" * 20_000,
     "unknown paths": b"GET /v1/nowhere HTTP/1.1\r\nHost: x\r\n\r\n",

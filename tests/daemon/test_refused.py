@@ -1,4 +1,4 @@
-"""What a request costs that nobody was let in for: no body of it is read, nothing of it stays, and a stop is done at once.
+"""What a request costs that nobody was let in for: its body is not read, nothing of it stays, a stop is done at once.
 
 Everything here comes over loopback, from this process, and is bounded.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import http.client
 import json
 import re
 import select
@@ -229,7 +228,9 @@ def test_a_bad_coding_is_no_traceback_and_no_fault(shared):
 def test_a_head_without_end_is_refused(shared):
     """Lines that are each short enough, and all of them together are not."""
     with knock(shared) as wire:
-        wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"x" * 1000) for n in range(100)))
+        wire.send(
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"x" * 1000) for n in range(100))
+        )
         assert wire.statuses() == [431]
     with knock(shared) as wire:
         wire.send(b"\r\n" * 40_000)
@@ -239,7 +240,11 @@ def test_a_head_without_end_is_refused(shared):
 def test_requests_of_nobody_are_answered_in_order(shared):
     """Each has its turn, and a half-closed connection gets all of them."""
     with knock(shared) as wire:
-        asks = [b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", head("/v1/nowhere"), b"GET /v1/state HTTP/1.1\r\nHost: x\r\n\r\n"]
+        asks = [
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+            head("/v1/nowhere"),
+            b"GET /v1/state HTTP/1.1\r\nHost: x\r\n\r\n",
+        ]
         wire.send(*asks * 30, end=True)
         assert wire.statuses() == [200, 404, 401] * 30
 
