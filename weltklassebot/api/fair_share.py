@@ -27,9 +27,10 @@ class FairShare:
         self._paid = 0.0
         """When the work that was done is paid back, on the monotonic clock."""
 
-    def spend(self, seconds: float) -> None:
+    def spend(self, seconds: float, most: float = MOST_A_TURN) -> None:
+        """`most`: for work in which nothing else can fall due."""
         earliest = time.monotonic() - BURST_SECONDS / SHARE
-        self._paid = max(self._paid, earliest) + min(seconds, MOST_A_TURN) / SHARE
+        self._paid = max(self._paid, earliest) + min(seconds, most) / SHARE
 
     @property
     def wait(self) -> float:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 import time
@@ -34,6 +35,9 @@ __all__ = ["PIECE_BYTES", "STRANGER_BUFFER_BYTES", "HttpIntake", "Shared"]
 
 PIECE_BYTES: Final = 16 * 1024
 """What the parser gets at once. A refused request of which so much is left, all of it there, keeps its connection."""
+CHUNKED_BYTES: Final = 2 * 1024
+"""The same in a body of chunks, of which each byte may be one: a millisecond."""
+A_TURN_SECONDS: Final = 0.002
 A_TURN_BYTES: Final = 4 * PIECE_BYTES
 """What one connection has parsed before the others have their turn."""
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -58,8 +62,8 @@ class HttpIntake(web.RequestHandler):
     """The way in. `HttpConnection` is the rest: how a connection begins and ends, and how it answers."""
 
     __slots__ = (
-        "_answered", "_body", "_broken", "_door", "_fair", "_given", "_held", "_lane", "_narrow", "_parting", "_shared",
-        "_stopped", "_turn", "_wanted", "_wire", "half_closed", "known",
+        "_answered", "_body", "_broken", "_chunked", "_door", "_fair", "_given", "_held", "_lane", "_narrow",
+        "_parting", "_shared", "_stopped", "_turn", "_wanted", "_wire", "half_closed", "known",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, shared: Shared, door: Door, **settings: Any) -> None:
@@ -84,6 +88,7 @@ class HttpIntake(web.RequestHandler):
         """Requests; aiohttp counts those that have come."""
         self._body: Any = None
         """Of the last of them."""
+        self._chunked = False
         self._wanted = False
         """Somebody who was let in waits for it."""
         self._given = 0
@@ -181,17 +186,21 @@ class HttpIntake(web.RequestHandler):
         else:
             began = time.thread_time()
             self._parse_some(A_TURN_BYTES)
-            self._fair.spend(time.thread_time() - began)
+            self._fair.spend(time.thread_time() - began, math.inf)
 
     def _parse_some(self, most: int) -> None:
         if not self._stranger:
             self._parse_all()  # what the parser kept back while many requests waited
+        began = time.thread_time()
         while most > 0 and self._held and self._may_parse:
-            piece = self._held.take(min(most, PIECE_BYTES), one_head=self._stranger and self._idle)
+            size = CHUNKED_BYTES if self._chunked else PIECE_BYTES
+            piece = self._held.take(min(most, size), one_head=self._stranger and self._idle)
             most -= len(piece)
             for part in _heads_apart(piece):
                 self._parse(part)
                 self._parse_all()
+            if self._held and time.thread_time() - began > A_TURN_SECONDS:
+                break
         self._regulate()
 
     @property
@@ -275,7 +284,7 @@ class HttpIntake(web.RequestHandler):
         self._given = 0
         message, body = self._messages[-1]
         if isinstance(message, RawRequestMessage):
-            self._body, self._wanted = body, False
+            self._body, self._wanted, self._chunked = body, False, message.chunked
             return
         self._broken = True
         message.exc.__traceback__ = None  # else it keeps what was parsed, and is kept by that
