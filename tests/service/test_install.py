@@ -58,6 +58,12 @@ def test_the_exposure_is_small(service: Machine):
     assert "Seccomp:\t2" in status
 
 
+def test_its_memory_has_a_bound(service: Machine):
+    """And a child that is ended for it does not take the daemon along."""
+    said = service("systemctl show -p MemoryHigh -p MemoryMax -p OOMPolicy weltklassebot.service").split()
+    assert sorted(said) == [f"MemoryHigh={1536 << 20}", f"MemoryMax={2 << 30}", "OOMPolicy=continue"]
+
+
 def test_a_child_that_reads_history_is_idle_where_there_is_a_way_out_of_that(service: Machine):
     """A machine whose systemd may not raise limits is given a capability instead: that is a way out as well."""
     place = "/run/systemd/system/weltklassebot.service.d"

@@ -3,6 +3,9 @@
 A client that waits for a word before it sends its body (`Expect: 100-continue`) gets it once it is let in and the body
 is not too large; else it gets its answer, and the connection is closed.
 
+The body of a request that is refused is not read, nor that of one that needs no role. A body in a coding, such as gzip,
+is refused: 415.
+
 A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
 leaves.
 """
@@ -20,7 +23,7 @@ from multidict import CIMultiDict
 
 from weltklassebot.api.access import REFUSED, Access
 from weltklassebot.api.decoding import BadInput
-from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
+from weltklassebot.api.route_table import Call, Route, RouteTable, coded, waits_for_a_word
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
@@ -91,7 +94,7 @@ class Doors:
                 cast(Any, request.protocol).refused = 0
             began = time.perf_counter()
             response = _response(answer)
-            if self.closing or (route.needs_no_body and not _read_whole(request)):
+            if self.closing or (route.needs_no_body and coded(request)):
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
@@ -121,10 +124,10 @@ class Doors:
                 return found
             principal = found
         received, body = time.perf_counter(), b""
-        if request.body_exists:
+        if request.body_exists and route.role is not None:
             came = request.content.is_eof()
             body = await self._body(request, route, waits=waits)
-            if not came and route.role is not None:
+            if not came:
                 found = self._access.let_in(request, route.path, route.role)
                 if isinstance(found, Problem):
                     return found  # it was let in, and is no more: a token was revoked while its body was on its way
@@ -136,7 +139,11 @@ class Doors:
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
         if not route.needs_no_body:
+            if coded(request):
+                raise BadInput(_CODED)
             return await self._read(request, waits=waits)
+        if coded(request):
+            return _NO_BODY
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 return await self._read(request, waits=waits)
@@ -161,7 +168,11 @@ class Doors:
             self.large_bodies -= 1
 
     async def _read_in_time(self, request: web.BaseRequest, *, waits: bool) -> bytes:
-        if waits and request.transport is not None:
+        if request.transport is None:
+            raise ConnectionResetError
+        connection: Any = request.protocol
+        connection.want_body()
+        if waits and not request.content.is_eof():
             request.transport.write(_GO_ON)
         try:
             async with asyncio.timeout(self._timeout):
@@ -179,10 +190,9 @@ _NO_BODY: Final = b"\xff"
 """In the place of a body that could not be read: no JSON, and no word of it is taken."""
 
 
-def _read_whole(request: web.BaseRequest) -> bool:
-    return request.content.is_eof() and request.content.exception() is None
-
-
+_CODED: Final = Problem(
+    type="unsupported_coding", title="Unsupported coding", status=415, detail="send the body as it is, not compressed"
+)
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOBODY: Final = Principal("nobody", "viewer")
 
@@ -209,9 +219,13 @@ def _response(answer: Any) -> web.StreamResponse:
 
 def not_http(status: int) -> web.StreamResponse:
     """What arrived is no request, or ended inside one. The connection is closed."""
-    kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
-    response = _response(
-        Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP")
-    )
+    kind, title, detail = _NOT_HTTP.get(status, ("bad_input", "Not understood", "no valid HTTP"))
+    response = _response(Problem(type=kind, title=title, status=status, detail=detail))
     response.force_close()
     return response
+
+
+_NOT_HTTP: Final = {
+    431: ("too_large", "Head too large", "the head of a request has at most 64 KiB"),
+    500: ("internal", "Internal error", ""),
+}

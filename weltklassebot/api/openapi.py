@@ -40,6 +40,7 @@ _ERRORS: Final = {
     408: "The request did not arrive in time",
     409: "Not possible now; nothing was changed",
     413: "The body is too large",
+    415: "The body is compressed, or in some other coding",
     417: "Something other than 100-continue is expected",
     422: "Understood and not acceptable: `errors` names the fields",
     500: "A fault of the daemon",
@@ -165,7 +166,7 @@ def _operation(route: Route, one: Operation, body: Any, answer: Any) -> dict[str
 def _statuses(route: Route, has_body: bool) -> list[int]:
     """Errors that a route may answer with."""
     asks = [401, 403, 422] if route.role is not None else []
-    takes = [404, 408, 409, 413, 417] if has_body else []
+    takes = [404, 408, 409, 413, 415, 417] if has_body else []
     return sorted([400, 500, 503, *asks, *takes])
 
 
