@@ -6,12 +6,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.daemon import Daemon
 
+HOLDER = """
+import fcntl, os, sys
+locks = [os.open(path, os.O_RDONLY) for path in sys.argv[1:]]
+for lock in locks:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 COMMAND = [sys.executable, "-P", "-m", "weltklassebot"]
 """As the unit, the host's command and the image start it; the console script of a package does the same."""
 
@@ -47,3 +56,31 @@ def test_no_code_of_the_current_directory_runs(make, tmp_path: Path, trap: Path)
     assert killed == {"latched": True, "recorded": True, "daemon": "none is running"}
     command("audit", "verify", "--dir", os.path.relpath(daemon.store, trap))
     assert not (tmp_path / "caught").exists(), (tmp_path / "caught").read_text()
+
+
+def test_no_lock_that_others_hold_slows_a_stop(daemon: Daemon):
+    """Whatever others may open: the directory, and each file in it. A turn at the latch that does not end as well."""
+    (daemon.directory / "run").chmod(0o755)
+    daemon.post("/v1/admin/halt", reason="first")
+    paths = [
+        daemon.directory / "run",
+        daemon.latch,
+        daemon.directory / "run" / "latch.lock",
+        daemon.directory / "state",
+    ]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, *map(str, paths)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        seconds = []
+        with daemon.admin() as operator:
+            for number in range(10):
+                began = time.monotonic()
+                assert operator("POST", "/v1/kill-switch/trigger", {"reason": f"drill {number}"}).status == 200
+                seconds.append(time.monotonic() - began)
+        assert min(seconds) < 0.04, seconds
+        assert json.loads(daemon.latch.read_bytes())["reason"] == "drill 9"
+        daemon.token("viewer")
+        holder.communicate()
