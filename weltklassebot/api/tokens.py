@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from weltklassebot.core.commands import ID_PATTERN
-from weltklassebot.journal.anchor import sync_directory
+from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.new_files import give_to_owner, new_file, open_as_found, open_lock
 from weltklassebot.journal.ownership import name_of, ownership_problem
 
@@ -129,7 +129,7 @@ class TokenFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self.path.parent, 0o700)
             if (problem := ownership_problem(self.path.parent, another=os.geteuid() == 0)) is not None:
                 raise TokenError(problem)
             lock = open_lock(self.path.with_name(f"{self.path.name}.lock"))

@@ -141,9 +141,11 @@ def _problem(runtime_dir: Path | None) -> str | None:
 
 def _make(runtime_dir: Path, store: Path | None) -> None:
     """If it is missing. The daemon has to be able to use it: root gives it to the owner of the store."""
+    from weltklassebot.journal.anchor import make_directory
+
     if runtime_dir.is_dir():
         return
-    runtime_dir.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(runtime_dir.parent, 0o755)
     with suppress(FileExistsError):
         runtime_dir.mkdir()
     made = os.open(runtime_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
