@@ -51,7 +51,7 @@ def test_the_exposure_is_small(service: Machine):
     said = service("systemd-analyze security --no-pager weltklassebot.service")
     found = re.search(r"Overall exposure level for weltklassebot.service: ([0-9.]+)", said)
     assert found, said
-    assert float(found[1]) <= 2.0, said
+    assert float(found[1]) <= 1.4, said
     status = service(f"cat /proc/{pid(service)}/status")
     assert "NoNewPrivs:\t1" in status
     assert "CapEff:\t0000000000000000" in status

@@ -24,6 +24,12 @@ The store is one directory (0700) of one owner, with one writer at a time:
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
                                     from it; it names the records behind which times go back
 
+and the runtime directory, on a tmpfs, which others may read and nobody else may write:
+
+    latch.json                      a stop that holds over a restart, whatever the disk does (`latch`)
+    latch.lock                      flock'ed by whoever changes the latch (0600)
+    high-water.json                 how far the journal was on disk a moment ago (`provenance`)
+
 The segments and the live file, in the order of their numbers, are one journal: numbers and chain go on from file to
 file. A line of it is one JSON object in UTF-8, ended by a newline, with its members in exactly this order and no space
 between them:
