@@ -188,7 +188,8 @@ class HttpIntake(web.RequestHandler):
         else:
             began = time.thread_time()
             self._parse_some(A_TURN_BYTES)
-            self._fair.spend(time.thread_time() - began, math.inf)
+            spent = time.thread_time() - began
+            self._fair.spend(2 * spent if self._chunked else spent, math.inf)  # chunks cost their reader as much again
 
     def _parse_some(self, most: int) -> None:
         if not self._stranger:
@@ -248,6 +249,11 @@ class HttpIntake(web.RequestHandler):
             self._stopped = False
             if not self._reading_paused and not self._buffer_paused:
                 self._resume_transport_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp says so behind each chunk that is read, and has the parser look for what it kept back."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def _resume_transport_reading(self) -> None:
         if not self._stopped:
