@@ -273,6 +273,19 @@ def test_a_body_that_is_costly_to_parse_leaves_the_others_most_of_the_daemons_ti
         assert bot.check("b")["allowed"]
 
 
+def test_a_crowd_that_asks_for_metrics_leaves_others_their_answer(make):
+    """Each of the crowd has its turn before a newcomer has one: what they ask for must cost little."""
+    daemon: Daemon = make().start()
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(knock(daemon)) for _ in range(100)]
+        for one in crowd:
+            one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        began = time.monotonic()
+        for path in ("/metrics", "/healthz"):
+            assert daemon.http("GET", path, token="").status == 200
+        assert time.monotonic() - began < 2
+
+
 def large(number: int) -> bytes:
     """A head of 60 KiB, an endless one, a body; each is refused."""
     field = b"x" * 7_500

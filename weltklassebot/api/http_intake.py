@@ -126,6 +126,11 @@ class HttpIntake(web.RequestHandler):
         """Nobody was let in here. Who comes over a unix socket is known by the kernel."""
         return self.known is None and self.door == "tcp"
 
+    @property
+    def crowded(self) -> bool:
+        """One of many on which nobody was let in, and all together have asked for more than their share."""
+        return self._stranger and self._shared.anteroom.busy
+
     def data_received(self, data: bytes) -> None:
         if self._parting is not None:
             self._parting.throw_away(len(data))
