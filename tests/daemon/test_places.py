@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import count
 
 import pytest
 
@@ -135,6 +138,32 @@ def test_a_guest_that_waits_for_its_refusal_gives_way(desk, stack):
     began = time.monotonic()
     assert Client(desk, stack).get("/healthz") == 200
     assert time.monotonic() - began < 1
+
+
+def test_who_comes_and_goes_in_a_hurry_has_one_share_and_leaves_nothing_in_the_log(desk, stack):
+    """Most are reset before they are looked at: they have no address any more, and each had its request in the queue."""
+    over = threading.Event()
+
+    def hurry() -> None:
+        for number in count():
+            if over.is_set():
+                return
+            with suppress(OSError), socket.create_connection(("127.0.0.1", desk.port), SECONDS) as sock:
+                sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                if number % 3:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    crowd = [threading.Thread(target=hurry) for _ in range(4)]
+    for one in crowd:
+        one.start()
+    try:
+        assert [Client(desk, stack, "127.0.0.2").get("/healthz") for _ in range(30)] == [200] * 30
+    finally:
+        over.set()
+        for one in crowd:
+            one.join()
+    assert desk.terminate() == 0
+    assert not [line for line in desk.logs if line.get("level") in ("error", "critical")]
 
 
 def test_what_one_address_is():

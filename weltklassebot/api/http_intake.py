@@ -163,6 +163,8 @@ class HttpIntake(web.RequestHandler):
 
     def take_turn(self) -> None:
         """The anteroom's word."""
+        if self._wire is None or self._wire.is_closing():
+            return  # aiohttp would hand over a request that nobody waits for any more
         if not self._held:
             self._read_on()
         elif not self._broken:
@@ -173,7 +175,7 @@ class HttpIntake(web.RequestHandler):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        if self._wire is None or self._parting is not None:
+        if self._wire is None or self._wire.is_closing() or self._parting is not None:
             return
         if not self._held:
             self._regulate()
