@@ -141,7 +141,7 @@ def test_a_guest_that_waits_for_its_refusal_gives_way(desk, stack):
 
 
 def test_who_comes_and_goes_in_a_hurry_has_one_share_and_leaves_nothing_in_the_log(desk, stack):
-    """Most are reset before they are looked at: they have no address any more, and each had its request in the queue."""
+    """Most are reset before they are looked at: they have no address any more, and a request that waits."""
     over = threading.Event()
 
     def hurry() -> None:
