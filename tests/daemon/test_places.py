@@ -91,6 +91,19 @@ def test_a_guest_that_asks_goes_behind_one_that_does_not(desk, stack):
     assert asks.get("/healthz") == 200
 
 
+def test_a_guest_that_has_had_its_last_answer_goes_before_one_that_waits(desk, stack):
+    """It may still be sending what nobody reads, and keeps its place for that as long as nobody else needs one."""
+    waits = Client(desk, stack)
+    waits.sock.sendall(HALF)
+    refused = [Client(desk, stack) for _ in range(8)]
+    for one in refused:
+        one.sock.sendall(b"POST /v1/fills HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        assert b" 401 " in one.sock.recv(65536)
+    assert Client(desk, stack).get("/healthz") == 200
+    waits.sock.sendall(b"\r\n")
+    assert b" 200 " in waits.sock.recv(65536)
+
+
 def test_an_address_has_its_share_whoever_is_there(desk, stack):
     token = desk.token("viewer")
     bots = [Client(desk, stack, token=token) for _ in range(9)]

@@ -185,6 +185,7 @@ class HttpConnection(HttpIntake):
         if self.half_closed:
             wire.close()
         else:
+            self._shared.places.parts(self._place)
             self._parting = Parting(wire, self._shared.anteroom)
 
     async def _handle_request(
