@@ -118,14 +118,15 @@ def test_an_address_has_its_share_whoever_is_there(desk, stack):
     assert [bot.get("/v1/state") for bot in bots] == [200] * 9
 
 
-def test_a_revoked_token_has_no_place_of_its_own(desk, stack):
+@pytest.mark.parametrize(("path", "status"), [("/v1/state", 401), ("/healthz", 200), ("/nowhere", 404)])
+def test_a_revoked_token_has_no_place_of_its_own(desk, stack, path, status):
     leaver = Client(desk, stack, token=desk.token("viewer", "leaver"))
     assert leaver.get("/v1/state") == 200
     bots = [Client(desk, stack, token=desk.token("viewer", f"bot-{number}")) for number in range(8)]
     assert [bot.get("/v1/state") for bot in bots] == [200] * 8
     assert Client(desk, stack).get("/healthz") == 503
     TokenFile(desk.directory / "state" / "tokens.json").revoke("leaver")
-    assert leaver.get("/v1/state") == 401
+    assert leaver.get(path) == status
     assert Client(desk, stack).get("/healthz") == 200
     assert leaver.has_ended()
 
