@@ -38,6 +38,10 @@ class Order:
     gone_in: int = 0
     """The day (counted from the start) in which that was."""
     withdrawn: bool = False
+    reported: bool = False
+    """Something was said of it, by a status, a fill or a doubtful one."""
+    asked_back: bool = False
+    """Once."""
 
     @property
     def own(self) -> Fraction:
@@ -113,11 +117,12 @@ class Facts:
         ]
         return orders + fills
 
-    def closable(self, account: str, symbol: str, side: str) -> Fraction:
+    def closable(self, account: str, symbol: str, side: str, without: Order | None = None) -> Fraction:
         held = self.held(account, symbol)
         if held == 0 or (held > 0) == (side == "buy"):
             return ZERO
-        return max(abs(held) - sum((q for q, _ in self.pending(account, symbol, side)), ZERO), ZERO)
+        pending = sum((q for q, _ in self.pending(account, symbol, side)), ZERO)
+        return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
 
     def exposure(self, account: str, symbol: str, extra: CheckOrder | None = None) -> Fraction | None:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""

@@ -48,7 +48,7 @@ class Oracle:
         self.kill = "ACTIVE"
         self.kill_until = 0.0
         self.stops: list[tuple[int, str, bool]] = []
-        """(seq, reason, whether reducing orders pass) of every kill, halt and admin cooldown."""
+        """(seq, reason, whether reducing orders pass) of every kill and halt."""
         self.halted_accounts: dict[str, float] = {}
         self.account_stops: list[tuple[float, str, bool]] = []
         """(when, account, whether reducing orders pass) of every account's halt, over or not."""
@@ -137,7 +137,11 @@ class Oracle:
             for ts, account, passes in self.account_stops
         )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
-        return "no" if known.gone or overtaken or expired else "yes"
+        # Without itself: does it still do no more than close?
+        closes = self.facts.closable(order.account, order.symbol, order.side, without=known)
+        too_large = known.reducing and Fraction(order.quantity) > closes
+        never = known.gone or known.reported or known.asked_back
+        return "no" if never or overtaken or expired or too_large else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
         return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
@@ -289,6 +293,7 @@ class Oracle:
         known = self.find(command.key)
         if known is None or known.gone:
             return
+        known.reported = True
         if command.status == "not_sent":
             known.claimed = ZERO
             self.end(known)
@@ -333,6 +338,7 @@ class Oracle:
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity)
         if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+            known.reported = True
             known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
             if not known.gone:
                 known.remaining -= min(quantity, known.remaining)
@@ -351,6 +357,8 @@ class Oracle:
         """Hold a fill as doubtful; says whether its account is halted now."""
         p = self.facts.parameters
         self.facts.doubtful.append(Doubt(fill))
+        if (known := self.find(fill.order_key)) is not None:
+            known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
         recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
@@ -454,11 +462,10 @@ class Oracle:
         self.kill = "KILLED"
         self.stops.append((seq, "kill_switch", False))
 
-    def cooldown(self, command: Cooldown, seq: int, now: float) -> None:
+    def cooldown(self, command: Cooldown, now: float) -> None:
         minutes = self.facts.parameters.cooldown_minutes if command.minutes is None else command.minutes
         self.risk, self.cause, self.awaiting = "COOLDOWN", "admin", False
         self.until = after(now, minutes * 60)
-        self.stops.append((seq, "cooldown", True))
 
     def resume(self, command: Resume) -> None:
         if command.account is not None:

@@ -104,8 +104,6 @@ class Run:
         state = self.engine.state
         if type(command) is CheckOrder:
             expected = self.oracle.first_answer(command, self.now)
-            if expected == "yes" and self.asked_back(command.key):
-                expected = "no"
             against = self.oracle.reasons(command, self.now)
         try:
             outcome = self.engine.handle(command, seq=self.seq + 1, now=self.now, released_through_seq=released)
@@ -192,7 +190,7 @@ class Run:
             case Halt():
                 self.halt("admin", released)
             case Cooldown():
-                oracle.cooldown(command, seq, now)
+                oracle.cooldown(command, now)
                 oracle.withdraw(released, spares_reducing=True)
             case Resume():
                 oracle.resume(command)
@@ -311,6 +309,8 @@ class Run:
                 exposure = facts.exposure(account, symbol)
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
+        for known in facts.open():
+            known.asked_back = known.asked_back or self.asked_back(known.order.key)
         assert state.trades_today == oracle.trades_today()
         assert state.trading_day == oracle.day
         assert state.next_due == oracle.deadline()

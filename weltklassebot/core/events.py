@@ -65,11 +65,11 @@ Reason = Literal[
     "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
     "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
-    "approval_expired", "order_ended", "withdrawn", "cancel_requested",
+    "approval_expired", "already_sent", "order_ended", "withdrawn", "cancel_requested",
 ]  # fmt: skip
 SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
 """Denials are listed in this order."""

@@ -119,8 +119,6 @@ def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, se
         state=event.state, since=now, cause=event.cause, reason=reason, until=event.until, minutes=event.minutes,
         awaiting_admin=isinstance(command, Start),
     )  # fmt: skip
-    if event.state == "COOLDOWN" and event.cause == "admin":
-        state.cooldown_seq = seq
     if event.state == "HALTED":
         state.halt_seq = seq
         policy = state.parameters.allow_reducing_when_halted

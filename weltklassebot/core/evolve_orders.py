@@ -158,6 +158,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
         fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity
     )  # fmt: skip
     state.doubtful[fill.key] = doubtful
+    if (known := state.orders.get(fill.order_key)) is not None:
+        known.doubted = True
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]

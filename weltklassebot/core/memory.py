@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
+from weltklassebot.core.machines import TERMINAL
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import FillKey
 from weltklassebot.core.state import OpenOrder, State
 
@@ -105,30 +107,55 @@ def _same(digest: int, order: CheckOrder) -> None:
 
 
 def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
-    """An approval stands as long as it has neither expired nor been overtaken by a stop."""
-    reason: Reason | None = None
-    if known.seq < state.kill_seq:
-        reason = "kill_switch"
-    elif known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
-        reason = "halted"
-    elif known.ts <= state.halted_accounts.get(known.order.account, -1.0) and (
-        not known.reducing or state.parameters.allow_reducing_when_halted == "never"
-    ):
-        reason = "account_halted"
-    elif known.seq < state.cooldown_seq and not known.reducing:
-        reason = "cooldown"
-    elif known.cancel_id is not None:
-        reason = "cancel_requested"
-    elif now >= known.valid_until:
-        reason = "approval_expired"
+    """An approval stands until something is heard of its order, it is asked back, a stop overtakes it, or its time is
+    over; and one that was to reduce only as long as it does."""
+    denial = _taken_back(state, known, now)
     return Replayed(
         seq=known.seq,
         ts=known.ts,
-        allowed=reason is None,
+        allowed=denial is None,
         state=known.state,
-        denials=() if reason is None else (Denial(reason=reason),),
+        denials=() if denial is None else (denial,),
         valid_until=known.valid_until,
     )
+
+
+def _taken_back(state: State, known: OpenOrder, now: float) -> Denial | None:
+    reason = _overtaken(state, known)
+    if reason is not None:
+        return Denial(reason)
+    if known.status in TERMINAL:
+        return Denial("order_ended")
+    if known.status != "approved" or known.filled or known.doubted:
+        return Denial("already_sent")
+    if known.cancel_id is not None:
+        return Denial("cancel_requested")
+    if now >= known.valid_until:
+        return Denial("approval_expired")
+    if known.reducing and known.order.quantity > (closes := _closable_without(state, known)):
+        return Denial("max_reducing_quantity", closes, known.order.quantity)
+    return None
+
+
+def _overtaken(state: State, known: OpenOrder) -> Reason | None:
+    """By which stop."""
+    if known.seq < state.kill_seq:
+        return "kill_switch"
+    if known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
+        return "halted"
+    if known.ts <= state.halted_accounts.get(known.order.account, -1.0) and (
+        not known.reducing or state.parameters.allow_reducing_when_halted == "never"
+    ):
+        return "account_halted"
+    return None
+
+
+def _closable_without(state: State, known: OpenOrder) -> Decimal:
+    """What an order like it could close if it were not there itself."""
+    order = known.order
+    book = state.markets[order.symbol].books[order.account]
+    held = -book.quantity if order.side == "buy" else book.quantity
+    return max(held - book.side(order.side).quantity + known.remaining, ZERO)
 
 
 def recall_fill(state: State, fill: ReportFill) -> Replayed | None:

@@ -51,6 +51,8 @@ class OpenOrder(Struct, gc=False):
     cancel_id: str | None = None
     sent: bool = False
     """Somebody said so, once: `unknown` does not take it back."""
+    doubted: bool = False
+    """A doubtful fill named it."""
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -129,9 +131,7 @@ class State:
     halt_seq: int = 0
     """by a halt,"""
     halt_all_seq: int = 0
-    """by a halt that lets nothing pass, reducing or not,"""
-    cooldown_seq: int = 0
-    """by an admin's cooldown."""
+    """by a halt that lets nothing pass, reducing or not. A cooldown overtakes none."""
     halted_accounts: dict[str, float] = field(default_factory=dict)
     cancels: dict[str, Cancel] = field(default_factory=dict)
     # the day

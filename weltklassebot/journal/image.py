@@ -94,7 +94,6 @@ class Image(Struct, forbid_unknown_fields=True):
     kill_seq: int
     halt_seq: int
     halt_all_seq: int
-    cooldown_seq: int
     halted_accounts: dict[str, float]
     cancels: dict[str, Cancel]
     trading_day: str
@@ -133,6 +132,8 @@ class Image(Struct, forbid_unknown_fields=True):
     """Before format 4 nobody kept it. No earlier than the truth: the snapshot's own time."""
     rolled_before_at: float | None = None
     clock_restarts: list[int] = []
+    cooldown_seq: int = 0
+    """Before format 5 a cooldown overtook approvals."""
 
 
 _PAIRS: Final[dict[str, Any]] = {
