@@ -34,6 +34,7 @@ from weltklassebot.core.commands import (
     UnsetLimits,
 )
 from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
 BASE = 1_763_712_000.0
@@ -134,7 +135,7 @@ class Days:
         return _moved(chosen, home)
 
     def start(self, choice: int, now: float, *, late: float = 0.0, **more: object) -> Start:
-        return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, **more)
+        return Start(version="t", format=FORMAT, parameters=self.settings(choice), wall=now + late, **more)
 
     @staticmethod
     def pause(b: bytes) -> float:

@@ -42,6 +42,8 @@ class Order:
     """Something was said of it, by a status, a fill or a doubtful one."""
     asked_back: bool = False
     """Once."""
+    settled: bool = False
+    """It was not sent, or an operator said how much was filled."""
 
     @property
     def own(self) -> Fraction:
@@ -49,7 +51,7 @@ class Order:
 
     @property
     def holds_slot(self) -> bool:
-        return not self.over or self.filled > 0 or self.claimed > 0
+        return not self.reducing and (not self.over or self.filled > 0 or self.claimed > 0)
 
 
 @dataclass

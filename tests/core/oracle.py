@@ -276,7 +276,7 @@ class Oracle:
         p = self.facts.parameters
         most = p.max_trades_per_day
         last = most is not None and self.trades_today() >= most
-        if last and p.cooldown_minutes > 0 and not self.cooldown_taken and self.risk == "RUNNING":
+        if last and not reducing and p.cooldown_minutes > 0 and not self.cooldown_taken and self.risk == "RUNNING":
             self.cooldown_taken = True
             self.risk, self.cause, self.awaiting = "COOLDOWN", "max_trades_per_day", False
             self.until = after(now, p.cooldown_minutes * 60)
@@ -294,6 +294,7 @@ class Oracle:
         if known is None or known.gone:
             return
         known.reported = True
+        known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
         if command.status == "not_sent":
             known.claimed = ZERO
             self.end(known)
@@ -322,6 +323,8 @@ class Oracle:
         if known is None:
             return "unknown_order"
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or known.withdrawn:
+            return "conflicts_with_order"
+        if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
         return "exceeds_order" if Fraction(fill.quantity) > room else None

@@ -27,7 +27,7 @@ from weltklassebot.core.events import AnyEvent, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Instrument, Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid, validate
 from weltklassebot.journal.codec import decode, encode
 
@@ -157,7 +157,7 @@ class Story:
                 extra[key] = value != "no"
             else:
                 self._settle([word])
-        return c.Start(version="t", format=1, parameters=self.parameters, **({"wall": self.now} | extra))
+        return c.Start(version="t", format=FORMAT, parameters=self.parameters, **({"wall": self.now} | extra))
 
     def _settle(self, words: list[str]) -> None:
         for word in words:
@@ -236,7 +236,8 @@ def _key(account: str, strategy: str, order: str) -> str:
 
 def _denial(denial: Any) -> str:
     numbers = [plain(number) for number in (denial.value, denial.limit) if number is not None]
-    return f"{denial.reason}[{' of '.join(numbers)}]" if numbers else denial.reason
+    name = denial.reason if denial.missing is None else f"{denial.reason}({denial.missing})"
+    return f"{name}[{' of '.join(numbers)}]" if numbers else name
 
 
 def _event(event: AnyEvent) -> str:

@@ -90,9 +90,21 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     if denials:
         denials.sort(key=_severity)
-        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if order.reduce_only else None)
+        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
+        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
+
+
+def _closes(book: Book | None, side: str) -> bool:
+    """Whether an order on this side takes something off what is held."""
+    return book is not None and (book.quantity > 0 if side == "sell" else book.quantity < 0)
+
+
+def _lacks(state: State, reason: Reason, missing: str, limit: Decimal | None = None, age: float = 0.0) -> Denial:
+    """What is missing, or too old, by its name."""
+    value = None if limit is None else Decimal(repr(round(age, 6)))
+    return Denial(reason, limit, value, missing if state.corrected else None)
 
 
 def _severity(denial: Denial) -> int:
@@ -184,19 +196,29 @@ def _check_inputs(
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
         if parameters.mark_required or order.order_type not in _LIMITED or not own_price(order):
-            denials.append(Denial("no_mark"))
+            denials.append(_lacks(state, "no_mark", order.symbol))
     elif now - market.as_of > oldest:
-        denials.append(Denial("stale_mark", Decimal(repr(oldest)), Decimal(repr(round(now - market.as_of, 6)))))
+        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
-        rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
+        pair = f"{instrument.currency}-{parameters.base_currency}"
+        rate = state.markets.get(pair)
         if rate is None or rate.mark is None:
-            denials.append(Denial("no_fx_rate"))
+            denials.append(_lacks(state, "no_fx_rate", pair))
         elif now - rate.as_of > oldest:
-            denials.append(Denial("stale_fx_rate", Decimal(repr(oldest)), Decimal(repr(round(now - rate.as_of, 6)))))
+            denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
         else:
             unit = unit * rate.price
     return unit if len(denials) == before else None
+
+
+def _unpriced(state: State) -> str:
+    """The first symbol that is held, or ordered, and of which nobody knows the worth."""
+    return next(
+        symbol
+        for symbol, market in state.markets.items()
+        if (not market.price or market.unit is None) and any(book.unpriced for book in market.books.values())
+    )
 
 
 def _check_value(
@@ -217,7 +239,7 @@ def _check_value(
         return notional
     if state.unpriced:
         # Something is held whose worth nobody knows: the sum is unknown, and unknown means no.
-        denials.append(Denial("no_mark"))
+        denials.append(_lacks(state, "no_mark", _unpriced(state)))
         return notional
     if book is None or market is None:
         gross = state.gross + notional

@@ -110,8 +110,11 @@ class Engine:
         return Recorded(events)
 
     def _answer(self, order: CheckOrder, now: float) -> list[AnyEvent]:
-        answer = decide_check(self.state, order, now)
-        cooldown = self._last_slot(now) if type(answer) is OrderApproved else None
+        state = self.state
+        answer = decide_check(state, order, now)
+        if type(answer) is not OrderApproved or not state.takes_slot(reducing=answer.reducing):
+            return [answer]
+        cooldown = self._last_slot(now)
         return [answer] if cooldown is None else [answer, cooldown]
 
     def decide(

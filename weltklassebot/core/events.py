@@ -65,7 +65,8 @@ Reason = Literal[
     "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
     "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
+    "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
@@ -81,6 +82,8 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     reason: Reason
     limit: Decimal | None = None
     value: Decimal | None = None
+    missing: str | None = None
+    """What is missing, or too old: a symbol, or the pair of currencies."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):

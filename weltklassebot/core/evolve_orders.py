@@ -44,7 +44,10 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
         order.quantity,
     )  # fmt: skip
     state.orders[key] = known
-    state.trades_today += 1
+    if state.takes_slot(reducing=event.reducing):
+        state.trades_today += 1
+    else:
+        known.counted = False
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
@@ -73,6 +76,8 @@ def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrde
         known.status = report.status
     if report.status not in NOBODY_KNOWS:
         known.sent = True
+    if type(report) is ResolveOrder:
+        known.resolved = True
     if known.remaining != event.reserved:
         _release(state, known, known.remaining - event.reserved)
     if event.slot_returned:
@@ -120,7 +125,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
-        quantity=order.quantity,
+        quantity=order.quantity, reducing=known.reducing, resolved=known.resolved or known.status == "not_sent",
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)

@@ -130,7 +130,9 @@ def _check_memory(state: State, fill: ReportFill) -> None:
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
-    return ended is not None and not ended.counted and state.of_today(ended)
+    if ended is None or ended.counted:
+        return False
+    return state.of_today(ended) and state.takes_slot(reducing=ended.reducing)
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
@@ -140,9 +142,13 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
             return "conflicts_with_order"
+        if known.resolved and state.corrected and fill.quantity > known.remaining:
+            return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
     if ended is not None:
         if (ended.symbol, ended.side) != (fill.symbol, fill.side) or ended.reason != "order_ended":
+            return "conflicts_with_order"
+        if ended.resolved and state.corrected:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > ended.unfilled else None
     return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"

@@ -46,6 +46,9 @@ class Ended(Struct, gc=False):
     """Why a replay of it is not a yes."""
     quantity: Decimal | None = None
     """Of the order; older snapshots do not say."""
+    reducing: bool = False
+    resolved: bool = False
+    """It was not sent, or an operator said how much was filled: a later fill contradicts that."""
 
     @property
     def filled(self) -> Decimal | None:
@@ -61,11 +64,17 @@ class Denied(Struct, gc=False):
     max_reducing_quantity: Decimal | None
 
 
+class _PackedEnded(Ended, array_like=True, gc=False):
+    """Older snapshots leave out what was added since."""
+
+
 _pack: Final = msgspec.msgpack.Encoder().encode
-_ended: Final = msgspec.msgpack.Decoder(
-    tuple[int, int, float, str, str, Decimal, float, bool, Reason, Decimal | None]
-).decode
+_ended: Final = msgspec.msgpack.Decoder(_PackedEnded).decode
 _denied: Final = msgspec.msgpack.Decoder(tuple[int, int, float, RiskState, tuple[Denial, ...], Decimal | None]).decode
+
+
+def _unpacked(packed: bytes) -> Ended:
+    return Ended(*astuple(_ended(packed)))
 
 
 class _Names(dict[str, bytes]):
@@ -109,7 +118,7 @@ class EndedOrders(_Kept):
         account, strategy, name = key
         names = self.by_owner.get((account, strategy))
         packed = None if names is None else names.get(name)
-        return None if packed is None else Ended(*_ended(packed))
+        return None if packed is None else _unpacked(packed)
 
     def put(self, key: OrderKey, ended: Ended) -> None:
         account, strategy, name = key
@@ -123,7 +132,7 @@ class EndedOrders(_Kept):
     def items(self) -> Iterator[tuple[OrderKey, Ended]]:
         for (account, strategy), names in self.by_owner.items():
             for name, packed in names.items():
-                yield (account, strategy, name), Ended(*_ended(packed))
+                yield (account, strategy, name), _unpacked(packed)
 
     def parts(self, most: int) -> Iterator[EndedPart]:
         """Owner, and no more than so many of what it owns, by name."""

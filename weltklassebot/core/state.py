@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ __all__ = [
     "Risk",
     "State",
 ]
+
+
+_CORRECTED: Final = 4
 
 
 class OpenOrder(Struct, gc=False):
@@ -53,6 +57,8 @@ class OpenOrder(Struct, gc=False):
     """Somebody said so, once: `unknown` does not take it back."""
     doubted: bool = False
     """A doubtful fill named it."""
+    resolved: bool = False
+    """An operator said how much of it was filled: what is filled beyond that is doubtful."""
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -180,6 +186,15 @@ class State:
     """and the roll before that. What was recorded since is remembered."""
     clock_restarts: list[int] = field(default_factory=list)
     """The records behind which `now` went back."""
+
+    @property
+    def corrected(self) -> bool:
+        """Decide by the rules that were corrected in format 4: the version that started last knows them."""
+        return self.format >= _CORRECTED
+
+    def takes_slot(self, *, reducing: bool) -> bool:
+        """Whether an approval is one of the day's trades: what reduces is none."""
+        return not (reducing and self.corrected)
 
     @property
     def start_doubted(self) -> bool:

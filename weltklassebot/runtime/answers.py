@@ -20,11 +20,13 @@ __all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem
 encode: Final = msgspec.json.Encoder().encode
 
 
-class DenialView(Struct, frozen=True, gc=False):
+class DenialView(Struct, frozen=True, gc=False, omit_defaults=True):
     reason: Reason
     limit: str | None
     value: str | None
     message: str
+    missing: str | None = None
+    """The symbol, or the pair of currencies, without whose price there is no yes."""
 
 
 class CheckAnswer(Struct, gc=False, omit_defaults=True):
@@ -122,7 +124,9 @@ def denial_view(denial: Denial) -> DenialView:
     limit, value = _text(denial.limit), _text(denial.value)
     words = _WORDS[denial.reason]
     message = words.format(limit=limit, value=value) if limit is not None else words
-    return DenialView(denial.reason, limit, value, message)
+    if denial.missing is not None:
+        message = f"{denial.missing}: {message}"
+    return DenialView(denial.reason, limit, value, message, denial.missing)
 
 
 def unrecorded_denial(order: CheckOrder, reason: Reason, state: str) -> CheckAnswer:
