@@ -27,9 +27,10 @@ def test_the_denial_of_the_contract(daemon):
                 "reason": "max_order_notional",
                 "limit": "25000",
                 "value": "32000",
-                "message": "order notional 32000 exceeds 25000",
+                "message": "order notional 32000 exceeds 25000; ask again under a new id",
             }
         ],
+        "final": True,
     }
     assert before <= answer["ts"] <= time.time()
     line = list(daemon.lines())[-1]
@@ -266,3 +267,24 @@ def test_positions_come_in_pages(daemon):
     assert ([row["symbol"] for row in second["positions"]], second["next_offset"]) == (["D", "E"], None)
     assert daemon.get("/v1/positions?offset=9999999999999999999") == {"positions": [], "next_offset": None}
     assert daemon.http("GET", "/v1/positions?limit=0").status == 422
+
+
+def test_a_denial_says_whether_it_is_final(daemon):
+    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="5", price="100", reason="begin")
+    closing = {"symbol": "ACME", "side": "sell", "quantity": "5", "price": "100"}
+    assert "final" not in daemon.check("c-1", **closing)
+    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="3", reason="counted again")
+    for_now = daemon.check("c-1", **closing)
+    assert (for_now["allowed"], for_now["final"], for_now["denials"][0]["reason"]) == (
+        False, False, "max_reducing_quantity",
+    )  # fmt: skip
+    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="5", reason="found")
+    assert daemon.check("c-1", **closing)["allowed"]
+    daemon.post("/v1/orders/events", client_order_id="c-1", status="sent")
+    sent = daemon.check("c-1", **closing)
+    assert (sent["allowed"], sent["final"], sent["denials"][0]["reason"]) == (False, True, "already_sent")
+    assert sent["denials"][0]["message"].endswith("ask again under a new id")
+    unknown = daemon.check("c-2", symbol="WHAT", order_type="market", price=None)
+    assert (unknown["final"], unknown["denials"][0]["reason"], unknown["denials"][0]["missing"]) == (
+        True, "no_mark", "WHAT",
+    )  # fmt: skip

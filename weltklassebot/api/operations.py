@@ -52,7 +52,8 @@ _ORDER: Final = {
 _DENIED: Final = {
     "allowed": False, "client_order_id": "a-1", "seq": 412, "ts": 1763712000.123456, "state": "RUNNING",
     "denials": [{"reason": "max_order_notional", "limit": "25000", "value": "32000",
-                 "message": "order notional 32000 exceeds 25000"}],
+                 "message": "order notional 32000 exceeds 25000; ask again under a new id"}],
+    "final": True,
 }  # fmt: skip
 _DONE: Final = (s.Accepted,)
 _WHY: Final = {"reason": "exchange announces maintenance", "actor": "sre@desk"}

@@ -15,7 +15,18 @@ from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import Denial, Reason
 from weltklassebot.core.numbers import plain
 
-__all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem", "UNDECIDED", "denial_view", "encode"]
+__all__ = [
+    "Answer",
+    "CheckAnswer",
+    "DenialView",
+    "Done",
+    "FieldError",
+    "Problem",
+    "UNDECIDED",
+    "denial_view",
+    "encode",
+    "is_final",
+]
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -41,6 +52,8 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
     valid_until: float | None = None
     max_reducing_quantity: str | None = None
     replayed: bool = False
+    final: bool | None = None
+    """Of a denial: under this id there is never a yes while it is remembered. False: the same id may be asked again."""
 
     status = 200
 
@@ -48,7 +61,8 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
         """Take the yes back: nobody has heard it yet."""
         self.allowed = False
         self.valid_until = None
-        self.denials = [denial_view(Denial(reason))]
+        self.final = reason not in _FOR_NOW
+        self.denials = [denial_view(Denial(reason), final=self.final)]
 
 
 class Done(Struct, gc=False):
@@ -107,7 +121,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "max_open_orders": "{value} open orders would exceed {limit}",
     "max_remembered": "{value} remembered orders and fills would exceed {limit}",
     "max_symbols": "no more than {limit} symbols, or positions in them, are kept",
-    "approval_expired": "the approval has expired: ask again under a new id",
+    "approval_expired": "the approval has expired",
     "already_sent": "something was reported of the order since: a yes was given once, and it was used",
     "order_ended": "the order has ended",
     "cancel_requested": "the order's cancellation was requested",
@@ -115,20 +129,33 @@ _WORDS: Final[dict[Reason, str]] = {
 }
 
 
+_FINAL: Final = "; ask again under a new id"
+_FOR_NOW: Final = frozenset({"overloaded", "journal_failed", "stopping", "max_reducing_quantity"})
+"""Reasons without a record, and why a replayed approval is no yes until what is held has changed again."""
+
+
+def is_final(denials: tuple[Denial, ...]) -> bool:
+    """Whether the order will never be approved under its id while it is remembered."""
+    return not any(denial.reason in _FOR_NOW for denial in denials)
+
+
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else plain(number)
 
 
-def denial_view(denial: Denial) -> DenialView:
-    """A denial with its numbers printed and put into words."""
+def denial_view(denial: Denial, *, final: bool) -> DenialView:
+    """A denial with its numbers printed and put into words. `final`: see `CheckAnswer`."""
     limit, value = _text(denial.limit), _text(denial.value)
     words = _WORDS[denial.reason]
     message = words.format(limit=limit, value=value) if limit is not None else words
     if denial.missing is not None:
         message = f"{denial.missing}: {message}"
+    if final:
+        message += _FINAL
     return DenialView(denial.reason, limit, value, message, denial.missing)
 
 
 def unrecorded_denial(order: CheckOrder, reason: Reason, state: str) -> CheckAnswer:
     """A no that the daemon could not record, or need not."""
-    return CheckAnswer(False, order.client_order_id, None, None, state, [denial_view(Denial(reason))])
+    denials = [denial_view(Denial(reason), final=False)]
+    return CheckAnswer(False, order.client_order_id, None, None, state, denials, final=False)

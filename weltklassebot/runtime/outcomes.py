@@ -23,7 +23,7 @@ from weltklassebot.core.events import (
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view, unrecorded_denial
+from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view, is_final, unrecorded_denial
 
 __all__ = ["answer", "not_durable", "not_yet_durable", "note_not_latched", "refusal", "replay", "unrecorded"]
 
@@ -45,8 +45,9 @@ def answer(state: State, record: Record, before: str) -> Answer:
             record.seq,
             record.ts,
             before,
-            [denial_view(denial) for denial in decision.denials],
+            [denial_view(denial, final=True) for denial in decision.denials],
             max_reducing_quantity=None if most is None else plain(most),
+            final=True,
         )
     body: dict[str, Any] = {
         "seq": record.seq,
@@ -99,16 +100,18 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
+        final = is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,
             before.seq,
             before.ts,
             before.state,
-            [denial_view(denial) for denial in before.denials],
+            [denial_view(denial, final=final) for denial in before.denials],
             valid_until=before.valid_until if before.allowed else None,
             max_reducing_quantity=None if most is None else plain(most),
             replayed=True,
+            final=None if before.allowed else final,
         )
     body: dict[str, Any] = {"replayed": True}
     if before.seq:
