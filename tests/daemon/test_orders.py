@@ -270,17 +270,17 @@ def test_positions_come_in_pages(daemon):
 
 
 def test_a_denial_says_whether_it_is_final(daemon):
-    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="5", price="100", reason="begin")
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", price="100", reason="begin")
     closing = {"symbol": "ACME", "side": "sell", "quantity": "5", "price": "100"}
     assert "final" not in daemon.check("c-1", **closing)
-    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="3", reason="counted again")
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="3", reason="counted again")
     for_now = daemon.check("c-1", **closing)
     assert (for_now["allowed"], for_now["final"], for_now["denials"][0]["reason"]) == (
         False, False, "max_reducing_quantity",
     )  # fmt: skip
-    daemon.post("/v1/positions/adjust", symbol="ACME", quantity="5", reason="found")
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", reason="found")
     assert daemon.check("c-1", **closing)["allowed"]
-    daemon.post("/v1/orders/events", client_order_id="c-1", status="sent")
+    daemon.post("/v1/orders/events", client_order_id="c-1", account="main", strategy="test", status="sent")
     sent = daemon.check("c-1", **closing)
     assert (sent["allowed"], sent["final"], sent["denials"][0]["reason"]) == (False, True, "already_sent")
     assert sent["denials"][0]["message"].endswith("ask again under a new id")
