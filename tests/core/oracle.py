@@ -139,12 +139,17 @@ class Oracle:
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
         # Without itself: does it still do no more than close?
         closes = self.facts.closable(order.account, order.symbol, order.side, without=known)
-        too_large = known.reducing and Fraction(order.quantity) > closes
+        too_large = known.reducing and not self.fits(order, closes)
         never = known.gone or known.reported or known.asked_back
         return "no" if never or overtaken or expired or too_large else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
-        return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
+        return self.fits(order, self.facts.closable(order.account, order.symbol, order.side))
+
+    def fits(self, order: CheckOrder, closes: Fraction) -> bool:
+        """No larger than what can be closed, but for a trillionth."""
+        excess = Fraction(order.quantity) - closes
+        return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
     def halt_passes_reducing(self, cause: str) -> bool:
         policy = self.facts.parameters.allow_reducing_when_halted
@@ -167,7 +172,10 @@ class Oracle:
             against.add("reduce_only")
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
-            if instrument.lot is not None and Fraction(order.quantity) % Fraction(instrument.lot):
+            closes_all = reducing and Fraction(order.quantity) >= facts.closable(
+                order.account, order.symbol, order.side
+            )
+            if instrument.lot is not None and not closes_all and Fraction(order.quantity) % Fraction(instrument.lot):
                 against.add("lot")
             for price in (order.price, order.stop_price):
                 if price is not None and instrument.tick is not None and Fraction(price) % Fraction(instrument.tick):
@@ -242,8 +250,8 @@ class Oracle:
         against = set()
         own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
         if order.symbol not in facts.marks:
-            limited = order.order_type in ("limit", "stop_limit")
-            if p.mark_required or not limited or not own:
+            limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
+            if p.mark_required or not limited or order.side == "sell":
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")

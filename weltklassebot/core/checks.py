@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
-from weltklassebot.core.exposure import Book, Market, closable
+from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.numbers import EXACT, ONE, ZERO, ratio
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.state import State
@@ -56,7 +56,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     book = market.books.get(order.account) if market is not None else None
     quantity = order.quantity
     closes = closable(book, order.side) if book is not None and book.quantity else ZERO
-    reducing = quantity <= closes
+    reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
     if (state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE") and (
@@ -69,7 +69,8 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
-            _check_grid(instrument, order, denials)
+            closes_all = reducing and quantity >= closes and state.corrected
+            _check_grid(instrument, order, denials, closes_all=closes_all)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
@@ -111,9 +112,10 @@ def _severity(denial: Denial) -> int:
     return SEVERITY[denial.reason]
 
 
-def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial]) -> None:
-    """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals."""
-    if instrument.lot is not None and order.quantity % instrument.lot:
+def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
+    """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
+    position fits no lot, so what closes all of it need not."""
+    if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))
     if instrument.tick is not None:
         for price in (order.price, order.stop_price):
@@ -195,7 +197,7 @@ def _check_inputs(
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
-        if parameters.mark_required or order.order_type not in _LIMITED or not own_price(order):
+        if parameters.mark_required or not _bounds_itself(state, order):
             denials.append(_lacks(state, "no_mark", order.symbol))
     elif now - market.as_of > oldest:
         denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
@@ -210,6 +212,13 @@ def _check_inputs(
         else:
             unit = unit * rate.price
     return unit if len(denials) == before else None
+
+
+def _bounds_itself(state: State, order: CheckOrder) -> bool:
+    """Whether the order's own price is the most that it can be worth: a buy's positive limit. A sell's is the least."""
+    if order.order_type not in _LIMITED or not own_price(order):
+        return False
+    return not state.corrected or (order.side == "buy" and order.price is not None and order.price > 0)
 
 
 def _unpriced(state: State) -> str:

@@ -14,7 +14,9 @@ from typing import Protocol
 
 from weltklassebot.core.numbers import ONE, ZERO
 
-__all__ = ["Book", "Market", "Reserved", "Side", "closable"]
+__all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
+
+_DUST = Decimal("1e-12")
 
 
 class Reserved(Protocol):
@@ -155,6 +157,11 @@ class Market:
             elif book.unpriced:
                 book.unpriced = False
         return book.exposure - before
+
+
+def is_dust(excess: Decimal, quantity: Decimal) -> bool:
+    """Whether what an order is too large by is less than a trillionth of it: the rounding of whoever added it up."""
+    return excess < quantity * _DUST
 
 
 def closable(book: Book | None, side: str) -> Decimal:

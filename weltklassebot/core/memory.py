@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
+from weltklassebot.core.exposure import is_dust
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import FillKey
@@ -132,8 +133,10 @@ def _taken_back(state: State, known: OpenOrder, now: float) -> Denial | None:
         return Denial("cancel_requested")
     if now >= known.valid_until:
         return Denial("approval_expired")
-    if known.reducing and known.order.quantity > (closes := _closable_without(state, known)):
-        return Denial("max_reducing_quantity", closes, known.order.quantity)
+    if known.reducing:
+        quantity, closes = known.order.quantity, _closable_without(state, known)
+        if not is_dust(quantity - closes, quantity):
+            return Denial("max_reducing_quantity", closes, quantity)
     return None
 
 

@@ -26,7 +26,7 @@ from weltklassebot.core.commands import (
     Side,
     UnsetLimits,
 )
-from weltklassebot.core.numbers import NotExact, exact
+from weltklassebot.core.numbers import NotExact, cut, exact
 from weltklassebot.core.parameters import limit_error
 
 __all__ = ["NUMBER_FIELDS", "Invalid", "validate"]
@@ -51,6 +51,8 @@ _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
 _SIDES: Final[frozenset[str]] = frozenset(get_args(Side))
 _ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
 _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
+_OF_PROGRAMS: Final = frozenset({CheckOrder, ReportFill})
+"""Whose quantities are added up from binary fractions."""
 _MAX_KNOWN: Final = 100_000
 
 _is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
@@ -126,7 +128,12 @@ def _check_choice(name: str, word: str, words: frozenset[str]) -> None:
 
 
 def _check_number(command: AnyCommand, name: str, number: Decimal) -> None:
-    clean = _clean(name, number)
+    try:
+        clean = _clean(name, number)
+    except Invalid:
+        if name != "quantity" or type(command) not in _OF_PROGRAMS or type(number) is not Decimal:
+            raise
+        clean = _cut_quantity(number)
     if clean is not number:
         force_setattr(command, name, clean)
 
@@ -156,6 +163,14 @@ def _clean(name: str, number: Decimal) -> Decimal:
         return exact(number)
     except NotExact as error:
         raise Invalid(name, str(error)) from None
+
+
+def _cut_quantity(number: Decimal) -> Decimal:
+    """0.1 + 0.2, as a program adds it up, closes what there is."""
+    try:
+        return cut(number)
+    except NotExact as error:
+        raise Invalid("quantity", str(error)) from None
 
 
 def _check_order(order: CheckOrder) -> None:

@@ -44,7 +44,7 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0}
+_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "recovery_cooldown_seconds": 300.0}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
 _DAY = 86_400.0
