@@ -261,7 +261,7 @@ class Days:
                 account=account,
                 strategy=strategy,
                 status=status,
-                filled_quantity=None if status == "not_sent" else filled,
+                filled_quantity=None if status in ("not_sent", "rejected") else filled,
                 reason="looked it up",
             )
         status = STATUSES[b[6] % len(STATUSES)]
@@ -270,7 +270,7 @@ class Days:
             account=account,
             strategy=strategy,
             status=status,
-            filled_quantity=None if status == "not_sent" else filled,
+            filled_quantity=None if status in ("not_sent", "rejected") else filled,
         )
 
     def equity(self, b: bytes, now: float) -> ReportEquity:

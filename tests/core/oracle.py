@@ -306,6 +306,8 @@ class Oracle:
         if command.status == "not_sent":
             known.claimed = ZERO
             self.end(known)
+        elif self.says_too_little(command, known):
+            return
         elif command.status in ENDS:
             if command.filled_quantity is not None:
                 claimed = Fraction(command.filled_quantity)
@@ -316,10 +318,33 @@ class Oracle:
                 claimed = max(known.claimed, known.filled) if keeps else known.filled
             known.over, known.sent, known.claimed = True, True, claimed
             known.remaining = claimed - known.filled
-            if not known.remaining:
+            instrument = self.facts.instrument(known.order.symbol)
+            lot = None if instrument is None else instrument.lot
+            least = Fraction(known.order.quantity) / 10**8 if lot is None else Fraction(lot)
+            if known.remaining < least:
                 self.end(known)
         elif command.status != "unknown":
             known.sent = True
+
+    def says_too_little(self, command: ReportOrder | ResolveOrder, known: Order) -> bool:
+        """A bot's end that does not say how much was executed, and no end was known before."""
+        says = command.filled_quantity is not None or command.status not in ("canceled", "expired")
+        return isinstance(command, ReportOrder) and not says and not known.over
+
+    def contradicts(self, command: ReportOrder | ResolveOrder) -> bool:
+        """Whether an end cannot be one of this order, whatever is known of its end."""
+        known = self.find(command.key)
+        if known is None:
+            return False
+        if command.status == "rejected":
+            return known.filled > 0
+        said = command.filled_quantity
+        return command.status == "filled" and said is not None and said < known.order.quantity
+
+    def is_late(self, fill: ReportFill) -> bool:
+        """Behind the end, or beyond what it said."""
+        known = self.find(fill.order_key)
+        return known is not None and (known.gone or (known.over and Fraction(fill.quantity) > known.remaining))
 
     def fill_cause(self, fill: ReportFill) -> str | None:
         """Why this fill is doubtful, if it is."""

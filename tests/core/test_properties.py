@@ -170,6 +170,7 @@ class Run:
             case Tick():
                 oracle.tick(now)
             case ReportOrder() | ResolveOrder():
+                assert not oracle.contradicts(command)
                 oracle.report(command)
             case ReportFill():
                 self.fill(command, outcome, released)
@@ -228,6 +229,7 @@ class Run:
         first = outcome.events[0]
         assert cause == (first.cause if isinstance(first, FillDoubted) else None)
         if cause is None:
+            assert first.late is oracle.is_late(fill)
             oracle.book(fill)
             return
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful

@@ -288,3 +288,25 @@ def test_a_denial_says_whether_it_is_final(daemon):
     assert (unknown["final"], unknown["denials"][0]["reason"], unknown["denials"][0]["missing"]) == (
         True, "no_mark", "WHAT",
     )  # fmt: skip
+
+
+def test_an_end_says_how_much_and_a_late_fill_counts(daemon):
+    daemon.check("a-1", quantity="0.01")
+    named = {"client_order_id": "a-1", "account": "main", "strategy": "test"}
+    said = daemon.post("/v1/orders/events", **named, status="canceled")
+    assert (said["ended"], said["reserved_quantity"]) == (False, "0.01")
+    assert "filled_quantity" in said["notices"][0]
+    assert (
+        daemon.http("POST", "/v1/orders/events", {**named, "status": "filled", "filled_quantity": "0.004"}).status
+        == 409
+    )
+    assert daemon.post("/v1/orders/events", **named, status="canceled", filled_quantity="0.004")["ended"] is False
+    fill = {**named, "symbol": "BTC-EUR", "side": "buy", "price": "1000"}
+    assert "late" not in daemon.post("/v1/fills", fill_id="f-1", quantity="0.004", **fill)
+    assert daemon.post("/v1/fills", fill_id="f-2", quantity="0.003", **fill)["late"] is True
+    metrics = daemon.http("GET", "/metrics").body.decode()
+    assert "late_fills_total 1.0" in metrics
+    assert "order_ends_without_quantity_total 1.0" in metrics
+    assert daemon.log("late_fill")["fill_id"] == "f-2"
+    (row,) = daemon.get("/v1/positions")["positions"]
+    assert row["quantity"] == "0.007"

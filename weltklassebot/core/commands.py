@@ -30,8 +30,8 @@ Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "stop_limit"]
 TimeInForce = Literal["gtc", "day", "ioc", "fok", "gtd"]
 OrderStatus = Literal[
-    "sent", "not_sent", "accepted", "pending_cancel", "cancel_rejected", "replaced", "rejected", "canceled", "expired",
-    "filled", "unknown",
+    "sent", "not_sent", "accepted", "partially_filled", "pending_cancel", "cancel_rejected", "replaced", "rejected",
+    "canceled", "expired", "filled", "unknown",
 ]  # fmt: skip
 OrderKey = tuple[str, str, str]
 """(account, strategy, client_order_id)"""

@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from weltklassebot.core.commands import OrderStatus
+
 __all__ = [
     "SEVERITY",
     "AccountHalted",
@@ -110,6 +112,8 @@ class OrderUpdated(Event, frozen=True, tag="order_updated"):
     """What still counts as open."""
     ended: bool = False
     slot_returned: bool = False
+    taken_as: OrderStatus | None = None
+    """Where that is not what was said: an end that does not say how much was executed is `unknown`."""
 
 
 class FillBooked(Event, frozen=True, tag="fill_booked"):
@@ -117,6 +121,8 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Of (account, strategy, symbol), after it."""
     ended: bool = False
     slot_taken: bool = False
+    late: bool = False
+    """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):

@@ -72,9 +72,10 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
 
 def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrder, seq: int, now: float) -> None:
     known = state.orders[report.key]
-    if report.status != "sent" or known.status in NOBODY_KNOWS:
-        known.status = report.status
-    if report.status not in NOBODY_KNOWS:
+    status = event.taken_as or report.status
+    if status != "sent" or known.status in NOBODY_KNOWS:
+        known.status = status
+    if status not in NOBODY_KNOWS:
         known.sent = True
     if type(report) is ResolveOrder:
         known.resolved = True

@@ -7,8 +7,16 @@ never a reason to call another order reducing.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
-from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    CheckOrder,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+)
 from weltklassebot.core.events import (
     AccountHalted,
     AnyEvent,
@@ -40,18 +48,27 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
     if known is None:
         return _report_on_ended(state, report)
     status = report.status
-    by_operator = isinstance(report, ResolveOrder)
     if status == "not_sent":
-        if known.filled or (known.sent and not by_operator):
+        if known.filled or (known.sent and not isinstance(report, ResolveOrder)):
             raise Refused(f"order {report.client_order_id} is {known.status}: it was sent")
         return [OrderUpdated(reserved=ZERO, ended=True, slot_returned=_slot_comes_back(state, known, ZERO))]
     if status not in TERMINAL:
         if known.status in TERMINAL:
             raise Refused(f"order {report.client_order_id} is {known.status} already")
         return [OrderUpdated(reserved=known.remaining)]
+    return [_end(state, known, report)]
+
+
+def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> OrderUpdated:
+    """An end says how much was executed in all; what of that was not reported yet stays reserved."""
+    status, filled = report.status, report.filled_quantity
+    by_bot = isinstance(report, ReportOrder)
+    if state.corrected:
+        _check_end(known.order.quantity, known.filled, report)
+        if filled is None and by_bot and status in _MUST_SAY_HOW_MUCH and known.status not in TERMINAL:
+            return OrderUpdated(reserved=known.remaining, taken_as="unknown")
     # An end that was reported before said how much was filled; only an operator takes some of that back.
-    least = known.filled + known.remaining if known.status in TERMINAL and not by_operator else known.filled
-    filled = report.filled_quantity
+    least = known.filled + known.remaining if known.status in TERMINAL and by_bot else known.filled
     if filled is None:
         filled = known.order.quantity if status == "filled" else least
     if filled < least:
@@ -59,7 +76,34 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
     if filled > known.order.quantity:
         raise Refused(f"filled_quantity {plain(filled)} is more than the order's {plain(known.order.quantity)}")
     missing = filled - known.filled
-    return [OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))]
+    if missing and state.corrected and missing < _smallest(state, known.order):
+        missing = ZERO
+    return OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))
+
+
+_MUST_SAY_HOW_MUCH: Final = frozenset({"canceled", "expired"})
+
+
+def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | ResolveOrder) -> None:
+    """Raises `Refused` for an end that is another one."""
+    said = report.filled_quantity
+    if report.status == "filled" and said is not None and said < quantity:
+        raise Refused(
+            f"order {report.client_order_id} is for {plain(quantity)}: with {plain(said)} of it filled, report "
+            "partially_filled while it rests, and canceled with filled_quantity once it is over"
+        )
+    if report.status == "rejected" and filled:
+        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not rejected")
+
+
+def _smallest(state: State, order: CheckOrder) -> Decimal:
+    """What is less than this of an order is no quantity that a venue executes."""
+    instrument = state.parameters.instrument(order.symbol)
+    lot = None if instrument is None else instrument.lot
+    return order.quantity * _REST if lot is None else lot
+
+
+_REST: Final = Decimal("1e-8")
 
 
 def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replayed:
@@ -68,6 +112,8 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
     ended = state.recall_ended(report.key)
     if ended is None:
         raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
+    if state.corrected and ended.quantity is not None and ended.filled is not None:
+        _check_end(ended.quantity, ended.filled, report)
     said = report.filled_quantity if report.status in TERMINAL else None
     more = report.status == "filled" if said is None or ended.filled is None else said > ended.filled
     if more and ended.unfilled:
@@ -101,7 +147,9 @@ def decide_fill(
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        return [FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)]
+        position = held + signed(fill.side, fill.quantity)
+        late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
+        return [FillBooked(position=position, ended=done, slot_taken=recount, late=late)]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     events: list[AnyEvent] = [FillDoubted(cause=cause)]

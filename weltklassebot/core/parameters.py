@@ -38,6 +38,9 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     delta: Decimal | None = None
 
 
+_PLAIN: Final = Instrument()
+
+
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the core must know besides the commands."""
 
@@ -94,6 +97,12 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def max_positions(self) -> int:
         """Of (account, strategy, symbol) at a time: opening orders beyond are denied with `max_symbols`."""
         return 2 * self.max_symbols
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """What the symbol is; None for one that is not configured."""
+        if not self.symbols:
+            return _PLAIN
+        return self.symbols.get(symbol) or self.symbols.get("*")
 
     @property
     def mark_required(self) -> bool:

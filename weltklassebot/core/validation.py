@@ -53,6 +53,7 @@ _ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
 _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
 _OF_PROGRAMS: Final = frozenset({CheckOrder, ReportFill})
 """Whose quantities are added up from binary fractions."""
+_NOTHING_FILLED: Final = frozenset({"not_sent", "rejected"})
 _MAX_KNOWN: Final = 100_000
 
 _is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
@@ -221,8 +222,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("status", status, _STATUSES)
             if filled is not None and filled < 0:
                 raise Invalid("filled_quantity", "must not be negative")
-            if filled and status == "not_sent":
-                raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
+            if filled and status in _NOTHING_FILLED:
+                raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

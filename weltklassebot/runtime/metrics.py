@@ -20,7 +20,7 @@ from prometheus_client.core import (
 
 from weltklassebot import __version__, logs
 from weltklassebot.core.checks import drawdown
-from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.commands import ReportFill, ReportOrder
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
@@ -73,6 +73,8 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.late_fills = 0
+        self.ends_without_quantity = 0
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
@@ -115,6 +117,10 @@ class Metrics:
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
+            elif answer.body.get("late"):
+                self.late_fills += 1
+        elif type(answer) is Done and type(entry.command) is ReportOrder and "notices" in answer.body:
+            self.ends_without_quantity += 1
 
     def count_check(self, answer: CheckAnswer) -> None:
         if answer.replayed:
@@ -137,6 +143,12 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "order_ends_without_quantity",
+                "Ends that do not say how much was executed, taken as unknown.",
+                self.ends_without_quantity,
+            ),
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),

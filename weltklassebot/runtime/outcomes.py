@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, Halt, ReportFill, TriggerKillSwitch
 from weltklassebot.core.engine import Refused, Replayed
@@ -62,15 +62,19 @@ def answer(state: State, record: Record, before: str) -> Answer:
     return Done(body)
 
 
+_HOW_MUCH: Final = "taken as unknown: say with filled_quantity how much was executed in all, or nothing is free again"
+
+
 def _said(event: AnyEvent) -> dict[str, Any]:
     """What an answer tells of an event."""
     match event:
         case FillBooked():
-            return {"position": plain(event.position), "doubtful": False}
+            return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
         case FillDoubted():
             return {"doubtful": True, "cause": event.cause}
         case OrderUpdated():
-            return {"reserved_quantity": plain(event.reserved), "ended": event.ended}
+            notices = {} if event.taken_as is None else {"notices": [_HOW_MUCH]}
+            return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted():

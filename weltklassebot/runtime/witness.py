@@ -14,6 +14,7 @@ from weltklassebot.core.events import (
     ClockReanchored,
     ClockRestarted,
     EquityDoubted,
+    FillBooked,
     FillDoubted,
     StartBelieved,
 )
@@ -57,7 +58,7 @@ class Witness:
         """Alarms among records that are durable."""
         for record in records:
             for event in record.events:
-                if type(event) in _ALARMING:
+                if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
                     self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
@@ -71,6 +72,16 @@ class Witness:
                     symbol=fill.symbol,
                     fill_id=fill.fill_id,
                     client_order_id=fill.client_order_id,
+                )
+            case FillBooked(), ReportFill() as fill:
+                self._log.warning(
+                    "late_fill",
+                    seq=record.seq,
+                    account=fill.account,
+                    symbol=fill.symbol,
+                    fill_id=fill.fill_id,
+                    client_order_id=fill.client_order_id,
+                    help="runbooks/alerts/LateFills.md",
                 )
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
