@@ -173,7 +173,8 @@ class Days:
         if state.clock_doubted:
             return ReanchorClock(reason="looked", wall=now + (0.0, 0.0, 40_000.0, 4_000_000.0)[b[2] % 4])
         if state.halted_accounts:
-            return Resume(reason="go on", account=min(state.halted_accounts))
+            account = min(state.halted_accounts)
+            return Resume(reason="go on", account=account, fills=self.waiting(state, account))
         for name, account in state.accounts.items():
             if account.doubted is not None:
                 return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
@@ -273,6 +274,11 @@ class Days:
             filled_quantity=None if status in ("not_sent", "rejected") else filled,
         )
 
+    @staticmethod
+    def waiting(state: State, account: str) -> tuple[str, ...]:
+        """The doubtful fills of an account."""
+        return tuple(one.fill.fill_id for one in state.doubtful.values() if one.fill.account == account)
+
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:
             return self.reports[-1 - b[2] % min(len(self.reports), 3)]
@@ -303,7 +309,8 @@ class Days:
                 return Cooldown(reason="breathe", minutes=(None, 1.0, 0.5, 600.0)[pick % 4])
             case 54 | 55:
                 account = ACCOUNTS[pick % 2] if b[3] % 3 == 0 else None
-                return Resume(reason="go on", rebase_peak=b[4] % 2 == 0, account=account)
+                named = self.waiting(state, account) if account is not None and b[5] % 4 else ()
+                return Resume(reason="go on", rebase_peak=b[4] % 2 == 0, account=account, fills=named)
             case 56:
                 ids = tuple(state.cancels) if b[3] % 4 else ("c1-1",)
                 return (

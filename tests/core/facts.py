@@ -42,6 +42,10 @@ class Order:
     """Something was said of it, by a status, a fill or a doubtful one."""
     asked_back: bool = False
     """Once."""
+    attempt: int = 1
+    """Of its cancellation."""
+    again_at: float | None = None
+    """When that is asked for once more: the venue refused."""
     settled: bool = False
     """It was not sent, or an operator said how much was filled."""
 

@@ -90,10 +90,14 @@ class Oracle:
         return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp()
 
     def deadline(self) -> float:
-        roll = self.roll_of(date.fromisoformat(self.day))
+        roll = min([self.roll_of(date.fromisoformat(self.day)), *(known.again_at for known in self.refused())])
         if self.risk == "COOLDOWN" and not self.awaiting:
             return min(roll, self.until)
         return roll
+
+    def refused(self) -> list[Order]:
+        """What rests because its venue refused to cancel it, and is to be asked for again."""
+        return [known for known in self.facts.open() if known.again_at is not None and not known.over]
 
     def tick(self, now: float) -> None:
         today, last = self.date_of(now), date.fromisoformat(self.day)
@@ -106,6 +110,12 @@ class Oracle:
             self.cooldown_taken = False
         if self.risk == "COOLDOWN" and not self.awaiting and now >= self.until:
             self.risk, self.cause, self.until = "RUNNING", "expired", None
+        self.ask_again([known for known in self.refused() if now >= known.again_at])
+
+    @staticmethod
+    def ask_again(orders: list[Order]) -> None:
+        for known in orders:
+            known.attempt, known.again_at = known.attempt + 1, None
 
     def trades_today(self) -> int:
         return sum(1 for known in self.facts.orders if known.day == self.day and known.holds_slot)
@@ -297,11 +307,13 @@ class Oracle:
     def end(self, known: Order) -> None:
         known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
 
-    def report(self, command: ReportOrder | ResolveOrder) -> None:
+    def report(self, command: ReportOrder | ResolveOrder, now: float) -> None:
         known = self.find(command.key)
         if known is None or known.gone:
             return
         known.reported = True
+        if command.status == "cancel_rejected" and known.asked_back:
+            known.again_at = after(now, min(30.0, 2.0 ** (known.attempt - 1)))
         known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
         if command.status == "not_sent":
             known.claimed = ZERO
@@ -505,6 +517,9 @@ class Oracle:
 
     def resume(self, command: Resume) -> None:
         if command.account is not None:
+            assert {doubt.fill.fill_id for doubt in self.facts.doubtful if doubt.fill.account == command.account} == {
+                *command.fills
+            }
             del self.halted_accounts[command.account]
             self.doubted_at = [(ts, account) for ts, account in self.doubted_at if account != command.account]
             return
@@ -589,6 +604,8 @@ class Oracle:
         facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
         for account in facts.accounts.values():
             account.as_of = 0.0
+        for known in self.refused():
+            known.again_at = min(known.again_at, new)
         self.account_stops.clear()
         self.doubted_at.clear()
         if self.risk == "COOLDOWN":

@@ -209,7 +209,7 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return BASE + seconds(value)
     if key == "minutes":
         return float(value)
-    if key == "accept":
+    if key in ("accept", "fills"):
         return tuple(value.split(","))
     annotation = next(field.type for field in fields(kind) if field.name == key)
     return Decimal(value) if annotation is Decimal or Decimal in get_args(annotation) else value
@@ -274,7 +274,8 @@ def _member(member: Any) -> str:
         case (account, strategy, order):
             return _key(account, strategy, order)
         case _ if hasattr(member, "client_order_id"):
-            return f"{member.id}:{_key(member.account, member.strategy, member.client_order_id)}"
+            again = f"#{member.attempt}" if member.attempt > 1 else ""
+            return f"{member.id}{again}:{_key(member.account, member.strategy, member.client_order_id)}"
         case _:
             old, new = ("none" if number is None else plain(number) for number in (member.old, member.new))
             return f"{member.key}:{old}->{new}"

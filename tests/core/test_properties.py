@@ -167,11 +167,13 @@ class Run:
         match command:
             case Start():
                 oracle.start(command, seq, now)
+                # A latch, or settings that are tighter, may have asked for them at once.
+                oracle.ask_again([known for known in oracle.refused() if self.waits_for_an_answer(known.order.key)])
             case Tick():
                 oracle.tick(now)
             case ReportOrder() | ResolveOrder():
                 assert not oracle.contradicts(command)
-                oracle.report(command)
+                oracle.report(command, now)
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
@@ -199,10 +201,12 @@ class Run:
             case TriggerKillSwitch():
                 oracle.killed(seq)
                 oracle.withdraw(released, spares_reducing=False)
+                oracle.ask_again(oracle.refused())
                 self.everything_is_asked_back()
             case CancelAll():
                 scope = [one for one in oracle.facts.open() if command.symbol in (None, one.order.symbol)]
                 oracle.take_back_untold(released, scope)
+                oracle.ask_again([one for one in oracle.refused() if one in scope])
                 self.everything_is_asked_back(command.symbol)
             case RecoverKillSwitch():
                 assert oracle.kill == "KILLED"
@@ -212,6 +216,8 @@ class Run:
                 assert oracle.kill == "RECOVERING"
                 assert now >= oracle.kill_until - 1e-6
                 assert not self.engine.state.cancels
+                for known in oracle.facts.open():
+                    known.asked_back, known.attempt, known.again_at = False, 1, None
                 oracle.kill = "ACTIVE"
             case ReportClock() | ReanchorClock():
                 oracle.clock(command, now)
@@ -252,6 +258,11 @@ class Run:
         known = self.engine.state.orders.get(key)
         return known is not None and known.cancel_id is not None
 
+    def waits_for_an_answer(self, key: OrderKey) -> bool:
+        """Whether its cancellation is asked for, and the venue has not refused."""
+        state = self.engine.state
+        return self.asked_back(key) and state.cancels[state.orders[key].cancel_id].due is None
+
     def everything_is_asked_back(self, symbol: str | None = None) -> None:
         for known in self.oracle.facts.open():
             if symbol in (None, known.order.symbol):
@@ -263,7 +274,9 @@ class Run:
         if policy == "none":
             return
         everything = [one for one in self.oracle.facts.open() if account in (None, one.order.account)]
-        self.oracle.take_back_untold(released, everything if policy == "all" else self.oracle.opening(account))
+        unwanted = everything if policy == "all" else self.oracle.opening(account)
+        self.oracle.take_back_untold(released, unwanted)
+        self.oracle.ask_again([one for one in self.oracle.refused() if one in unwanted])
         left: dict[tuple[str, str, str], Fraction] = {}
         for known in self.oracle.facts.open():
             order = known.order
@@ -312,7 +325,9 @@ class Run:
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
         for known in facts.open():
-            known.asked_back = known.asked_back or self.asked_back(known.order.key)
+            if cancel := state.cancels.get(state.orders[known.order.key].cancel_id or ""):
+                known.asked_back = True
+                assert (cancel.attempt, cancel.due) == (known.attempt, known.again_at), known
         assert state.trades_today == oracle.trades_today()
         assert state.trading_day == oracle.day
         assert state.next_due == oracle.deadline()

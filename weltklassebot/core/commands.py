@@ -140,11 +140,13 @@ class Cooldown(Command, frozen=True, tag="cooldown"):
 
 
 class Resume(Command, frozen=True, tag="resume"):
-    """Back to RUNNING; with `account`, lift that account's halt alone."""
+    """Back to RUNNING; with `account`, lift that account's halt alone. `fills` names its doubtful fills that may
+    wait."""
 
     reason: Reason
     rebase_peak: bool = False
     account: Id | None = None
+    fills: tuple[str, ...] = ()
     actor: str | None = None
 
 

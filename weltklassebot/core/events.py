@@ -195,11 +195,13 @@ class ApprovalsWithdrawn(Event, frozen=True, tag="approvals_withdrawn"):
     reason: Reason
 
 
-class CancelRequest(Struct, frozen=True, gc=False):
+class CancelRequest(Struct, frozen=True, omit_defaults=True, gc=False):
     id: str
     account: str
     strategy: str
     client_order_id: str
+    attempt: int = 1
+    """Of the request of this id: the venue refused the one before."""
 
 
 class CancelsRequested(Event, frozen=True, tag="cancels_requested"):

@@ -50,6 +50,7 @@ from weltklassebot.core.events import (
 )
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.remembered import EndedOrders, Fills
+from weltklassebot.core.schedule import schedule
 from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
 
 __all__ = ["EVOLVERS", "evolve"]
@@ -77,15 +78,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
     valuation.revalue_all(state)
-    _schedule(state)
-
-
-def _schedule(state: State) -> None:
-    """When time alone changes something next."""
-    risk = state.risk
-    state.next_due = state.next_roll
-    if risk.state == "COOLDOWN" and risk.until is not None and not risk.awaiting_admin:
-        state.next_due = min(state.next_due, risk.until)
+    schedule(state)
 
 
 def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, now: float) -> None:
@@ -96,7 +89,7 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.trades_today = 0
     state.cooldown_taken = False
     state.day_equity = state.equity
-    _schedule(state)
+    schedule(state)
 
 
 def _turn_the_memory(state: State, now: float) -> None:
@@ -124,7 +117,7 @@ def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, se
         policy = state.parameters.allow_reducing_when_halted
         if policy == "never" or (policy == "rule" and event.cause in ("admin", "latch", "restored")):
             state.halt_all_seq = seq
-    _schedule(state)
+    schedule(state)
 
 
 def _found(start: Start) -> str:
@@ -188,6 +181,7 @@ def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand,
         known = state.orders.get(cancel.key) if cancel is not None else None
         if known is not None:
             known.cancel_id = None
+    schedule(state)
 
 
 def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq: int, now: float) -> None:

@@ -31,6 +31,7 @@ from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
+from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
@@ -84,9 +85,12 @@ def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrde
     if event.slot_returned:
         known.counted = False
         state.trades_today -= 1
-    if known.status in TERMINAL and known.cancel_id is not None:
-        state.cancels.pop(known.cancel_id, None)
-        known.cancel_id = None
+    if known.status in TERMINAL:
+        _forget_cancel(state, known)
+    elif status == "cancel_rejected" and known.cancel_id is not None and state.corrected:
+        cancel = state.cancels[known.cancel_id]
+        cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
+        schedule(state)
     if event.ended:
         _end(state, known, "order_ended")
 
@@ -105,9 +109,24 @@ def approvals_withdrawn(state: State, event: ApprovalsWithdrawn, command: AnyCom
 def cancels_requested(state: State, event: CancelsRequested, command: AnyCommand, seq: int, now: float) -> None:
     reason = getattr(command, "reason", "") or str(type(command).__struct_config__.tag)
     for request in event.requests:
+        cancel = state.cancels.get(request.id)
+        if cancel is not None:
+            cancel.attempt, cancel.due = request.attempt, None
+            continue
         key = (request.account, request.strategy, request.client_order_id)
         state.orders[key].cancel_id = request.id
         state.cancels[request.id] = Cancel(key=key, since=now, reason=reason)
+    schedule(state)
+
+
+def _forget_cancel(state: State, known: OpenOrder) -> None:
+    """It has come to its end."""
+    if known.cancel_id is None:
+        return
+    cancel = state.cancels.pop(known.cancel_id, None)
+    known.cancel_id = None
+    if cancel is not None and cancel.due is not None:
+        schedule(state)
 
 
 def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
@@ -121,8 +140,7 @@ def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     order = known.order
     del state.orders[order.key]
-    if known.cancel_id is not None:
-        state.cancels.pop(known.cancel_id, None)
+    _forget_cancel(state, known)
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,

@@ -109,6 +109,9 @@ class Cancel(Struct, kw_only=True):
     key: OrderKey
     since: float
     reason: str
+    attempt: int = 1
+    due: float | None = None
+    """When it is asked for again: the venue refused."""
 
 
 class ClockDoubt(Struct, kw_only=True):

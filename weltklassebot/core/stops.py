@@ -37,6 +37,7 @@ from weltklassebot.core.machines import KILL_SWITCH_MOVES, NOBODY_KNOWS, RISK_MO
 from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.schedule import again
 from weltklassebot.core.state import OpenOrder, State
 
 __all__ = [
@@ -80,6 +81,8 @@ def _resume(state: State, command: Resume) -> list[AnyEvent]:
     if command.account is not None:
         if command.account not in state.halted_accounts:
             raise NotFound(f"account {command.account} is not halted")
+        if state.corrected:
+            _check_fills(state, command.account, set(command.fills))
         return [AccountResumed(account=command.account)]
     events: list[AnyEvent] = []
     limit, equity, peak = state.parameters.max_drawdown, state.equity, state.peak
@@ -94,6 +97,18 @@ def _resume(state: State, command: Resume) -> list[AnyEvent]:
     if command.rebase_peak and equity is not None and peak is not None and equity != peak:
         events.append(PeakRebased(old=peak, new=equity))
     return [*events, RiskStateChanged(state="RUNNING", cause="admin")]
+
+
+def _check_fills(state: State, account: str, named: set[str]) -> None:
+    """An account goes on when its doubtful fills are settled, or an operator names each that may wait."""
+    waiting = {doubtful.fill.fill_id for doubtful in state.doubtful.values() if doubtful.fill.account == account}
+    if unknown := named - waiting:
+        raise NotFound(f"account {account} has no doubtful fill {min(unknown)}")
+    if unnamed := waiting - named:
+        raise Refused(
+            f"{len(unnamed)} doubtful fills of account {account} wait ({', '.join(sorted(unnamed)[:5])}): "
+            "accept or discard them, or name each that may wait"
+        )
 
 
 def decide_kill_switch(
@@ -197,7 +212,7 @@ def _take_back(
     gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
     return [
         *_withdrawal([key for key in untold if key in gone], released_through_seq, reason),
-        *_cancels(seq, [known for known in unwanted if known.order.key not in gone]),
+        *_cancels(state, seq, [known for known in unwanted if known.order.key not in gone]),
     ]
 
 
@@ -244,16 +259,21 @@ def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:
     return opening
 
 
-def _cancels(seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
-    """One request for each order that has none pending and may still rest at a venue."""
-    wanted = [known for known in orders if known.cancel_id is None and known.status not in TERMINAL]
-    if not wanted:
-        return []
-    requests = tuple(
-        CancelRequest(f"c{seq}-{number}", known.order.account, known.order.strategy, known.order.client_order_id)
-        for number, known in enumerate(wanted, start=1)
-    )
-    return [CancelsRequested(requests=requests)]
+def _cancels(state: State, seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
+    """One request for each order that may still rest at a venue and of which none waits for its answer."""
+    requests: list[CancelRequest] = []
+    for known in orders:
+        if known.status in TERMINAL:
+            continue
+        cancel = None if known.cancel_id is None else state.cancels[known.cancel_id]
+        if known.cancel_id is None or cancel is None:
+            order = known.order
+            requests.append(
+                CancelRequest(f"c{seq}-{len(requests) + 1}", order.account, order.strategy, order.client_order_id)
+            )
+        elif cancel.due is not None:  # the venue refused the last one: a new stop does not wait
+            requests.append(again(known.cancel_id, cancel))
+    return [CancelsRequested(requests=tuple(requests))] if requests else []
 
 
 def decide_cancel_all(state: State, command: CancelAll, seq: int, released_through_seq: int | None) -> list[AnyEvent]:

@@ -195,6 +195,8 @@ def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
             "symbol": state.orders[cancel.key].order.symbol,
             "since": cancel.since,
             "reason": cancel.reason,
+            "attempt": cancel.attempt,
+            "due": cancel.due,
         }
 
 
