@@ -60,7 +60,7 @@ def test_a_kill_and_the_way_back(make):
     refused = daemon.http("POST", "/v1/kill-switch/complete-recovery", {})
     assert refused.status == 409
     assert "2 cancel requests are unconfirmed" in refused["detail"]
-    daemon.post("/v1/orders/events", client_order_id="k-1", status="canceled", **EVENT)
+    daemon.post("/v1/orders/events", client_order_id="k-1", status="canceled", filled_quantity="0", **EVENT)
     assert daemon.http("POST", "/v1/kill-switch/complete-recovery", {"accept": ["c0-0"]}).status == 404
     assert daemon.http("POST", "/v1/kill-switch/complete-recovery").status == 409
     done = daemon.post("/v1/kill-switch/complete-recovery", accept=[ids[1]])
@@ -193,7 +193,13 @@ def test_cancel_all_asks_for_what_is_in_its_scope(daemon):
     assert (row["account"], row["symbol"], row["client_order_id"], row["reason"]) == ("main", "A", "main-A", "tidy")
     daemon.restart()
     assert len(daemon.get("/v1/cancel-requests")["cancel_requests"]) == 2
-    event = {"client_order_id": "main-A", "status": "canceled", "account": "main", "strategy": "test"}
+    event = {
+        "client_order_id": "main-A",
+        "status": "canceled",
+        "filled_quantity": "0",
+        "account": "main",
+        "strategy": "test",
+    }
     daemon.post("/v1/orders/events", **event)
     assert len(daemon.get("/v1/cancel-requests")["cancel_requests"]) == 1
 

@@ -56,6 +56,13 @@ def doubtful(daemon: Daemon) -> None:
         daemon.post("/v1/fills", fill_id=f"f-{number}", client_order_id="nobody-asked", **FILL)
 
 
+def filled_late(daemon: Daemon) -> None:
+    daemon.check("late-1")
+    named = {"client_order_id": "late-1", "account": "main", "strategy": "test"}
+    daemon.post("/v1/orders/events", **named, status="canceled", filled_quantity="0")
+    assert daemon.post("/v1/fills", fill_id="l-1", **{**FILL, **named})["late"]
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -94,6 +101,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
     "DoubtfulFills": doubtful,
+    "LateFills": filled_late,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,

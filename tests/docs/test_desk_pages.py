@@ -28,7 +28,14 @@ def test_risk_states(desk: Daemon) -> None:
 
 def test_kill_switch(desk: Daemon) -> None:
     page, shell = Page("runbooks/kill-switch.md"), Shell(desk)
-    desk.post("/v1/orders/events", account="main", strategy="test", client_order_id="o-1", status="canceled")
+    desk.post(
+        "/v1/orders/events",
+        account="main",
+        strategy="test",
+        client_order_id="o-1",
+        status="canceled",
+        filled_quantity="0",
+    )
     said = page.follow("Do now", shell)
     assert "KILLED" in said
     assert desk.state()["kill_switch"]["state"] == "ACTIVE"
