@@ -61,6 +61,8 @@ class Order:
 @dataclass
 class Doubt:
     fill: ReportFill
+    valued: bool = True
+    """False: nobody knew what it is worth when it came."""
 
 
 @dataclass
@@ -109,8 +111,10 @@ class Facts:
         rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
         return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
 
-    def pending(self, account: str, symbol: str, side: str) -> list[tuple[Fraction, Fraction]]:
-        """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills."""
+    def pending(self, account: str, symbol: str, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
+        """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills.
+
+        `valued`: only those whose worth is known, which add to what the desk is worth."""
         orders = [
             (known.remaining, known.own)
             for known in self.open()
@@ -120,6 +124,7 @@ class Facts:
             (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
             for doubt in self.doubtful
             if (doubt.fill.account, doubt.fill.symbol, doubt.fill.side) == (account, symbol, side)
+            and (doubt.valued or not valued)
         ]
         return orders + fills
 
@@ -134,8 +139,8 @@ class Facts:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
         price = self.price(symbol)
         held = self.held(account, symbol)
-        buys = self.pending(account, symbol, "buy")
-        sells = self.pending(account, symbol, "sell")
+        buys = self.pending(account, symbol, "buy", valued=True)
+        sells = self.pending(account, symbol, "sell", valued=True)
         if extra is not None:
             own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
             (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))

@@ -404,13 +404,16 @@ class Oracle:
     def doubt(self, fill: ReportFill, now: float) -> bool:
         """Hold a fill as doubtful; says whether its account is halted now."""
         p = self.facts.parameters
-        self.facts.doubtful.append(Doubt(fill))
+        priced = fill.price or self.facts.price(fill.symbol)
+        valued = self.facts.unit(fill.symbol) is not None and bool(priced)
+        self.facts.doubtful.append(Doubt(fill, valued))
         if (known := self.find(fill.order_key)) is not None:
             known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
         recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
-        if recent < p.max_doubtful_fills or fill.account in self.halted_accounts:
+        enough = recent >= p.max_doubtful_fills or not valued
+        if not enough or fill.account in self.halted_accounts:
             return False
         self.halted_accounts[fill.account] = now
         self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))

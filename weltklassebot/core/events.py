@@ -127,6 +127,8 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
+    valued: bool = True
+    """False: nobody knows what it is worth. It adds nothing to the desk, and its account is halted."""
 
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):

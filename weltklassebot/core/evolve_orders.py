@@ -179,7 +179,8 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
     doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
+        valued=event.valued,
     )  # fmt: skip
     state.doubtful[fill.key] = doubtful
     if (known := state.orders.get(fill.order_key)) is not None:
@@ -189,7 +190,10 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(fill.account) or open_book(market, fill.account)
-    book.side(fill.side).add(fill.key, doubtful)
+    if event.valued:
+        book.side(fill.side).add(fill.key, doubtful)
+    else:
+        book.side(fill.side).doubt(fill.quantity)
     reprice(state, market, book)
 
 
@@ -222,7 +226,10 @@ def _settle(state: State, command: AcceptFill) -> ReportFill:
     fill = doubtful.fill
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
-    book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
+    if doubtful.valued:
+        book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
+    else:
+        book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
     return fill
 

@@ -34,6 +34,7 @@ from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
+from weltklassebot.core.valuation import unit_of
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
 
@@ -152,10 +153,12 @@ def decide_fill(
         return [FillBooked(position=position, ended=done, slot_taken=recount, late=late)]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
-    events: list[AnyEvent] = [FillDoubted(cause=cause)]
+    valued = not state.corrected or _worth_is_known(state, fill)
+    events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued)]
     since = now - state.parameters.doubtful_fill_window_seconds
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
-    if count >= state.parameters.max_doubtful_fills and fill.account not in state.halted_accounts:
+    too_many = count >= state.parameters.max_doubtful_fills or not valued
+    if too_many and fill.account not in state.halted_accounts:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
         policy = state.parameters
         events += stop_orders(
@@ -163,6 +166,12 @@ def decide_fill(
             spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
         )  # fmt: skip
     return events
+
+
+def _worth_is_known(state: State, fill: ReportFill) -> bool:
+    market = state.markets.get(fill.symbol)
+    unit = unit_of(state, fill.symbol) if market is None else market.unit
+    return unit is not None and bool(fill.price or (market is not None and market.price))
 
 
 def _check_memory(state: State, fill: ReportFill) -> None:

@@ -70,6 +70,7 @@ class DoubtfulFill(Struct, kw_only=True):
     cause: str
     own: Decimal
     remaining: Decimal
+    valued: bool = True
 
 
 class AccountEquity(Struct, kw_only=True):

@@ -10,7 +10,7 @@ from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ONE
 from weltklassebot.core.state import State
 
-__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all"]
+__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
 
 
 def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
@@ -28,18 +28,18 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
         for symbol, other in state.markets.items():
             instrument = state.parameters.symbols.get(symbol) or state.parameters.symbols.get("*")
             if instrument is not None and instrument.currency == currency:
-                other.unit = _unit(state, symbol)
+                other.unit = unit_of(state, symbol)
                 reprice_all(state, other)
 
 
 def revalue_all(state: State) -> None:
     """Instruments may have changed: value everything anew."""
     for symbol, market in state.markets.items():
-        market.unit = _unit(state, symbol)
+        market.unit = unit_of(state, symbol)
         reprice_all(state, market)
 
 
-def _unit(state: State, symbol: str) -> Decimal | None:
+def unit_of(state: State, symbol: str) -> Decimal | None:
     """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows."""
     parameters = state.parameters
     instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
@@ -52,7 +52,7 @@ def _unit(state: State, symbol: str) -> Decimal | None:
 
 
 def open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=_unit(state, symbol))
+    market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
     return market
 
 

@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
-from weltklassebot.core.numbers import ONE
+from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.remembered import (
     Denied,
@@ -59,6 +59,8 @@ class _Side(Struct, array_like=True, forbid_unknown_fields=True):
     pivot: Decimal
     floor: Decimal
     ceiling: Decimal | None
+    unvalued: Decimal = ZERO
+    """Since format 5."""
 
 
 class _Book(Struct, forbid_unknown_fields=True):
@@ -207,7 +209,9 @@ def _book(book: Book) -> _Book:
 
 
 def _side(side: Side) -> _Side:
-    return _Side(list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling)
+    return _Side(
+        list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling, side.unvalued
+    )  # fmt: skip
 
 
 def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> State:
@@ -270,5 +274,5 @@ def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) 
 def _restored_side(image: _Side, reserved: dict[tuple[str, ...], Reserved]) -> Side:
     return Side(
         items={key: reserved[key] for key in image.items}, quantity=image.quantity, at_mark=image.at_mark,
-        at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling,
+        at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling, unvalued=image.unvalued,
     )  # fmt: skip
