@@ -46,6 +46,10 @@ class Order:
     """Of its cancellation."""
     again_at: float | None = None
     """When that is asked for once more: the venue refused."""
+    slot: bool = True
+    """It was not reducing when it was approved."""
+    guards: bool = False
+    """A stop, no larger than the position and what was open to build it."""
     settled: bool = False
     """It was not sent, or an operator said how much was filled."""
 
@@ -55,7 +59,7 @@ class Order:
 
     @property
     def holds_slot(self) -> bool:
-        return not self.reducing and (not self.over or self.filled > 0 or self.claimed > 0)
+        return self.slot and (not self.over or self.filled > 0 or self.claimed > 0)
 
 
 @dataclass

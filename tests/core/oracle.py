@@ -290,7 +290,13 @@ class Oracle:
 
     def approved(self, order: CheckOrder, seq: int, now: float) -> None:
         reducing = self.reducing(order)
-        self.facts.orders.append(Order(order, seq, now, self.day, reducing, Fraction(order.quantity)))
+        long = self.facts.held(order.account, order.symbol) * (1 if order.side == "sell" else -1)
+        other = "buy" if order.side == "sell" else "sell"
+        building = sum((quantity for quantity, _ in self.facts.pending(order.account, order.symbol, other)), ZERO)
+        guards = order.order_type in ("stop", "stop_limit") and order.quantity <= max(long, ZERO) + building
+        self.facts.orders.append(
+            Order(order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards)
+        )
         p = self.facts.parameters
         most = p.max_trades_per_day
         last = most is not None and self.trades_today() >= most
@@ -493,21 +499,44 @@ class Oracle:
                 self.end(known)
 
     def opening(self, account: str | None) -> list[Order]:
-        """What is open and would open or flip something, the oldest being taken to close first."""
-        left: dict[tuple[str, str, str], Fraction] = {}
-        found = []
-        for known in self.facts.open():
-            order = known.order
-            if account not in (None, order.account):
-                continue
-            held = self.facts.held(order.account, order.symbol)
-            place = (order.account, order.symbol, order.side)
-            room = left.setdefault(place, max(held if order.side == "sell" else -held, ZERO))
-            if known.remaining <= room:
-                left[place] = room - known.remaining
-            else:
-                found.append(known)
-        return found
+        """What is open and is not kept by a halt: all that does not close, and of what does the stops stay first."""
+        stays: list[Order] = []
+        orders = [known for known in self.facts.open() if account in (None, known.order.account)]
+        for place in {(known.order.account, known.order.symbol) for known in orders}:
+            held = self.facts.held(*place)
+            side = "sell" if held > 0 else "buy"
+            here = [
+                known for known in orders
+                if held and (known.order.account, known.order.symbol, known.order.side) == (*place, side)
+            ]  # fmt: skip
+            stops = 0
+            while here:
+                known = min(here, key=self.turn)
+                here.remove(known)
+                stop = known.order.order_type in ("stop", "stop_limit")
+                taken = sum((one.remaining for one in stays if one in orders and self.at(one) == place), ZERO)
+                left = max(abs(held) - taken, ZERO)
+                if known.remaining <= left or (stop and known.guards and not stops and left):
+                    stays.append(known)
+                    stops += stop
+        for known in stays:
+            known.reducing = True
+        return [known for known in orders if known not in stays]
+
+    @staticmethod
+    def at(known: Order) -> tuple[str, str]:
+        return known.order.account, known.order.symbol
+
+    @staticmethod
+    def turn(known: Order) -> tuple:
+        """Who is taken up first."""
+        order = known.order
+        stop = order.order_type in ("stop", "stop_limit")
+        price = fraction(order.stop_price) if stop else ZERO
+        return (
+            not known.over, known.asked_back, not stop, stop and not known.reducing,
+            -price if order.side == "sell" else price, known.seq,
+        )  # fmt: skip
 
     def killed(self, seq: int) -> None:
         self.kill = "KILLED"

@@ -273,6 +273,8 @@ def _member(member: Any) -> str:
             return member
         case (account, strategy, order):
             return _key(account, strategy, order)
+        case _ if hasattr(member, "quantity"):
+            return f"{member.account}/{member.symbol}:{plain(member.quantity)}"
         case _ if hasattr(member, "client_order_id"):
             again = f"#{member.attempt}" if member.attempt > 1 else ""
             return f"{member.id}{again}:{_key(member.account, member.strategy, member.client_order_id)}"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO
+from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
 from weltklassebot.core import views
 from weltklassebot.core.checks import drawdown
@@ -167,6 +167,8 @@ class Run:
         match command:
             case Start():
                 oracle.start(command, seq, now)
+                for known in oracle.facts.open():
+                    known.reducing = self.engine.state.orders[known.order.key].reducing
                 # A latch, or settings that are tighter, may have asked for them at once.
                 oracle.ask_again([known for known in oracle.refused() if self.waits_for_an_answer(known.order.key)])
             case Tick():
@@ -277,16 +279,19 @@ class Run:
         unwanted = everything if policy == "all" else self.oracle.opening(account)
         self.oracle.take_back_untold(released, unwanted)
         self.oracle.ask_again([one for one in self.oracle.refused() if one in unwanted])
-        left: dict[tuple[str, str, str], Fraction] = {}
+        left: dict[tuple[str, str, str], list[Order]] = {}
         for known in self.oracle.facts.open():
             order = known.order
-            if not self.asked_back(order.key) and not known.over and account in (None, order.account):
-                place = (order.account, order.symbol, order.side)
-                left[place] = left.get(place, ZERO) + known.remaining
+            asked = self.asked_back(order.key)
+            if not known.over and not known.asked_back and account in (None, order.account):
+                assert asked is (known in unwanted)
+            if not asked and not known.over and account in (None, order.account):
+                left.setdefault((order.account, order.symbol, order.side), []).append(known)
         assert not left or policy != "all"
-        for (owner, symbol, side), quantity in left.items():
-            held = self.oracle.facts.held(owner, symbol)
-            assert quantity <= (held if side == "sell" else -held)
+        for (owner, symbol, side), orders in left.items():
+            held = self.oracle.facts.held(owner, symbol) * (1 if side == "sell" else -1)
+            over = sum((known.remaining for known in orders), ZERO) - held
+            assert over <= 0 or (held > 0 and any(known.guards and known.remaining > over for known in orders))
 
     def write(self, command: AnyCommand, outcome: Recorded, released: int | None, decided: float) -> None:
         line = encode(

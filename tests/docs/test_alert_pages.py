@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,26 @@ def filled_late(daemon: Daemon) -> None:
     assert daemon.post("/v1/fills", fill_id="l-1", **{**FILL, **named})["late"]
 
 
+def halted_with_a_stop_of(daemon: Daemon, quantity: str) -> Any:
+    """Half of a position is built, and the rest is being bought."""
+    about = {"account": "main", "strategy": "test", "symbol": "HALF"}
+    daemon.post("/v1/marks", symbol="HALF", price="1000")
+    daemon.check("entry", **about, quantity="0.002")
+    daemon.check("stop", **about, side="sell", quantity=quantity, order_type="stop", price=None, stop_price="900")
+    entry = {"client_order_id": "entry", "side": "buy", "quantity": "0.001", "price": "1000"}
+    daemon.post("/v1/fills", fill_id="half", **about, **entry)
+    return daemon.post("/v1/admin/halt", reason="drill")
+
+
+def unprotected(daemon: Daemon) -> None:
+    (place,) = halted_with_a_stop_of(daemon, "0.004")["unprotected"]
+    assert place == {"account": "main", "symbol": "HALF", "quantity": "0.001"}
+
+
+def oversized(daemon: Daemon) -> None:
+    assert halted_with_a_stop_of(daemon, "0.002")["oversized"] == [["main", "test", "stop"]]
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -102,6 +123,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DuplicateFills": filled_twice,
     "DoubtfulFills": doubtful,
     "LateFills": filled_late,
+    "PositionUnprotected": unprotected,
+    "StopOversized": oversized,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,
@@ -125,6 +148,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
 ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull", "DaemonNotReady"}
 """`test_disk_pages.py` follows them."""
 ENDS_STOPPED = {"DrawdownNearLimit": "COOLDOWN", "DaemonDown": None, "AccountHalted": "RUNNING"}
+ENDS_STOPPED |= dict.fromkeys(("PositionUnprotected", "StopOversized"), "HALTED")
 
 
 def test_every_page_is_followed() -> None:

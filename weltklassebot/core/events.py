@@ -45,13 +45,16 @@ __all__ = [
     "OrderApproved",
     "OrderDenied",
     "OrderUpdated",
+    "OrdersKept",
     "PeakRebased",
+    "Place",
     "PositionAdjusted",
     "Reason",
     "RiskState",
     "RiskStateChanged",
     "StartBelieved",
     "Started",
+    "Unprotected",
 ]  # fmt: skip
 
 DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
@@ -216,6 +219,27 @@ class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
     ids: tuple[str, ...]
 
 
+class OrdersKept(Event, frozen=True, tag="orders_kept"):
+    """What a stop leaves resting on the closing side counts from here on as approved as reducing."""
+
+    orders: tuple[tuple[str, str, str], ...]
+    """Those that did not before."""
+    oversized: tuple[tuple[str, str, str], ...] = ()
+    """Stops that are larger than what they would close."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    account: str
+    symbol: str
+    quantity: Decimal
+
+
+class Unprotected(Event, frozen=True, tag="unprotected"):
+    """A stop took away what protected these positions; so much of each is covered by no stop order now."""
+
+    places: tuple[Place, ...]
+
+
 class AccountHalted(Event, frozen=True, tag="account_halted"):
     account: str
     doubtful_fills: int
@@ -282,6 +306,7 @@ class Started(Event, frozen=True, tag="started"):
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
     | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
-    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
-    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
+    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected | AccountHalted
+    | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted
+    | StartBelieved | Started
 )  # fmt: skip

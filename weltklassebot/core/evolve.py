@@ -41,12 +41,14 @@ from weltklassebot.core.events import (
     MarkTaken,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
     RiskStateChanged,
     StartBelieved,
     Started,
+    Unprotected,
 )
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.remembered import EndedOrders, Fills
@@ -192,6 +194,10 @@ def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq
             known.valid_until = min(known.valid_until, now)  # overtaken for good, whenever the account is resumed
 
 
+def _told(state: State, event: AnyEvent, command: AnyCommand, seq: int, now: float) -> None:
+    """Somebody is told, and nothing changes."""
+
+
 def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, seq: int, now: float) -> None:
     state.halted_accounts.pop(event.account, None)
     state.doubted_at.pop(event.account, None)
@@ -227,6 +233,8 @@ EVOLVERS: Final = cast(
         MarkTaken: valuation.mark_taken,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,
+        OrdersKept: evolve_orders.orders_kept,
+        Unprotected: _told,
     },
 )
 """One function an event; a test holds the table against the union."""

@@ -23,10 +23,12 @@ from weltklassebot.core.events import (
     FillDoubted,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PositionAdjusted,
     Reason,
 )
+from weltklassebot.core.keeping import STOPS
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content
 from weltklassebot.core.numbers import ZERO
@@ -48,13 +50,16 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
-        known.counted = False
+        known.slot = known.counted = False
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
+    if order.stop_price is not None and order.order_type in STOPS:
+        long, building = (book.quantity, book.buys) if order.side == "sell" else (-book.quantity, book.sells)
+        known.guards = order.quantity <= max(long, ZERO) + building.quantity
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:
@@ -119,6 +124,11 @@ def cancels_requested(state: State, event: CancelsRequested, command: AnyCommand
     schedule(state)
 
 
+def orders_kept(state: State, event: OrdersKept, command: AnyCommand, seq: int, now: float) -> None:
+    for key in event.orders:
+        state.orders[key].reducing = True
+
+
 def _forget_cancel(state: State, known: OpenOrder) -> None:
     """It has come to its end."""
     if known.cancel_id is None:
@@ -144,7 +154,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
-        quantity=order.quantity, reducing=known.reducing, resolved=known.resolved or known.status == "not_sent",
+        quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)

@@ -187,9 +187,7 @@ def _check_memory(state: State, fill: ReportFill) -> None:
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
-    if ended is None or ended.counted:
-        return False
-    return state.of_today(ended) and state.takes_slot(reducing=ended.reducing)
+    return ended is not None and ended.slot and not ended.counted and state.of_today(ended)
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:

@@ -46,7 +46,8 @@ class Ended(Struct, gc=False):
     """Why a replay of it is not a yes."""
     quantity: Decimal | None = None
     """Of the order; older snapshots do not say."""
-    reducing: bool = False
+    slot: bool = True
+    """It was one of the day's trades when it was approved."""
     resolved: bool = False
     """It was not sent, or an operator said how much was filled: a later fill contradicts that."""
 

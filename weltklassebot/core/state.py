@@ -57,6 +57,10 @@ class OpenOrder(Struct, gc=False):
     """Somebody said so, once: `unknown` does not take it back."""
     doubted: bool = False
     """A doubtful fill named it."""
+    slot: bool = True
+    """It was one of the day's trades when it was approved."""
+    guards: bool = False
+    """A stop that was no larger than the position, and what was open to build it, when it was approved."""
     resolved: bool = False
     """An operator said how much of it was filled: what is filled beyond that is doubtful."""
 

@@ -7,7 +7,6 @@ Moves are those of `machines`; a pair that is missing there is refused.
 from __future__ import annotations
 
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Literal
 
 from weltklassebot.core.checks import breached, drawdown
@@ -33,9 +32,10 @@ from weltklassebot.core.events import (
     Reason,
     RiskStateChanged,
 )
+from weltklassebot.core.keeping import Kept, keep, unprotected
 from weltklassebot.core.machines import KILL_SWITCH_MOVES, NOBODY_KNOWS, RISK_MOVES, TERMINAL
 from weltklassebot.core.memory import NotFound, Refused
-from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.schedule import again
 from weltklassebot.core.state import OpenOrder, State
@@ -177,23 +177,28 @@ def stop_orders(
 ) -> list[AnyEvent]:
     """What a halt of the desk, or of one account, does to the orders that are open."""
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, account=account)
-    unwanted: list[OpenOrder] = []
-    if policy.cancel_on_halt != "none":
-        resting = [
-            known
-            for known in state.orders.values()
-            if account in (None, known.order.account) and known.order.key not in withdrawn
-        ]
-        unwanted = resting if policy.cancel_on_halt == "all" else _opening(state, resting)
-    return _take_back(state, seq, released_through_seq, reason, unwanted, withdrawn)
+    if policy.cancel_on_halt == "none":
+        return _take_back(state, seq, released_through_seq, reason, [], withdrawn)
+    resting = [
+        known
+        for known in state.orders.values()
+        if account in (None, known.order.account) and known.order.key not in withdrawn
+    ]
+    kept = Kept(resting, [], []) if policy.cancel_on_halt == "all" else keep(state, resting)
+    events = _take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
+    if not state.corrected:
+        return events
+    gone = {*withdrawn, *(known.order.key for known in kept.unwanted)}
+    return [*events, *kept.events(), *unprotected(state, gone, account)]
 
 
 def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
     """All that a kill does."""
-    return [
+    events = [
         KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin"),
         *_take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
     ]
+    return [*events, *unprotected(state, set(state.orders))] if state.corrected else events
 
 
 def _take_back(
@@ -237,26 +242,6 @@ def _withdrawal(orders: Collection[OrderKey], released_through_seq: int | None, 
     if not orders or released_through_seq is None:
         return []
     return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=tuple(orders), reason=reason)]
-
-
-def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:
-    """Those that would open or flip a position if all of them were filled, the oldest being taken to close first."""
-    room: dict[tuple[str, str, str], Decimal] = {}
-    opening = []
-    for known in orders:
-        order = known.order
-        place = (order.account, order.symbol, order.side)
-        market = state.markets.get(order.symbol)
-        book = market.books.get(order.account) if market is not None else None
-        if place not in room:
-            held = book.quantity if book is not None else ZERO
-            room[place] = max(held if order.side == "sell" else -held, ZERO)
-        left = room[place]
-        if left >= known.remaining:
-            room[place] = left - known.remaining
-        else:
-            opening.append(known)
-    return opening
 
 
 def _cancels(state: State, seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:

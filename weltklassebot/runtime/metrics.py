@@ -74,6 +74,8 @@ class Metrics:
         self.duplicate_fills = 0
         self.doubtful_fills = 0
         self.late_fills = 0
+        self.unprotected_positions = 0
+        self.oversized_stops = 0
         self.ends_without_quantity = 0
         self.journal_errors = 0
         self.bad_input = 0
@@ -112,14 +114,20 @@ class Metrics:
         answer = entry.answer
         if type(answer) is CheckAnswer:
             self.count_check(answer)
-        elif type(answer) is Done and type(entry.command) is ReportFill:
+        elif type(answer) is Done:
+            self._count_done(entry, answer)
+
+    def _count_done(self, entry: Entry, answer: Done) -> None:
+        self.unprotected_positions += len(answer.body.get("unprotected", ()))
+        self.oversized_stops += len(answer.body.get("oversized", ()))
+        if type(entry.command) is ReportFill:
             if answer.body.get("replayed"):
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
             elif answer.body.get("late"):
                 self.late_fills += 1
-        elif type(answer) is Done and type(entry.command) is ReportOrder and "notices" in answer.body:
+        elif type(entry.command) is ReportOrder and "notices" in answer.body:
             self.ends_without_quantity += 1
 
     def count_check(self, answer: CheckAnswer) -> None:
@@ -144,6 +152,12 @@ class Metrics:
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "unprotected_positions",
+                "Positions that a stop of trading left with less behind stop orders than before.",
+                self.unprotected_positions,
+            ),
+            ("oversized_stops", "Stop orders that were kept although larger than the position.", self.oversized_stops),
             (
                 "order_ends_without_quantity",
                 "Ends that do not say how much was executed, taken as unknown.",

@@ -16,9 +16,11 @@ from weltklassebot.core.events import (
     LimitsChanged,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
+    Unprotected,
 )
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
@@ -79,6 +81,14 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted():
             return {"doubtful": True, "agreeing": event.agreeing}
+        case Unprotected():
+            places = [
+                {"account": place.account, "symbol": place.symbol, "quantity": plain(place.quantity)}
+                for place in event.places
+            ]
+            return {"unprotected": places}
+        case OrdersKept(oversized=oversized) if oversized:
+            return {"oversized": [list(key) for key in oversized]}
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
         case ClockRestarted():

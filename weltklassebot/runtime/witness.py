@@ -16,8 +16,11 @@ from weltklassebot.core.events import (
     EquityDoubted,
     FillBooked,
     FillDoubted,
+    OrdersKept,
     StartBelieved,
+    Unprotected,
 )
+from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.logs import KEEP
@@ -25,9 +28,8 @@ from weltklassebot.logs import KEEP
 __all__ = ["Witness"]
 
 
-_ALARMING: Final = frozenset(
-    {FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved}
-)
+_OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
+_ALARMING: Final = _OF_THE_CLOCK | {FillDoubted, AccountHalted, EquityDoubted, OrdersKept, Unprotected}
 """Looked up first: nearly all events are none of these."""
 
 
@@ -59,7 +61,8 @@ class Witness:
         for record in records:
             for event in record.events:
                 if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
-                    self._alarm(record, event)
+                    alarm = self._alarm_of_clock if type(event) in _OF_THE_CLOCK else self._alarm
+                    alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
         match event, record.command:
@@ -83,18 +86,35 @@ class Witness:
                     client_order_id=fill.client_order_id,
                     help="runbooks/alerts/LateFills.md",
                 )
+            case Unprotected(places=places), _:
+                for place in places:
+                    self._log.error(
+                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol,
+                        quantity=plain(place.quantity), help="runbooks/alerts/PositionUnprotected.md",
+                    )  # fmt: skip
+            case OrdersKept(oversized=oversized), _:
+                for account, strategy, client_order_id in oversized:
+                    self._log.error(
+                        "oversized", seq=record.seq, account=account, strategy=strategy,
+                        client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
+                    )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
             case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
                 self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
-            case ClockDoubted(difference=difference), _:
-                self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=event.cause, help=_HELP)
-            case StartBelieved(ahead=ahead), _:
+            case _:
+                pass
+
+    def _alarm_of_clock(self, record: Record, event: object) -> None:
+        match event:
+            case ClockDoubted(difference=difference, cause=cause):
+                self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=cause, help=_HELP)
+            case StartBelieved(ahead=ahead):
                 meaning = "the wall clock is believed, because nothing is configured"
                 self._log.error("start_far_ahead", seq=record.seq, ahead=ahead, meaning=meaning, help=_HELP)
-            case ClockRestarted(old=old, new=new), _:
+            case ClockRestarted(old=old, new=new):
                 self._log.warning("clock_restarted", seq=record.seq, old=old, new=new, reason=record.reason)
-            case ClockReanchored(offset=offset), _:
+            case ClockReanchored(offset=offset):
                 self._log.warning("clock_reanchored", seq=record.seq, offset=offset, reason=record.reason)
             case _:
                 pass
