@@ -14,7 +14,7 @@ help: ## what there is
 
 run: ## the daemon in the foreground, with its defaults (ARGS="--config FILE" and the like are passed on)
 	@ops/environment.sh run
-	@exec $(BIN)/python -m weltklassebot serve $(ARGS)
+	@exec $(BIN)/python -P -m weltklassebot serve $(ARGS)
 
 test: ## all tests, with whatever they need (ARGS="-k name" and the like are passed on)
 	@ops/environment.sh dev

@@ -11,8 +11,10 @@ set -eu
 export WELTKLASSE_CONFIG WELTKLASSE_RUNTIME_DIR WELTKLASSE_STATE_DIR WELTKLASSE_RISK_STORE_DIR WELTKLASSE_SNAPSHOT_DIR
 if [ -r /etc/weltklassebot/environment ]; then
   while IFS= read -r line; do
-    case $line in
-      WELTKLASSE_[A-Z]*=*) eval "[ \"\${${line%%=*}+said}\" ]" || export "${line?}" ;;
+    name=${line%%=*}
+    case $name in
+      *[!A-Z0-9_]* | "$line") continue ;; # no name, or no value: nothing of it is taken for a word of the shell
+      WELTKLASSE_[A-Z]*) printenv "$name" >/dev/null || export "${line?}" ;;
     esac
   done </etc/weltklassebot/environment
 fi

@@ -7,17 +7,20 @@ median of all pairs is printed.
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
 from tests.bench import load
 from tests.bench.__main__ import CONFIG, ROOT, process
+from weltklassebot.api.tokens import TokenFile
 
 __all__ = ["main"]
 
@@ -30,9 +33,12 @@ MANY_SECONDS = 0.4
 class Candidate:
     """A daemon of one tree."""
 
-    def __init__(self, pid: int, sock: Path) -> None:
+    def __init__(self, pid: int, home: Path, port: int) -> None:
         self.pid = pid
-        self.sock = sock
+        self.sock = home / "run" / "orders.sock"
+        self.port = port
+        tokens = TokenFile(home / "state" / "tokens.json")
+        self.token, _ = tokens.create(name="bench", role="trader", created=time.time())
 
     def cpu_seconds(self) -> float:
         """Of the daemon and of its children, by the scheduler's own count in nanoseconds."""
@@ -63,8 +69,9 @@ def running(root: Path, home: Path) -> Iterator[Candidate]:
     command = (sys.executable, "-m", "weltklassebot", "serve", "--config", str(home / "config.toml"))
     with process(*command, env=env, cwd="/") as child:
         assert child.stdout is not None
-        assert any('"ready"' in line for line in child.stdout), "the daemon did not come up"
-        yield Candidate(child.pid, home / "run" / "orders.sock")
+        ready = next((json.loads(line) for line in child.stdout if '"ready"' in line), None)
+        assert ready is not None, "the daemon did not come up"
+        yield Candidate(child.pid, home, int(ready["url"].rpartition(":")[2]))
 
 
 def one_at_a_time(candidate: Candidate, run: str) -> tuple[float, float]:
@@ -81,17 +88,51 @@ def many(candidate: Candidate, run: str) -> tuple[float, float]:
     return (candidate.cpu_seconds() - before) / (rate * MANY_SECONDS), 1 / rate
 
 
+def over_http(candidate: Candidate, run: str, connections: int, more: str = "") -> tuple[float, float]:
+    """The same over TCP: a number of connections that ask one at a time each. `more`: lines of the head."""
+    before, count = candidate.cpu_seconds(), ALONE
+    head = f"POST /v1/orders/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {candidate.token}\r\n{more}"
+    with ExitStack() as stack:
+        socks = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", candidate.port))) for _ in range(connections)
+        ]
+        began = time.perf_counter()
+        for number in range(count // connections):
+            for which, sock in enumerate(socks):
+                order = {
+                    **load.ORDER,
+                    "client_order_id": f"{run}{which:02}-{number:04}",
+                    "symbol": f"S{number % 500:03}",
+                }
+                del order["op"]
+                body = json.dumps(order)
+                sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            for sock in socks:
+                assert b'"allowed":true' in sock.recv(1 << 16)
+        took = (time.perf_counter() - began) / count
+    return (candidate.cpu_seconds() - before) / count, took
+
+
+LOADS: dict[str, Callable[[Candidate, str], tuple[float, float]]] = {
+    "one at a time": one_at_a_time,
+    "256 in flight": many,
+    "over HTTP, one connection": lambda candidate, run: over_http(candidate, run, 1),
+    "over HTTP, 16 connections": lambda candidate, run: over_http(candidate, run, 16),
+    "over HTTP, a head that is not learned": lambda candidate, run: over_http(candidate, run, 1, "X-Trace: 1\r\n"),
+}
+
+
 def main() -> None:
     commit = sys.argv[1]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wkb", dir="/tmp")))
         old = stack.enter_context(running(stack.enter_context(tree(commit, folder)), folder / "old"))
         new = stack.enter_context(running(ROOT, folder / "new"))
-        for name, measure in (("one at a time", one_at_a_time), ("256 in flight", many)):
+        for name, measure in LOADS.items():
             ratios: list[tuple[float, float]] = []
             for turn in range(PAIRS):
                 order = (old, new) if turn % 2 else (new, old)
-                found = {each: measure(each, f"{name[0]}{turn}-{time.time_ns()}-") for each in order}
+                found = {each: measure(each, f"{turn}-{time.time_ns()}-") for each in order}
                 ratios.append((found[new][0] / found[old][0], found[new][1] / found[old][1]))
             cpu, wall = (median(column) for column in zip(*ratios, strict=True))
             print(f"{name}: processor {cpu:.3f}, time {wall:.3f} of {commit} (median of {PAIRS} pairs)", flush=True)

@@ -96,7 +96,7 @@ def test_a_broken_file_leaves_the_environment_and_the_defaults(desk):
 @pytest.mark.parametrize("given", [("RUNTIME_DIR",), ("RISK_STORE_DIR",), ("RUNTIME_DIR", "RISK_STORE_DIR"), ()])
 def test_a_kill_by_a_user_without_a_home(desk, given):
     """A uid without an entry in passwd: each directory that is given is used."""
-    desk.home.chmod(0o777)
+    os.chown(desk.home, 54321, 54321)
     environ = {f"WELTKLASSE_{name}": str(desk.home / name) for name in given}
     # Once as root, for what is to be imported: another user need not be able to read the checkout.
     code = (

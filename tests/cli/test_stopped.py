@@ -38,8 +38,7 @@ def test_a_kill_that_goes_nowhere_says_so_and_promises_nothing(desk):
     (desk.home / "file").touch()
     (desk.state / "risk").parent.mkdir(parents=True)
     (desk.state / "risk").write_text("not a directory")
-    (desk.home / "run" / "latch.json" / "full").mkdir(parents=True)
-    for runtime in (desk.home / "file" / "run", desk.home / "run"):
+    for runtime in (desk.home / "file" / "run", desk.home / "file"):
         result = desk("kill-switch", "trigger", "--reason", "r", WELTKLASSE_RUNTIME_DIR=str(runtime))
         assert result.code == 1
         assert "the kill was neither latched nor recorded: run it as root" in result.err.splitlines()[-1]

@@ -28,7 +28,7 @@ from weltklassebot.journal.reading import iterate, iterate_lines
 __all__ = ["ROOT", "Daemon"]
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "weltklassebot", "serve"]
+COMMAND = [sys.executable, "-P", "-m", "weltklassebot", "serve"]
 
 
 class Daemon:

@@ -37,12 +37,15 @@ def test_without_a_valid_token_nothing_but_health(shared):
         for path in (*ROUTES, *READS):
             if path in OPEN:
                 continue
+            ask.close()  # a connection that is refused again and again is answered later and later
             answer = ask(method(path) if path in ROUTES else "GET", path, ROUTES.get(path))
             assert (answer.status, answer["type"]) == (401, "unauthorized"), path
             assert answer.headers["WWW-Authenticate"] == "Bearer"
         for token in wrong:
+            ask.close()
             headers = {} if token is None else {"Authorization": f"Bearer {token}".encode().decode("latin-1")}
             assert ask("GET", "/v1/state", headers=headers).status == 401, token
+        ask.close()
         for scheme in ("Basic", "Token", ""):
             assert ask("GET", "/v1/state", headers={"Authorization": f"{scheme} {good}".strip()}).status == 401
         assert ask("GET", f"/v1/state?token={good}").status == 401
@@ -60,6 +63,7 @@ def test_each_role_reaches_what_it_may(shared):
                 # What is let in is not understood, so that nothing is recorded. Of a halt and a kill all is taken.
                 if role == "operator" and path in ("/v1/admin/halt", "/v1/kill-switch/trigger"):
                     continue
+                assert ask("GET", "/v1/state").status == 200  # nor is one that is let in again kept waiting
                 status = ask(method(path), path, {"nonsense": 1, "minutes": 0, "account": ""}).status
                 may = role == "operator" or (role == "trader" and path in TRADER)
                 assert status == (422 if may else 403), (role, path)
@@ -109,6 +113,66 @@ def test_bindings(daemon):
     assert daemon.http("POST", "/v1/orders/check", order("c", strategy="other"), token=head)["allowed"]
     assert daemon.http("POST", "/v1/equity", {"equity": "1", "account": "main"}, token=bound).status == 403
     assert len(daemon.http("GET", "/v1/orders", token=bound)["orders"]) == 1
+
+
+def test_a_bound_token_sees_no_totals_of_others(daemon):
+    bound = daemon.token("viewer", accounts=("main",))
+    strategy = daemon.token("viewer", strategies=("test",))
+    daemon.post("/v1/equity", account="other", equity="100000")
+    for name, fields in (("a", {}), ("b", {"account": "other"}), ("c", {"strategy": "other"})):
+        assert daemon.check(name, **fields)["allowed"]
+        daemon.post("/v1/fills", fill_id=name, **order(name, quantity="0.0005", **fields))
+        assert daemon.post("/v1/fills", fill_id=f"{name}-never", **order("never", **fields))["doubtful"]
+    daemon.post("/v1/orders/cancel-all", reason="drill")
+    whole = daemon.state()
+    totals = ("trades_today", "equity", "peak_equity", "drawdown", "gross_notional")
+    assert [whole[name] is None for name in totals] == [False] * 5
+    assert (whole["open_orders"], whole["doubtful_fills"]) == (3, 3)
+    for token, cancels in ((bound, {"a", "c"}), (strategy, {"a", "b"})):
+        with daemon.tcp(token) as ask:
+            seen = ask("GET", "/v1/state").json
+            requests = ask("GET", "/v1/cancel-requests")["cancel_requests"]
+        assert [seen[name] for name in totals] == [None] * 5
+        assert (seen["open_orders"], seen["doubtful_fills"]) == (2, 2)
+        assert {row["client_order_id"] for row in requests} == cancels
+        assert seen["kill_switch"]["unconfirmed_cancels"] == sorted(row["id"] for row in requests)
+        assert seen["limits"] == whole["limits"]
+        assert seen.keys() == whole.keys()
+    assert [row["account"] for row in daemon.http("GET", "/v1/state", token=bound)["positions"]] == ["main"]
+    with daemon.tcp(strategy) as ask:
+        assert ask("GET", "/v1/positions")["positions"] == [], "an account's position is also that of other strategies"
+        assert {row["strategy"] for row in ask("GET", "/v1/positions?by=strategy")["positions"]} == {"test"}
+
+
+def test_a_bound_operator_stops_its_own_orders_and_is_told_so(daemon):
+    head = daemon.token("operator", accounts=("main",))
+    both = daemon.token("operator", accounts=("main",), strategies=("test", "t2", "t3", "t4", "t5", "t6"))
+    for name, fields in (("a", {}), ("b", {"account": "other"}), ("c", {"strategy": "other"})):
+        daemon.check(name, **fields)
+    for path, body, about in (
+        ("/v1/orders/cancel-all", {}, "all of them"),
+        ("/v1/orders/cancel-all", {"account": "other"}, "other"),
+        ("/v1/orders/cancel-all", {"strategy": "test"}, "all of them"),
+        ("/v1/admin/halt", {}, "the whole desk"),
+        ("/v1/kill-switch/trigger", {}, "the whole desk"),
+        ("/v1/admin/cooldown", {"minutes": 5}, "the whole desk"),
+    ):
+        answer = daemon.http("POST", path, {"reason": "drill", **body}, token=head)
+        assert answer.status == 403
+        said = f"is bound to account main: this is about {about}; cancel-all works within the binding"
+        assert answer["detail"].endswith(said), answer
+    answer = daemon.http("POST", "/v1/orders/cancel-all", {"reason": "drill", "account": "main"}, token=both)
+    assert "is bound to strategy t2, t3, t4, t5, t6, ...: this is about all of them" in answer["detail"]
+    assert daemon.get("/v1/cancel-requests")["cancel_requests"] == []
+
+    def asked_for():
+        return {row["client_order_id"] for row in daemon.get("/v1/cancel-requests")["cancel_requests"]}
+
+    scope = {"reason": "drill", "account": "main", "strategy": "test"}
+    assert daemon.http("POST", "/v1/orders/cancel-all", scope, token=both).status == 200
+    assert asked_for() == {"a"}
+    assert daemon.http("POST", "/v1/orders/cancel-all", {"reason": "x", "account": "main"}, token=head).status == 200
+    assert asked_for() == {"a", "c"}
 
 
 def test_a_token_is_made_and_revoked_without_a_restart(daemon):
@@ -211,6 +275,9 @@ def test_the_kernel_says_who_is_there(make):
     answer = as_nobody(daemon, [admin], "admin.sock", http)
     assert answer.stdout.startswith(b"HTTP/1.1 200 "), answer
     assert daemon.state()["state"] == "HALTED"
+    told = {(line["outcome"], line["door"], line["uid"]) for line in daemon.logs if line["event"] == "access_refused"}
+    assert told == {("unknown_user", door, NOBODY.pw_uid) for door in ("admin", "orders")}
+    assert 'access_refused_total{outcome="unknown_user"} 3.0' in daemon.http("GET", "/metrics").body.decode()
     answer = as_nobody(daemon, [admin], "orders.sock", check)
     assert json.loads(answer.stdout)["allowed"] is False, "an operator may trade, and is halted like all others"
     assert not [line for line in daemon.logs if line.get("level") == "error"], daemon.text

@@ -57,7 +57,7 @@ def test_bodies_that_are_too_large(shared):
             assert b" 413 " in sock.recv(4096).partition(b"\r\n")[0]
     bomb = gzip.compress(b" " * 64 * BIG)
     with shared.admin() as ask:
-        refused(ask("POST", "/v1/fills", bomb, {"Content-Encoding": "gzip"}), 413)
+        refused(ask("POST", "/v1/fills", bomb, {"Content-Encoding": "gzip"}), 415)
         answer = ask("GET", "/healthz", headers={"X-Long": "x" * 100_000})
         assert answer.status in (400, 431)
 

@@ -14,7 +14,8 @@ import pytest
 
 from tests.daemon.clients import SECONDS, order
 from tests.daemon.events import Reader
-from weltklassebot.api.events import MAX_STREAMS
+from tests.daemon.test_bounds import gauges
+from weltklassebot.api.events import ADMIN_STREAMS, MAX_STREAMS, MAX_STREAMS_OF_ONE
 from weltklassebot.runtime.recent import MAX_BYTES, MAX_RECORDS, Recent
 
 ORDER = {"op": "check", **order("x")}
@@ -128,15 +129,32 @@ def test_a_revoked_token_sees_no_more(shared):
         assert reader.next() is None
 
 
-def test_streams_are_bounded_and_counted(shared):
-    until(lambda: streams(shared) == 0)  # those of the tests before are noticed as gone a little later
+def test_streams_are_bounded_and_counted(daemon):
+    """One principal has its share, all tokens leave some to `admin.sock`, and everything has an end."""
+    tokens = [daemon.token("viewer", f"watcher-{number}") for number in range(4)]
     with ExitStack() as stack:
-        for _ in range(MAX_STREAMS):
-            assert stack.enter_context(Reader(shared)).status == 200
-        assert streams(shared) == MAX_STREAMS
-        with Reader(shared) as refused:
-            assert (refused.status, refused.body["type"]) == (503, "overloaded")
-    until(lambda: streams(shared) == 0)
+
+        def is_full(token=None):
+            with Reader(daemon, token=token) as refused:
+                assert (refused.status, refused.body["type"]) == (503, "overloaded")
+                return refused.body["detail"]
+
+        def take(count, token=None):
+            for _ in range(count):
+                assert stack.enter_context(Reader(daemon, token=token)).status == 200
+
+        take(MAX_STREAMS_OF_ONE, tokens[0])
+        assert "watcher-0 has 8 open" in is_full(tokens[0])
+        take(MAX_STREAMS_OF_ONE, tokens[1])
+        take(MAX_STREAMS_OF_ONE, tokens[2])
+        assert streams(daemon) == MAX_STREAMS - ADMIN_STREAMS
+        assert "for admin.sock" in is_full(tokens[3])
+        take(ADMIN_STREAMS)
+        assert streams(daemon) == MAX_STREAMS
+        assert is_full() == "32 are open"
+        found = gauges(daemon)
+        assert (found["event_streams_tcp"], found["event_streams_of_one"]) == ((24, 24), (8, 8))
+    until(lambda: streams(daemon) == 0)
 
 
 def test_who_stops_reading_is_cut_off_and_others_are_not(daemon):

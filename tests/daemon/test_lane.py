@@ -128,6 +128,19 @@ def test_a_head_that_says_more_is_not_learned(wire, header):
         assert "Server" in headers
 
 
+@pytest.mark.parametrize("before", [b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n", b"\n\n"])
+def test_what_stands_before_a_request_line_is_no_head(daemon, wire, before):
+    """Empty lines there are passed over; learned, they would be a head without method, path and token."""
+    assert wire.ask(before + wire.request(body("o-1").ljust(1000)))[0] == 200
+    status, headers, _ = wire.ask(wire.request(body("o-1")))
+    assert status == 200
+    assert "Server" in headers, "where a request began is not certain any more"
+    decided = daemon.state()["open_orders"]
+    wire.send(before + body("x-1").ljust(1000))
+    assert not wire.sock.recv(65536).startswith(b"HTTP/1.1 200 "), "this is no request"
+    assert daemon.state()["open_orders"] == decided
+
+
 def test_chunks_close_it_for_good(wire):
     chunked = wire.request(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body("c-1")), body("c-1")), "/v1/orders/check",
                            "Transfer-Encoding: chunked")  # fmt: skip

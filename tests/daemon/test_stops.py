@@ -230,12 +230,16 @@ def test_whoever_is_asked_to_cancel_is_not_told_yes_afterwards(make):
 
 def test_a_stop_that_the_runtime_directory_does_not_take_says_so(daemon):
     """It is in force, and its record holds it over a restart; only a disk that fails as well would forget it."""
-    (daemon.latch.parent / f"latch.json.{daemon.pid}").mkdir()
-    assert daemon.post("/v1/admin/halt", reason="smoke")["latched"] is False
-    assert daemon.log("latch_not_set")
-    assert "latched" not in daemon.post("/v1/orders/cancel-all", reason="smoke")
-    assert not daemon.check("o-1")["allowed"]
-    (daemon.latch.parent / f"latch.json.{daemon.pid}").rmdir()
+    run, away = daemon.latch.parent, daemon.directory / "away"
+    with daemon.tcp(daemon.token("operator")) as operator:
+        run.rename(away)
+        run.touch()
+        assert operator("POST", "/v1/admin/halt", {"reason": "smoke"}).json["latched"] is False
+        assert daemon.log("latch_not_set")
+        assert "latched" not in operator("POST", "/v1/orders/cancel-all", {"reason": "smoke"}).json
+        assert not operator("POST", "/v1/orders/check", order("o-1")).json["allowed"]
+    run.unlink()
+    away.rename(run)
     assert "latched" not in daemon.post("/v1/admin/halt", reason="smoke again")
     assert json.loads(daemon.latch.read_bytes())["reason"] == "smoke again"
     daemon.restart()

@@ -113,6 +113,18 @@ def lost_a_socket(daemon: Daemon) -> None:
         daemon.log("socket_lost")
 
 
+def unsigned(daemon: Daemon) -> None:
+    daemon.settings["WELTKLASSE_JOURNAL__CHECKPOINT_URL"] = "https://127.0.0.1:1/"
+    daemon.restart()
+    daemon.check("o-1")
+
+
+def refused(daemon: Daemon) -> None:
+    token = daemon.token("viewer", "real")
+    assert daemon.http("GET", "/v1/state", token=token[:-43] + "A" * 43).status == 401
+    daemon.log("access_refused")
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -135,6 +147,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LatencyBudgetBurnsFast": busy,
     "LatencyBudgetBurns": busy,
     "OrdersTurnedAway": busy,
+    "AccessRefused": refused,
     "LogLinesLost": busy,
     "ProgramFault": busy,
     "BoundNearLimit": busy,
@@ -144,6 +157,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "JournalDiskFullSoon": busy,
     "JournalDamaged": damaged,
     "JournalUpkeepFailing": busy,
+    "CheckpointsFailing": unsigned,
 }
 ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull", "DaemonNotReady"}
 """`test_disk_pages.py` follows them."""

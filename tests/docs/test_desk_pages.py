@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -47,6 +48,9 @@ def test_tokens(desk: Daemon) -> None:
     said = page.follow("Do now", shell)
     assert "max_order_notional" in said
     assert "401" in said
+    page.follow("What a binding covers", shell)
+    (request,) = desk.get("/v1/cancel-requests")["cancel_requests"]
+    assert request["account"] == "main"
     assert page.follow("Follow up", shell)
 
 
@@ -63,6 +67,27 @@ def test_incident(desk: Daemon) -> None:
     page, shell = Page("runbooks/incident.md"), Shell(desk)
     said = page.follow("Do now", shell)
     assert "o-1" in said
+    assert re.search(r"^compared +[1-9]", said, re.MULTILINE)
+    (kept,) = re.findall(r"^\d+ [0-9a-f]{64}$", (desk.directory / "incident-checkpoint.txt").read_text(), re.MULTILINE)
+    assert kept in said
     assert (desk.directory / "incident.jsonl").stat().st_size > 0
     assert page.follow("Follow up", shell)
     assert desk.state()["state"] == "RUNNING"
+
+
+def test_checkpoints(desk: Daemon) -> None:
+    given, there = desk.directory / "credentials", desk.directory / "given"
+    given.mkdir()
+    there.mkdir()
+    (there / "weltklassebot_journal.checkpoint_secret").symlink_to(given / "journal.checkpoint_secret")
+    page, shell = Page("runbooks/checkpoints.md"), Shell(desk, CREDENTIALS=str(given))
+    desk.settings["CREDENTIALS_DIRECTORY"] = str(there)
+    assert "compared            1" in page.follow("Keep one by hand", shell)
+    public = re.search(r"^public +(\S+)$", page.follow("Sign them", shell), re.MULTILINE)
+    assert public
+    desk.check("o-2")
+    desk.restart()
+    said = page.follow("Prove it", shell)
+    assert "signatures          proved" in said
+    assert re.search(r"^compared +[2-9]", said, re.MULTILINE)
+    assert "signatures          proved" in page.follow("Change the key", shell)

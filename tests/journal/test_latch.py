@@ -38,7 +38,7 @@ def test_no_latch_is_none(tmp_path: Path) -> None:
 
 def test_a_latch_is_read_as_it_was_set(tmp_path: Path) -> None:
     assert latch(tmp_path, "halt") == read_latch(tmp_path) == Latch("halt", "drill", "sre@desk", 1.5)
-    assert [path.name for path in tmp_path.iterdir()] == ["latch.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latch.json", "latch.lock"]
     assert (tmp_path / "latch.json").stat().st_mode & 0o777 == 0o644
 
 
@@ -163,4 +163,4 @@ def test_of_many_processes_the_strongest_wins(tmp_path: Path) -> None:
     found = read_latch(tmp_path)
     assert found is not None
     assert found.kind == "kill"
-    assert [path.name for path in tmp_path.iterdir()] == ["latch.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latch.json", "latch.lock"]

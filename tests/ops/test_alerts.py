@@ -86,6 +86,7 @@ CASES = {
     "JournalDiskFull": Case({"journal_free_bytes": "3000000000x4 100000000x5 3000000000x5"}, 5, 12),
     "JournalDamaged": Case({"journal_damaged_segments": "NaN 0 2x5 0x5"}, 2, 8),
     "JournalUpkeepFailing": Case({'journal_chore_failures_total{chore="snapshot"}': "0 0 1x400"}, 2, 370),
+    "CheckpointsFailing": Case({'journal_checkpoint_failing{step="post"}': "0 1x15 0x5"}, 11, 17),
     "BoundNearLimit": Case(
         {
             'bounded_size{bound="open_orders"}': "8999 9000x5 10x5",
@@ -97,6 +98,14 @@ CASES = {
         8,
     ),
     "ClientsTurnedAway": Case({"refused_connections_total": "0 0 1x10", "slow_clients_total": "0x12"}, 2, 9),
+    "AccessRefused": Case(
+        {
+            'access_refused_total{outcome="no_token"}': "0 0+1x30",
+            'access_refused_total{outcome="revoked_token"}': "0x5 1x25",
+        },
+        6,
+        14,
+    ),
     "LogLinesLost": Case({"log_lines_lost_total": "0 0 7x20"}, 2, 9),
     "ProgramFault": Case({"faults_total": "0 0 1x20"}, 2, 9),
     "OrdersTurnedAway": Case({'risk_denials_total{reason="overloaded"}': "0 0+10x12 120x20"}, 7, 25),

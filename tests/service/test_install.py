@@ -51,11 +51,17 @@ def test_the_exposure_is_small(service: Machine):
     said = service("systemd-analyze security --no-pager weltklassebot.service")
     found = re.search(r"Overall exposure level for weltklassebot.service: ([0-9.]+)", said)
     assert found, said
-    assert float(found[1]) <= 2.0, said
+    assert float(found[1]) <= 1.4, said
     status = service(f"cat /proc/{pid(service)}/status")
     assert "NoNewPrivs:\t1" in status
     assert "CapEff:\t0000000000000000" in status
     assert "Seccomp:\t2" in status
+
+
+def test_its_memory_has_a_bound(service: Machine):
+    """And a child that is ended for it does not take the daemon along."""
+    said = service("systemctl show -p MemoryHigh -p MemoryMax -p OOMPolicy weltklassebot.service").split()
+    assert sorted(said) == [f"MemoryHigh={1536 << 20}", f"MemoryMax={2 << 30}", "OOMPolicy=continue"]
 
 
 def test_a_child_that_reads_history_is_idle_where_there_is_a_way_out_of_that(service: Machine):

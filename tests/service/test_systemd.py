@@ -122,6 +122,23 @@ def test_a_credential_reaches_the_daemon_and_nobody_else(service: Machine):
         service(f"rm {secret}; systemctl restart weltklassebot")
 
 
+def test_checkpoints_are_signed_in_the_hardened_unit(service: Machine):
+    secret, kept = (
+        "/etc/weltklassebot/credentials/journal.checkpoint_secret",
+        "/var/lib/weltklassebot/checkpoints.jsonl",
+    )
+    public = json.loads(service(f"weltklassebot audit key create {secret} --json"))["public"]
+    try:
+        service("systemctl restart weltklassebot")
+        service.until(f"test -s {kept} && test \"$(stat -c '%U %a' {kept})\" = 'weltklassebot 600'")
+        service("systemctl reload weltklassebot")
+        found = json.loads(service(f"weltklassebot audit verify --json --checkpoints {kept} --key {public}"))
+        assert (found["ok"], found["signatures"]) == (True, "proved")
+        assert "journal_checkpoint" in service.journal()
+    finally:
+        service(f"rm -f {secret} {kept}; systemctl restart weltklassebot")
+
+
 # --- settings -------------------------------------------------------------------------------------------------------
 
 

@@ -92,6 +92,7 @@ def test_the_file_may_be_named_by_a_variable(tmp_path):
 
 
 TEXTS = ["1", "0.5", "other", "never", "expiry", "all", "true", "UTC", "Europe/Berlin", "12:30", "debug", "console"]
+TEXTS += ["https://collector.example/checkpoints", "A" * 43 + "="]
 
 
 @pytest.mark.parametrize("key", [key for key in keys() if "." in key])

@@ -1,7 +1,7 @@
 """Takes who knocks at a listener: a few at a time, so that ten thousand at once hold up nobody who is inside already.
 
 A connection that has not said anything yet costs a descriptor and no more, and takes no turn of the loop when it goes.
-Over the bound the next one hears one sentence and is sent away.
+Over the bound the next one hears one sentence and is sent away, unless a guest gives way.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.fair_share import FairShare
+from weltklassebot.api.guests import Place, network_of
 
 __all__ = ["Acceptor"]
 
@@ -48,7 +50,7 @@ class Acceptor:
         self._full: Final = full
         self._silence: Final = silence_seconds
         self._loop: Final = asyncio.get_running_loop()
-        self._silent: Final[dict[int, tuple[socket.socket, float]]] = {}
+        self._silent: Final[dict[int, tuple[socket.socket, float, Place]]] = {}
         """By descriptor, and since when; the longest first."""
         self._spoke: Final = select.epoll()
         """Of its own: the loop's would hand over all that happened at once."""
@@ -118,7 +120,7 @@ class Acceptor:
     def _accept(self) -> None:
         for _ in range(A_TURN):
             try:
-                taken, _address = self._listener.accept()
+                taken, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:
@@ -127,21 +129,27 @@ class Acceptor:
                 self._pause(PAUSE_SECONDS)
                 return
             taken.setblocking(False)
-            if not self._places.has_room(self.door):
-                self._send_away(taken)
-            elif self._silence is None:
+            if self._silence is not None:
+                self._wait_for_word(taken, address, self._silence)
+            elif self._places.find_room(self.door):
                 self._serve(taken)
             else:
-                self._wait_for_word(taken, self._silence)
+                self._places.turned_away()
+                self._send_away(taken)
 
     def _serve(self, taken: socket.socket) -> None:
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, taken))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _wait_for_word(self, taken: socket.socket, seconds: float) -> None:
-        self._places.enter(self.door)
-        self._silent[taken.fileno()] = (taken, time.monotonic())
+    def _wait_for_word(self, taken: socket.socket, address: Any, seconds: float) -> None:
+        place = Place(self.door)
+        if self.door == "tcp":
+            place = Place(self.door, network_of(address[0]), partial(self._give_way, taken.fileno()))
+        if not self._places.enter(place):
+            self._send_away(taken)
+            return
+        self._silent[taken.fileno()] = (taken, time.monotonic(), place)
         self._spoke.register(taken.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._end_silence, seconds)
@@ -161,22 +169,24 @@ class Acceptor:
 
     def _forget(self, descriptor: int) -> socket.socket:
         """It waits no longer; its place is free until its protocol takes one."""
-        taken, _ = self._silent.pop(descriptor)
+        taken, _, place = self._silent.pop(descriptor)
         self._spoke.unregister(descriptor)
-        self._places.leave(self.door)
+        self._places.leave(place)
         return taken
+
+    def _give_way(self, descriptor: int) -> None:
+        self._forget(descriptor).close()
 
     def _end_silence(self, seconds: float) -> None:
         self._timer = None
         now = time.monotonic()
-        for descriptor, (_, since) in list(self._silent.items()):
+        for descriptor, (_, since, _) in list(self._silent.items()):
             if now - since < seconds:
                 self._timer = self._loop.call_later(seconds - (now - since), self._end_silence, seconds)
                 return
             self._forget(descriptor).close()
 
     def _send_away(self, taken: socket.socket) -> None:
-        self._places.turned_away()
         with taken, suppress(OSError):
             taken.send(self._full)
             taken.recv(1 << 16)  # what is left unread would make the kernel take back what was said

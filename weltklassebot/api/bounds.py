@@ -17,6 +17,7 @@ def of_doors(
     return [
         Bound("connections", lambda: places.limit, lambda: places.count),
         Bound("connections_tcp", lambda: places.tcp_limit, lambda: places.tcp),
+        Bound("connections_of_one_address", lambda: places.address_limit, lambda: places.most_of_one_address),
         Bound("large_bodies", lambda: doors.MAX_LARGE_BODIES, lambda: door.large_bodies),
         Bound("stream_in_flight", lambda: bots.share, lambda: max((c.in_flight for c in bots.connections), default=0)),
         Bound("stream_unread_clients", lambda: stream_share.MAX_STUCK, lambda: len(bots.stuck)),

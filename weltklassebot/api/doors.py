@@ -3,6 +3,9 @@
 A client that waits for a word before it sends its body (`Expect: 100-continue`) gets it once it is let in and the body
 is not too large; else it gets its answer, and the connection is closed.
 
+The body of a request that is refused is not read, nor that of one that needs no role. A body in a coding, such as gzip,
+is refused: 415.
+
 A handler gets the body as bytes and the principal, and returns an `Answer` or a plain JSON object. No stack trace
 leaves.
 """
@@ -10,25 +13,23 @@ leaves.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 
+from weltklassebot.api.access import REFUSED, Access
 from weltklassebot.api.decoding import BadInput
-from weltklassebot.api.peers import Peers
-from weltklassebot.api.route_table import Call, Route, RouteTable, waits_for_a_word
-from weltklassebot.api.tokens import Tokens
+from weltklassebot.api.route_table import Call, Route, RouteTable, coded, waits_for_a_word
 from weltklassebot.runtime.answers import UNDECIDED, CheckAnswer, Done, Problem, encode
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.principals import Principal
 
-__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "Doors", "Known", "not_http"]
+__all__ = ["MAX_BODY_BYTES", "MEDIA_TYPES", "SERVER", "Doors", "not_http"]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 LARGE_BODY_BYTES: Final = 64 * 1024
@@ -38,34 +39,33 @@ STOP_SECONDS: Final = 1.0
 """How long a halt or a kill waits for the rest of its body: what is said there decides nothing."""
 MEDIA_TYPES: Final = ("application/json", "application/problem+json")
 """Of an answer, and of a problem."""
+SERVER: Final = "weltklassebot"
+"""For the header of that name: no version of anything."""
 _JSON, _PROBLEM = (CIMultiDict({"Content-Type": media_type}) for media_type in MEDIA_TYPES)
-
-
-class Known(NamedTuple):
-    """Who is at the other end of a connection, and by what word."""
-
-    authorization: str
-    generation: int
-    """Of the tokens; the kernel's word on a unix socket holds whatever becomes of them."""
-    principal: Principal
-
-
-_BY_KERNEL: Final = -1
 
 
 class Doors:
     """Authenticates, reads, calls, answers."""
 
-    def __init__(self, tokens: Tokens, peers: Peers, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
-        self._tokens: Final = tokens
-        self._peers: Final = peers
+    def __init__(self, access: Access, metrics: Metrics, faults: Faults, timeout_seconds: float) -> None:
         self.metrics: Final = metrics
         self._timeout: Final = timeout_seconds
         self.large_bodies = 0
         self._respond: Final = metrics.stages["respond"]
         self._faults: Final = faults
+        self._access: Final = access
+        self.holds: Final = access.holds
         self.closing = False
         """The daemon stops: every answer is the last one on its connection."""
+
+    def close(self) -> None:
+        """From now on every answer is the last one, and none waits."""
+        self.closing = True
+        self._access.stop()
+
+    def still(self, call: Call) -> bool:
+        """Whether whoever asked would be let in again: for answers that take long."""
+        return self._access.identify(call.request) == call.principal
 
     def handler(self, routes: list[Route]) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         """One handler for all routes."""
@@ -88,9 +88,13 @@ class Doors:
     async def _serve(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         try:
             answer = await self._answer(request, route)
+            if isinstance(answer, Problem) and answer.status in REFUSED:
+                await self._access.pace(request)
+            elif route.role is not None:
+                cast(Any, request.protocol).refused = 0
             began = time.perf_counter()
             response = _response(answer)
-            if self.closing or (route.needs_no_body and not _read_whole(request)):
+            if self.closing or (route.needs_no_body and coded(request)):
                 response.force_close()
             self._respond.observe(time.perf_counter() - began)
         except BadInput as bad:
@@ -115,19 +119,31 @@ class Doors:
         principal = _NOBODY
         waits = "Expect" in request.headers and waits_for_a_word(request)
         if route.role is not None:
-            found = self._identify(request)
+            found = self._access.let_in(request, route.path, route.role)
             if isinstance(found, Problem):
                 return found
-            if not found.has(route.role):
-                return _forbidden(f"role {route.role} is needed, {found.name} is {found.role}")
             principal = found
-        received = time.perf_counter()
-        body = await self._body(request, route, waits=waits) if request.body_exists else b""
-        return await route.handler(Call(body, principal, request, received))
+        received, body = time.perf_counter(), b""
+        if request.body_exists and route.role is not None:
+            came = request.content.is_eof()
+            body = await self._body(request, route, waits=waits)
+            if not came:
+                found = self._access.let_in(request, route.path, route.role)
+                if isinstance(found, Problem):
+                    return found  # it was let in, and is no more: a token was revoked while its body was on its way
+                principal = found
+        answer = await route.handler(Call(body, principal, request, received))
+        if isinstance(answer, Problem) and answer.status == 403:
+            self._access.note(request, route.path, "out_of_binding", principal=principal.name)
+        return answer
 
     async def _body(self, request: web.BaseRequest, route: Route, *, waits: bool) -> bytes:
         if not route.needs_no_body:
+            if coded(request):
+                raise BadInput(_CODED)
             return await self._read(request, waits=waits)
+        if coded(request):
+            return _NO_BODY
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 return await self._read(request, waits=waits)
@@ -152,7 +168,11 @@ class Doors:
             self.large_bodies -= 1
 
     async def _read_in_time(self, request: web.BaseRequest, *, waits: bool) -> bytes:
-        if waits and request.transport is not None:
+        if request.transport is None:
+            raise ConnectionResetError
+        connection: Any = request.protocol
+        connection.want_body()
+        if waits and not request.content.is_eof():
             request.transport.write(_GO_ON)
         try:
             async with asyncio.timeout(self._timeout):
@@ -162,57 +182,6 @@ class Doors:
                 raise ConnectionResetError from None
             raise
 
-    def _identify(self, request: web.BaseRequest) -> Principal | Problem:
-        """The principal, or why there is none. Found out once a connection, and again when the tokens change."""
-        connection: Any = request.protocol
-        authorization = request.headers.get("Authorization", "")
-        known: Known | None = connection.known
-        if known is not None and known.authorization == authorization and self.holds(known):
-            return known.principal
-        kernel = self._over_unix(request)
-        generation = _BY_KERNEL if kernel else self._tokens.generation()
-        found = self._peer(request) if kernel else self._bearer(authorization)
-        if isinstance(found, Principal):
-            connection.known = Known(authorization, generation, found)
-        return found
-
-    def holds(self, known: Known) -> bool:
-        """Whether it is still so."""
-        return known.generation == _BY_KERNEL or known.generation == self._tokens.generation()
-
-    def still(self, call: Call) -> bool:
-        """Whether whoever asked would be let in again: for answers that take long."""
-        return self._identify(call.request) == call.principal
-
-    @staticmethod
-    def _over_unix(request: web.BaseRequest) -> bool:
-        if request.transport is None:
-            raise ConnectionResetError
-        sock = request.transport.get_extra_info("socket")
-        return sock is not None and sock.family == socket.AF_UNIX
-
-    def _peer(self, request: web.BaseRequest) -> Principal | Problem:
-        assert request.transport is not None
-        peer = self._peers.identify(request.transport.get_extra_info("socket"))
-        return peer if peer is not None else _forbidden("this user has no role here")
-
-    def _bearer(self, authorization: str) -> Principal | Problem:
-        scheme, _, secret = authorization.partition(" ")
-        token = self._tokens.verify(secret.strip()) if scheme.lower() == "bearer" else None
-        if token is None:
-            return Problem(
-                type="unauthorized",
-                title="Who are you?",
-                status=401,
-                detail="send a valid token as Authorization: Bearer",
-            )
-        return Principal(
-            token.principal,
-            token.role,
-            None if token.accounts is None else frozenset(token.accounts),
-            None if token.strategies is None else frozenset(token.strategies),
-        )
-
 
 _UNREADABLE: Final = (
     BadInput, web.HTTPRequestEntityTooLarge, web.RequestPayloadError, HttpProcessingError, TimeoutError,
@@ -221,16 +190,11 @@ _NO_BODY: Final = b"\xff"
 """In the place of a body that could not be read: no JSON, and no word of it is taken."""
 
 
-def _read_whole(request: web.BaseRequest) -> bool:
-    return request.content.is_eof() and request.content.exception() is None
-
-
+_CODED: Final = Problem(
+    type="unsupported_coding", title="Unsupported coding", status=415, detail="send the body as it is, not compressed"
+)
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOBODY: Final = Principal("nobody", "viewer")
-
-
-def _forbidden(why: str) -> Problem:
-    return Problem(type="forbidden", title="Forbidden", status=403, detail=why)
 
 
 def _too_large() -> Problem:
@@ -255,9 +219,13 @@ def _response(answer: Any) -> web.StreamResponse:
 
 def not_http(status: int) -> web.StreamResponse:
     """What arrived is no request, or ended inside one. The connection is closed."""
-    kind, title = ("internal", "Internal error") if status == 500 else ("bad_input", "Not understood")
-    response = _response(
-        Problem(type=kind, title=title, status=status, detail="" if status == 500 else "no valid HTTP")
-    )
+    kind, title, detail = _NOT_HTTP.get(status, ("bad_input", "Not understood", "no valid HTTP"))
+    response = _response(Problem(type=kind, title=title, status=status, detail=detail))
     response.force_close()
     return response
+
+
+_NOT_HTTP: Final = {
+    431: ("too_large", "Head too large", "the head of a request has at most 64 KiB"),
+    500: ("internal", "Internal error", ""),
+}

@@ -8,6 +8,9 @@ It begins with the next record; or behind `Last-Event-ID`, which a browser sends
 that lies at most `MAX_RECORDS` records back: what memory no longer holds is looked up by a child. Where records are
 left out, because they lie further back or the reader is too slow, a `gap` event says which is the first that follows.
 
+There are a few for each principal and some that only `admin.sock` has: who opens all it may keeps nobody else from
+watching, and tokens keep no operator on the host from it.
+
 A stream holds little: what its reader has not taken waits in the ring that all share, and is left out when the ring
 moves past it; a reader that takes nothing for a while is cut off. Who asked is looked up again every second.
 """
@@ -17,13 +20,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import Counter
 from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import web
 
+from weltklassebot.api.connections import Door
 from weltklassebot.api.decoding import problem
-from weltklassebot.api.doors import Doors
+from weltklassebot.api.doors import SERVER, Doors
 from weltklassebot.api.history import History
 from weltklassebot.api.reads import read_query, sees_all, whole
 from weltklassebot.api.route_table import Call, Route
@@ -34,16 +39,22 @@ from weltklassebot.runtime.metrics import Metrics
 from weltklassebot.runtime.recent import MAX_RECORDS, Piece, Recent, pieces
 from weltklassebot.runtime.sequencer import Sequencer
 
-__all__ = ["MAX_STREAMS", "Events"]
+__all__ = ["ADMIN_STREAMS", "MAX_STREAMS", "MAX_STREAMS_OF_ONE", "Events"]
 
 MAX_STREAMS: Final = 32
 """Half of the places that `admin.sock` has for itself: whoever watches takes them from nobody who must halt."""
+ADMIN_STREAMS: Final = 8
+"""Of them, for `admin.sock` alone."""
+MAX_STREAMS_OF_ONE: Final = 8
+"""Principal: token or user."""
 MAX_UNREAD_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 1.0
 PAGE_RECORDS: Final = 1000
 KERNEL_BYTES: Final = 256 * 1024
-_HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_HEADERS: Final = {
+    "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no", "Server": SERVER,
+}  # fmt: skip
 
 
 class _Page(msgspec.Struct):
@@ -62,6 +73,8 @@ class Events:
         self.closing = False
         self._open: Final[set[_Stream]] = set()
         metrics.bounds.append(Bound("event_streams", lambda: MAX_STREAMS, lambda: len(self._open)))
+        metrics.bounds.append(Bound("event_streams_tcp", lambda: MAX_STREAMS - ADMIN_STREAMS, self._over_tcp))
+        metrics.bounds.append(Bound("event_streams_of_one", lambda: MAX_STREAMS_OF_ONE, self._most_of_one))
         metrics.bounds.append(Bound("recent_records", lambda: MAX_RECORDS, lambda: min(len(recent), MAX_RECORDS)))
 
     @property
@@ -81,8 +94,8 @@ class Events:
         if not self.metrics.state_known or self.closing:
             why = self.sequencer.not_ready or "stopping"
             return Problem(type="not_ready", title="Not ready", status=503, detail=why)
-        if len(self._open) >= MAX_STREAMS:
-            return Problem(type="overloaded", title="Too many streams", status=503, detail=f"{MAX_STREAMS} are open")
+        if (full := self._full(call)) is not None:
+            return Problem(type="overloaded", title="Too many streams", status=503, detail=full)
         if call.request.method == "HEAD":
             return web.StreamResponse(headers=_HEADERS)
         stream = _Stream(self, call, query.get("after_seq", self.recent.last), query.get("action"))
@@ -92,6 +105,23 @@ class Events:
         finally:
             self._open.discard(stream)
 
+    def _full(self, call: Call) -> str | None:
+        """Why there is no room for one more, if so."""
+        name = call.principal.name
+        if len(self._open) >= MAX_STREAMS:
+            return f"{MAX_STREAMS} are open"
+        if sum(one.principal == name for one in self._open) >= MAX_STREAMS_OF_ONE:
+            return f"{name} has {MAX_STREAMS_OF_ONE} open"
+        if _door(call) == "tcp" and self._over_tcp() >= MAX_STREAMS - ADMIN_STREAMS:
+            return f"{MAX_STREAMS - ADMIN_STREAMS} are open over TCP, the others are for admin.sock"
+        return None
+
+    def _over_tcp(self) -> int:
+        return sum(one.door == "tcp" for one in self._open)
+
+    def _most_of_one(self) -> int:
+        return max(Counter(one.principal for one in self._open).values(), default=0)
+
     def close(self) -> None:
         """End every stream at once; what a reader has not taken by now it asks for again."""
         self.closing = True
@@ -100,10 +130,17 @@ class Events:
         self.recent.wake()
 
 
+def _door(call: Call) -> Door:
+    door: Door = cast(Any, call.request.protocol).door
+    return door
+
+
 class _Stream:
     """One reader, and how far it has come."""
 
     def __init__(self, events: Events, call: Call, after: int, action: str | None) -> None:
+        self.principal: Final = call.principal.name
+        self.door: Final = _door(call)
         self._events: Final = events
         self._call: Final = call
         self._after = after

@@ -1,29 +1,36 @@
 """One HTTP connection: aiohttp's, with our bound on how many there are, our words, and our order at its end.
 
-- Whole requests are done and answered in order, whatever stands behind them in the same read. The parser is asked for
-  one at a time, because it loses all that it has found when it raises. What is no request gets its 400 behind their
-  answers, nothing behind it is read, and the connection is closed.
+- Whole requests are done and answered in order (`http_intake`). What is no request gets its 400 behind their answers,
+  nothing behind it is read, and the connection is closed.
 - A client that says no more and still listens gets the answers to all it asked; then the connection is closed. It
   cannot be kept open so: what waits for bytes that cannot come, half a head or half a body, ends at once. A stream of
   events ends too, because its reader cannot be told from one that has gone.
 - A client that takes nothing of its answer for too long is cut off, whether it could still speak or not.
+- Behind an answer that leaves a body unread, and behind what is no request, the connection parts (`parting`): nothing
+  more is parsed, and the client sees its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import time
 from typing import Any, Final, cast
 
 from aiohttp import web
-from aiohttp.http import HttpRequestParser, RawRequestMessage
 
-from weltklassebot.api.connections import Connections, Door
-from weltklassebot.api.doors import Known, not_http
-from weltklassebot.api.lane import Lane, Lanes
+from weltklassebot.api.access import Known
+from weltklassebot.api.connections import Door
+from weltklassebot.api.doors import SERVER, not_http
+from weltklassebot.api.guests import Place, network_of
+from weltklassebot.api.http_intake import PIECE_BYTES, STRANGER_BUFFER_BYTES, HttpIntake, Shared
+from weltklassebot.api.lane import Lane
+from weltklassebot.api.pacing import FREE_REFUSALS
+from weltklassebot.api.parting import Parting
 
-__all__ = ["FULL", "HttpConnection"]
+__all__ = ["FULL", "HttpConnection", "Shared"]
 
+PACED_SECONDS: Final = 0.0005
+"""What a refusal that waits takes at most, as far as anybody can measure it."""
 FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
     b"Connection: close\r\nContent-Length: 69\r\n\r\n"
@@ -32,70 +39,73 @@ FULL: Final = (
 """For a client that is not let in."""
 
 
-class HttpConnection(web.RequestHandler):
+class HttpConnection(HttpIntake):
     """aiohttp's own words for what is no HTTP repeat the request, in the answer and in the log; it may hold a token."""
 
-    __slots__ = (
-        "_answered", "_body", "_broken", "_counted", "_door", "_lane", "_lanes", "_places", "_unread", "_unread_since",
-        "_wire", "half_closed", "known",
-    )  # fmt: skip
+    __slots__ = ("_counted", "_unread", "_unread_since", "refused")
 
-    def __init__(self, server: web.Server, places: Connections, lanes: Lanes, door: Door, **settings: Any) -> None:
-        super().__init__(server, **settings)
-        self._parser = HttpRequestParser(
-            self,
-            self._loop,
-            self._read_bufsize,
-            max_line_size=self.max_line_size,
-            max_field_size=self.max_field_size,
-            max_headers=self.max_headers,
-            payload_exception=web.RequestPayloadError,
-            max_msg_queue_size=1,
-        )
-        self._places = places
-        self._lanes = lanes
-        self._lane: Lane | None = None
-        self._door = door
+    def __init__(self, server: web.Server, shared: Shared, door: Door, **settings: Any) -> None:
+        super().__init__(server, shared, door, **settings)
         self._counted = False
-        self._wire: asyncio.Transport | None = None
-        """The transport, also while it closes."""
         self._unread = 0
         """Bytes that the client has not taken, when last looked at."""
         self._unread_since = 0.0
-        self._answered = 0
-        """Requests; aiohttp counts those that have come."""
-        self._body: Any = None
-        """Of the last of them."""
-        self._broken = False
-        """What comes now is no request."""
-        self.half_closed = False
-        """The client says no more."""
-        self.known: Known | None = None
-        """Who this is, as far as `Doors` found out."""
+        self.refused = 0
+        """Requests in a row."""
 
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._counted = self._places.enter(self._door)
+        self._place = self._place_of(transport)
+        self._counted = self._shared.places.enter(self._place)
         if self._counted:
             self._wire = cast(asyncio.Transport, transport)
-            self._lane = Lane(self._lanes, self._wire, self.data_received, self._end)
+            self._lane = Lane(self._shared.lanes, self._wire, self.data_received, self._end)
             super().connection_made(transport)
+            if self._stranger:
+                self._narrow = True
+                self._hold_in_kernel(STRANGER_BUFFER_BYTES)
             return
         stream = cast(asyncio.WriteTransport, transport)
         stream.write(FULL)
         stream.close()
 
+    def _place_of(self, transport: asyncio.BaseTransport) -> Place:
+        if self.door != "tcp":
+            return Place(self.door)  # the kernel has let in whoever comes there
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        return Place(self.door, network_of(address), self._give_way)
+
+    def _give_way(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def recognise(self, known: Known | None) -> None:
+        """`Access` found out who this is, or that whoever it was is nobody any more."""
+        self.known = known
+        if known is None:
+            self._shared.places.no_longer(self._place)
+        else:
+            self._shared.places.let_in(self._place)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
             self._counted = False
             self._lane = self._wire = None
-            self._places.leave(self._door)
+            self._shared.places.leave(self._place)
+            self._shared.anteroom.leave(self)
+            self._shared.company.forget(self)
+            self._held.clear()
+            if self._turn is not None:
+                self._turn.cancel()
+            if self._parting is not None:
+                self._parting.over()
+            self._turn = self._parting = self._body = None  # each holds this in turn
             super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's closes on whoever waits for an answer
         """Keep the connection until all is answered."""
-        if self._lane is None:
+        if self._lane is None or self._parting is not None:
             return False
         self.half_closed = True
         if not self._lane.end():
@@ -104,14 +114,12 @@ class HttpConnection(web.RequestHandler):
 
     def _end(self) -> None:
         """The client says no more: close, unless a request waits for its answer and not for its body."""
+        if self._held:
+            return  # it has said something that has its turn yet
         if self._idle:
             self._hang_up()
         elif self._body is not None and not self._body.is_eof():
             self._give_up_body("the body ended early")
-
-    def _hang_up(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
 
     def cut_off_if_stuck(self, now: float, seconds: float) -> bool:
         """Called now and then: end it if the client has taken nothing for so long; whether it was."""
@@ -124,64 +132,10 @@ class HttpConnection(web.RequestHandler):
         self._wire.abort()
         return True
 
-    @property
-    def _idle(self) -> bool:
-        """No request waits for its answer."""
-        return self._request_count == self._answered
-
-    # --- requests in
-
-    def data_received(self, data: bytes) -> None:
-        if self._lane is not None and data and self._lane.take(data):
-            return
-        for part in _heads_apart(data):
-            self._parse(part)
-            self._parse_all()
-
-    def _parse_all(self) -> None:
-        while self._parse_on():
-            pass
-
-    def _parse_on(self) -> bool:
-        """Take the next request out of what the parser has; whether there may be one more."""
-        parser = self._parser
-        full = len(self._messages) >= self._max_msg_queue_size or self._reading_paused
-        if parser is None or full or self._broken:
-            return False
-        count, rest = self._request_count, b""
-        if self._upgraded:  # nobody changes the protocol here: what stands behind is a request
-            parser.set_upgraded(False)
-            self._upgraded = False
-            rest, self._message_tail = self._message_tail, b""
-        parser.message_consumed()
-        self._parse(rest)
-        return self._request_count > count or self._upgraded
-
-    def _parse(self, data: bytes) -> None:
-        if self._broken:
-            return
-        count, answered = self._request_count, self._answered
-        super().data_received(data)
-        if self._request_count == count:
-            return
-        message, body = self._messages[-1]
-        if isinstance(message, RawRequestMessage):
-            self._body = body
-            return
-        self._broken = True
-        if self._body is None or self._body.is_eof():
-            return
-        # It is the body of the request before that is broken, and a request has one answer.
-        self._messages.pop()
-        self._request_count -= 1
-        if self._request_count > answered:
-            self._give_up_body("the body is not understood")
-        else:
-            self._hang_up()
-
-    def _give_up_body(self, why: str) -> None:
-        """Whoever reads it hears so, and nothing waits for the rest of it."""
-        self._body.set_exception(web.RequestPayloadError(why))
+    def force_close(self) -> None:
+        super().force_close()
+        if self._parting is not None:
+            self._parting.end()
 
     # --- answers out
 
@@ -192,17 +146,58 @@ class HttpConnection(web.RequestHandler):
             self._parse_all()
             if self._buffer_paused:
                 self._resume_reading_if_drained()
-        if (self.half_closed and self._request_count == self._answered + 1) or _swallows_what_follows(request):
+        self._take_small_body(request)
+        unread = not request.content.is_eof()
+        last = self.half_closed and not self._held and self._request_count == self._answered + 1
+        if unread or last or _swallows_what_follows(request):
             resp.force_close()
-        if self._body is not None and self._body.exception() is not None:
-            self._lingering_time = 0.0  # the rest of it does not come
+        resp.headers["Server"] = SERVER
         written = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._lane is not None:
             self._lane.answered(request, written[0], self.known)
-        if self.half_closed and self._idle:
+        if not written[0].keep_alive and (unread or self._broken or self._held):
+            self._part()
+        elif self.half_closed and self._idle and not self._held:
             self.close()
+        elif self._held or self._stopped:
+            self._work()
         return written
+
+    def _take_small_body(self, request: web.BaseRequest) -> None:
+        """Nobody wants it and all of it is there: that is no reason to part."""
+        body, length = request.content, request.content_length
+        if length is None or body.is_eof() or body.exception() is not None or "Expect" in request.headers:
+            return
+        left = length - body.total_bytes
+        if left <= min(len(self._held), PIECE_BYTES):
+            self._parse(self._held.take(left))
+
+    def _part(self) -> None:
+        """Nothing more is parsed. aiohttp does not close what it does not have."""
+        wire, self.transport = self._wire, None
+        if wire is None or wire.is_closing():
+            return
+        self._shared.anteroom.leave(self)
+        self._held.clear()
+        if self.half_closed:
+            wire.close()
+        else:
+            self._parting = Parting(wire, self._shared.anteroom)
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        if not self._stranger:
+            return await super()._handle_request(request, start_time, request_handler)
+        began = time.thread_time()
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            if self._stranger:
+                spent = time.thread_time() - began
+                # Before a refusal that had to wait, others worked.
+                self._shared.anteroom.spend(min(spent, PACED_SECONDS) if self.refused > FREE_REFUSALS else spent)
 
     def handle_error(
         self,
@@ -220,13 +215,3 @@ def _swallows_what_follows(request: web.BaseRequest) -> bool:
     """With a body it does so at the end of that, wherever a read ends. The client is to see that nothing was taken."""
     asked = request.headers.get("Upgrade")
     return asked is not None and asked.lower() != "websocket" and request.body_exists
-
-
-def _heads_apart(data: bytes) -> list[bytes]:
-    """aiohttp drops what stands in the same read behind a request that asks for another protocol than websocket."""
-    if b"pgrade" not in data and b"PGRADE" not in data:
-        return [data]
-    return [part for part in _behind_head(data) if part]
-
-
-_behind_head: Final = re.compile(rb"(?<=\r\n\r\n)").split

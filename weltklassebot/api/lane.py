@@ -1,13 +1,14 @@
 """The short way of an order check over HTTP.
 
 A bot that keeps its connection sends the same head before every order, byte for byte. aiohttp parses it once, and
-`Doors` asks once who that is; from then on the same bytes mean the same, and only the body is read: the order goes to
-the sequencer straight from the socket, and its answer back, for half of what a request costs otherwise.
+`Access` finds out once who that is; from then on the same bytes mean the same, and only the body is read: the order
+goes to the sequencer straight from the socket, and its answer back, for half of what a request costs otherwise.
 
 Whatever is not exactly that takes the long way through aiohttp: a head that was not seen before, an order that is not
 understood, half a request, a client that does not read its answers, changed tokens, a daemon that stops.
 
-Invariants: the long way is empty, to the byte, while an order is on the short one, so answers leave in the order asked;
+Invariants: what is learned is a head that begins with the request line and holds nothing that the parser passed over;
+the long way is empty, to the byte, while an order is on the short one, so answers leave in the order asked;
 and now and then an order takes the long way, so that aiohttp's clock for idle connections sees that this one is not,
 and `Connections` that there is a bot.
 """
@@ -23,9 +24,10 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
+from weltklassebot.api.access import Known
 from weltklassebot.api.connections import REMEMBERED_SECONDS
 from weltklassebot.api.decoding import BadInput, command_from, decoder
-from weltklassebot.api.doors import MEDIA_TYPES, Doors, Known
+from weltklassebot.api.doors import MEDIA_TYPES, Doors
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.runtime.answers import Answer, CheckAnswer, Problem, encode
 from weltklassebot.runtime.metrics import Metrics
@@ -125,7 +127,7 @@ class Lane:
             return
         at = given.find(b"\r\n\r\n") + 4
         length = request.content_length or 0
-        if at < 4 or "Transfer-Encoding" in request.headers or len(given) < at + length:
+        if not _is_head(given[:at], request) or "Transfer-Encoding" in request.headers or len(given) < at + length:
             self._given = None
             return
         self._given = given[at + length :]
@@ -198,6 +200,14 @@ class Lane:
             self._give(held)
             if self._ended and not self._busy:
                 self._empty()
+
+
+def _is_head(head: bytes, request: web.BaseRequest) -> bool:
+    """Whether these bytes are the request's head and nothing else: it begins with the request line, and has a line for
+    each header that the parser found. Parsers pass over what some clients send before it or between its lines."""
+    line = f"{request.method} {request.raw_path} HTTP/".encode(errors="surrogateescape")
+    lines = len(request.raw_headers) + 2
+    return head.startswith(line) and head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r") == lines
 
 
 def _plain(request: web.BaseRequest) -> bool:

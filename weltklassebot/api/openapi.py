@@ -33,13 +33,14 @@ _COMMANDS: Final = frozenset(kind.__name__ for kind in AnyCommand.__args__)
 _TEXTS: Final = {"reason": 500, "actor": 500, "approved_by": 200}
 
 _ERRORS: Final = {
-    400: "No valid HTTP, or no valid JSON",
-    401: "No valid token",
-    403: "The role is too small, or the token is bound to other accounts or strategies",
+    400: "No valid HTTP, no valid JSON, or more than one Authorization header",
+    401: "No valid token; or no longer, when the body had come",
+    403: "The role is too small, or the token is bound to other accounts or strategies; `detail` says to which",
     404: "What it is about is not known",
     408: "The request did not arrive in time",
     409: "Not possible now; nothing was changed",
     413: "The body is too large",
+    415: "The body is compressed, or in some other coding",
     417: "Something other than 100-continue is expected",
     422: "Understood and not acceptable: `errors` names the fields",
     500: "A fault of the daemon",
@@ -120,7 +121,8 @@ def _any_of(refs: dict[Any, Any], types: tuple[Any, ...]) -> dict[str, Any] | No
 _ABOUT: Final = (
     "The risk authority of a trading desk: it answers before every order, and an approval leaves only after its record "
     "is on disk. Decimals go out as plain strings and come in as strings or numbers; moments are Unix seconds. HEAD is "
-    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end."
+    "wherever GET is, and OPTIONS on every path; they are not listed. A path has one spelling: no slash at its end. "
+    "Refusals (401, 403) that follow each other on one connection come later and later, by a second at most."
 )
 _WHO: Final = (
     "A token of `weltklassebot token create`. Roles: viewer < trader < operator. On the unix socket `admin.sock` no "
@@ -164,7 +166,7 @@ def _operation(route: Route, one: Operation, body: Any, answer: Any) -> dict[str
 def _statuses(route: Route, has_body: bool) -> list[int]:
     """Errors that a route may answer with."""
     asks = [401, 403, 422] if route.role is not None else []
-    takes = [404, 408, 409, 413, 417] if has_body else []
+    takes = [404, 408, 409, 413, 415, 417] if has_body else []
     return sorted([400, 500, 503, *asks, *takes])
 
 

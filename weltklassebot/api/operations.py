@@ -81,7 +81,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/v1/orders"): Operation(
         "Orders", "Open orders, the oldest first", (s.Orders,), query={"account": _WORD, "strategy": _WORD, **_PAGE}),
     ("POST", "/v1/orders/cancel-all"): Operation(
-        "Orders", "Ask for the cancellation of every open order in the scope. Not refused for its words", _DONE,
+        "Orders", "Ask for the cancellation of every open order in the scope, which a bound token must name. Not "
+        "refused for its words", _DONE,
         {**_WHY, "account": "main"}),
     ("POST", "/v1/orders/resolve"): Operation(
         "Orders", "An operator's word on the fate of an order", _DONE,
@@ -139,7 +140,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Limits", "Go back to the configured values", _DONE,
         {"keys": ["max_order_notional"], "reason": "back to normal"}),
     # --- what happens
-    ("GET", "/v1/state"): Operation("Watching", "Everything at a glance", (s.StateView,)),
+    ("GET", "/v1/state"): Operation(
+        "Watching", "Everything at a glance; a bound token sees its own counts, and null for the desk's totals",
+        (s.StateView,)),
     ("GET", "/v1/audit"): Operation("Watching", "Records of the journal, newest last", (s.Audit,), query=_AUDIT),
     ("GET", "/v1/events"): Operation(
         "Watching", "Every record as it becomes durable, as server-sent events; behind Last-Event-ID as long as that "

@@ -11,20 +11,16 @@ import os
 import pwd
 import socket
 import struct
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from weltklassebot.journal.ownership import unknown_id
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["Peers"]
+__all__ = ["Peers", "uid_of"]
 
 _SO_PEERGROUPS: Final = 59
 _MOST_BYTES: Final = 1024
 """Python's `getsockopt` takes no larger buffer: 256 groups."""
-
-
-_EVERY_ID: Final = "4294967295"
-_USUAL_OVERFLOW: Final = 65534
 
 
 class Peers:
@@ -39,34 +35,39 @@ class Peers:
                 self._roles[grp.getgrnam(name).gr_gid] = role
             except KeyError:
                 continue
-        self._unknown_uid: Final = _overflow("uid")
-        self._unknown_gid: Final = _overflow("gid")
+        self._unknown_uid: Final = unknown_id("uid")
+        self._unknown_gid: Final = unknown_id("gid")
 
     def identify(self, sock: socket.socket) -> Principal | None:
         """The principal behind a connection, or None if it has no role here."""
-        try:
-            raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        except OSError:
+        found = _credentials(sock)
+        if found is None:
             return None
-        _, uid, gid = struct.unpack("3i", raw)
+        uid, gid = found
         if uid in (0, os.geteuid()) and uid != self._unknown_uid:
             return Principal(_user(uid), "operator")
         groups = {gid, *_groups(sock)} - {self._unknown_gid}
-        found = [self._roles[group] for group in groups if group in self._roles]
-        return Principal(_user(uid), max(found, key=_RANK.__getitem__)) if found else None
+        roles = [self._roles[group] for group in groups if group in self._roles]
+        return Principal(_user(uid), max(roles, key=_RANK.__getitem__)) if roles else None
+
+
+def uid_of(sock: socket.socket) -> int | None:
+    """The user at the other end, as far as the kernel says."""
+    found = _credentials(sock)
+    return None if found is None else found[0]
+
+
+def _credentials(sock: socket.socket) -> tuple[int, int] | None:
+    """User and group."""
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    _, uid, gid = struct.unpack("3i", raw)
+    return uid, gid
 
 
 _RANK: Final[dict[Role, int]] = {"viewer": 0, "trader": 1, "operator": 2}
-
-
-def _overflow(kind: Literal["uid", "gid"]) -> int | None:
-    """The number that stands for all who have none in this user namespace; None where everybody has one."""
-    try:
-        if Path(f"/proc/self/{kind}_map").read_text().split() == ["0", "0", _EVERY_ID]:
-            return None
-        return int(Path(f"/proc/sys/kernel/overflow{kind}").read_text())
-    except (OSError, ValueError):  # no such file in this kernel, or not to be seen
-        return _USUAL_OVERFLOW
 
 
 def _user(uid: int) -> str:

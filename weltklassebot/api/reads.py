@@ -10,7 +10,6 @@ import asyncio
 import math
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from aiohttp import web
 from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from weltklassebot.api.bound_views import bound_summary, own_rows
 from weltklassebot.api.decoding import problem
 from weltklassebot.api.history import MAX_AUDIT_WAITING, History
 from weltklassebot.api.route_table import Call, Route
@@ -118,8 +118,7 @@ class _Reads:
     async def state(self, call: Call) -> Any:
         sequencer = self._sequencer
         summary = views.summary(sequencer.state, sequencer.clock.now())
-        return summary | {
-            "positions": list(_mine(call, summary["positions"])),
+        return bound_summary(summary, sequencer.state, call.principal) | {
             "journal": {
                 "last_seq": sequencer.seq,
                 "durable_seq": sequencer.commit.durable_seq,
@@ -132,7 +131,7 @@ class _Reads:
         """A page of open orders, the oldest first; there is more as long as `next_after_seq` is a number."""
         query = read_query(call, {"account": str, "strategy": str, "after_seq": whole, "limit": whole})
         limit = _page_size(query)
-        rows = list(islice(_mine(call, views.orders(self._sequencer.state, **query)), limit + 1))
+        rows = list(islice(own_rows(call.principal, views.orders(self._sequencer.state, **query)), limit + 1))
         more = len(rows) > limit
         return {"orders": rows[:limit], "next_after_seq": rows[limit - 1]["seq"] if more else None}
 
@@ -144,14 +143,14 @@ class _Reads:
             raise problem("by", "must be account or strategy")
         sequencer = self._sequencer
         rows = views.positions(sequencer.state, sequencer.clock.now(), by_strategy=by == "strategy")
-        found, end = list(_mine(call, rows)), offset + limit
+        found, end = list(own_rows(call.principal, rows)), offset + limit
         return {"positions": found[offset:end], "next_offset": end if len(found) > end else None}
 
     async def doubtful_fills(self, call: Call) -> Any:
-        return {"fills": list(_mine(call, views.doubtful_fills(self._sequencer.state)))}
+        return {"fills": list(own_rows(call.principal, views.doubtful_fills(self._sequencer.state)))}
 
     async def cancel_requests(self, call: Call) -> Any:
-        return {"cancel_requests": list(_mine(call, views.cancel_requests(self._sequencer.state)))}
+        return {"cancel_requests": list(own_rows(call.principal, views.cancel_requests(self._sequencer.state)))}
 
     async def limits(self, _: Call) -> Any:
         return {"limits": views.limits(self._sequencer.state)}
@@ -215,13 +214,3 @@ def sees_all(principal: Principal) -> Problem | None:
         return None
     detail = f"{principal.name} is bound to accounts or strategies; the audit shows all of them"
     return Problem(type="forbidden", title="Forbidden", status=403, detail=detail)
-
-
-def _mine(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What the principal is bound to; everything, if it is bound to nothing."""
-    principal = call.principal
-    for row in rows:
-        if principal.accounts is not None and row["account"] not in principal.accounts:
-            continue
-        if principal.strategies is None or row.get("strategy") in (None, *principal.strategies):
-            yield row

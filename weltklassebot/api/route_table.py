@@ -20,7 +20,7 @@ from weltklassebot.api.decoding import BadInput
 from weltklassebot.runtime.answers import Problem
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["Call", "Handler", "Route", "RouteTable", "waits_for_a_word"]
+__all__ = ["Call", "Handler", "Route", "RouteTable", "coded", "waits_for_a_word"]
 
 
 class Call(Struct, gc=False):
@@ -115,3 +115,13 @@ def waits_for_a_word(request: web.BaseRequest) -> bool:
         detail = "nothing but 100-continue can be expected here"
         raise BadInput(Problem(type="bad_input", title="Expectation failed", status=417, detail=detail))
     return bool(words)
+
+
+def coded(request: web.BaseRequest) -> bool:
+    """Whether its body is compressed, or said to be anything else than what it is (RFC 9110, 8.4; RFC 9112, 6.1)."""
+    headers = request.headers
+    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
+        return False
+    contents = {word.strip().lower() for word in ",".join(headers.getall("Content-Encoding", [])).split(",")}
+    transfers = {word.strip().lower() for word in ",".join(headers.getall("Transfer-Encoding", [])).split(",")}
+    return bool(contents - {"", "identity"} or transfers - {"", "chunked"})

@@ -17,7 +17,7 @@ from aiohttp import web
 from weltklassebot.api.acceptor import Acceptor
 from weltklassebot.api.connections import Connections, Door
 from weltklassebot.api.doors import Doors
-from weltklassebot.api.http_connection import FULL, HttpConnection
+from weltklassebot.api.http_connection import FULL, HttpConnection, Shared
 from weltklassebot.api.lane import Lanes
 from weltklassebot.api.route_table import Route
 from weltklassebot.api.stream import FULL as STREAM_FULL
@@ -41,7 +41,7 @@ class HttpServer:
         shutdown_seconds: float,
     ) -> None:
         self._doors: Final = doors
-        self._lanes: Final = lanes
+        self._shared: Final = Shared(places, lanes)
         self._server: Final = web.Server(doors.handler(routes))
         self._runner: Final = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._places: Final = places
@@ -67,7 +67,7 @@ class HttpServer:
     def _connection(self, door: Door) -> asyncio.BaseProtocol:
         loop = asyncio.get_running_loop()
         return HttpConnection(
-            self._server, self._places, self._lanes, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
+            self._server, self._shared, door, loop=loop, keepalive_timeout=self._keepalive, access_log=None
         )
 
     def cut_off_silent(self) -> None:
@@ -78,7 +78,7 @@ class HttpServer:
 
     def stop_accepting(self) -> None:
         """Every answer from now on says that it is the last one on its connection."""
-        self._doors.closing = True
+        self._doors.close()
         for acceptor in self._acceptors:
             acceptor.stop()
 

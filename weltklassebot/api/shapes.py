@@ -158,7 +158,8 @@ class ClockDoubtView(Shape):
 
 
 class StateView(Shape):
-    """Everything at a glance."""
+    """Everything at a glance. A token that is bound to accounts or strategies sees its own counts and positions, and
+    null in the place of the desk's totals: trades_today, equity, peak_equity, drawdown, gross_notional."""
 
     state: RiskState
     since: float
@@ -169,7 +170,7 @@ class StateView(Shape):
     awaiting_admin: bool
     trading_day: str
     next_roll: float | None
-    trades_today: int
+    trades_today: int | None
     equity: Text | None
     peak_equity: Text | None
     drawdown: Text | None

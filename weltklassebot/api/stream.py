@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weltklassebot.api.decoding import BadInput
 from weltklassebot.api.fair_share import FairShare
+from weltklassebot.api.guests import Place
+from weltklassebot.api.peers import uid_of
 from weltklassebot.api.stream_lines import MAX_ENDLESS_BYTES, MAX_LINE_BYTES, Ack, Subscribe, understand
 from weltklassebot.core.commands import AnyCommand
 from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, encode
@@ -84,7 +86,7 @@ class StreamConnection(asyncio.Protocol):
         self._reading = True
         self._closed = False
         self._ended = False
-        self._counted = False
+        self._place: Final = Place("orders")
 
     # --- asyncio.Protocol
 
@@ -93,17 +95,17 @@ class StreamConnection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._stream.connections.add(self)
-        self._counted = self._stream.places.enter("orders")
+        counted = self._stream.places.enter(self._place)
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
         if self.principal is None:
+            self._stream.refusals.note("unknown_user", "orders", uid=uid_of(transport.get_extra_info("socket")))
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
-        elif not self._counted:
+        elif not counted:
             self._say_goodbye(_TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        if self._counted:
-            self._stream.places.leave("orders")
+        self._stream.places.leave(self._place)
         self._stream.connections.discard(self)
         self._stream.touched.discard(self)
         self._stream.stuck.pop(self, None)
@@ -237,6 +239,7 @@ class StreamConnection(asyncio.Protocol):
         principal = self.principal
         assert principal is not None
         if principal.role != "operator" and (why := allowed(principal, command)) is not None:
+            self._stream.refusals.note("role_too_small", "orders", principal=principal.name)
             slot(Problem(type="forbidden", title="Forbidden", status=403, detail=why))
             return
         self._stream.sequencer.submit(command, principal, slot)

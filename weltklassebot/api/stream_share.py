@@ -11,6 +11,7 @@ from weltklassebot.api.peers import Peers
 from weltklassebot.api.stream import LINES_A_TURN, MAX_IN_FLIGHT, StreamConnection
 from weltklassebot.runtime.faults import Faults
 from weltklassebot.runtime.metrics import Metrics
+from weltklassebot.runtime.refusals import Refusals
 from weltklassebot.runtime.sequencer import Sequencer
 
 __all__ = ["OrderStream"]
@@ -28,10 +29,17 @@ class OrderStream:
     """What the connections share."""
 
     def __init__(
-        self, sequencer: Sequencer, metrics: Metrics, faults: Faults, peers: Peers, places: Connections
+        self,
+        sequencer: Sequencer,
+        metrics: Metrics,
+        faults: Faults,
+        refusals: Refusals,
+        peers: Peers,
+        places: Connections,
     ) -> None:
         self.sequencer: Final = sequencer
         self.faults: Final = faults
+        self.refusals: Final = refusals
         self.metrics: Final = metrics
         self.peers: Final = peers
         self.places: Final = places

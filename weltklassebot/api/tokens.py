@@ -5,7 +5,7 @@ A token is `wkb_<id>_<secret>`; it is shown once and the file holds the SHA-256 
 would add nothing: the secret is 256 random bits, which nobody guesses from its digest, and a check must cost little.
 
 Invariants: an id is never given twice; a file that cannot be read or understood lets nobody in; at most `MAX_TOKENS`.
-Only the standard library and msgspec are needed here, so a command starts at once.
+Little more than the standard library and msgspec is needed here, so a command starts at once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,22 @@ import hmac
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from weltklassebot.core.commands import ID_PATTERN
+from weltklassebot.journal.anchor import make_directory, sync_directory
+from weltklassebot.journal.new_files import give_to_owner, new_file, open_as_found, open_lock
+from weltklassebot.journal.ownership import name_of, ownership_problem
+
+if TYPE_CHECKING:
+    from weltklassebot.runtime.refusals import Outcome
 
 __all__ = ["MAX_TOKENS", "ROLES", "Role", "Token", "TokenError", "TokenFile", "Tokens"]
 
@@ -125,8 +132,10 @@ class TokenFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            make_directory(self.path.parent, 0o700)
+            if (problem := ownership_problem(self.path.parent, another=os.geteuid() == 0)) is not None:
+                raise TokenError(problem)
+            lock = open_lock(self.path.with_name(f"{self.path.name}.lock"))
         except OSError as error:
             raise TokenError(f"{self.path.parent}: {error.strerror}") from None
         try:
@@ -148,6 +157,9 @@ class Tokens:
         self.path = path
         self.problem: str | None = None
         self._by_id: dict[str, Token] = {}
+        self._last_good: dict[str, Token] = {}
+        self._revoked: Final[dict[str, Token]] = {}
+        """Since the daemon started, the last `MAX_TOKENS` of them: whoever still shows one is told of in the log."""
         self._seen: tuple[int, ...] | None = None
         self._generation = 0
 
@@ -160,6 +172,20 @@ class Tokens:
         token = self._by_id.get(match[1])
         same = hmac.compare_digest(_digest(match[2]), token.sha256 if token else _NOBODY)
         return token if same else None
+
+    def why_not(self, text: str) -> tuple[Outcome, str | None]:
+        """Why a text that was not verified is worth nothing, and the id of the token if there is or was one."""
+        match = _TOKEN.fullmatch(text)
+        if self.problem is not None:
+            return "unreadable_tokens", None
+        if match is None:
+            return ("unknown_token", None) if text else ("no_token", None)
+        if match[1] in self._by_id:
+            return "wrong_secret", match[1]
+        gone = self._revoked.get(match[1])
+        if gone is not None and hmac.compare_digest(_digest(match[2]), gone.sha256):
+            return "revoked_token", gone.id
+        return "unknown_token", None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -178,9 +204,16 @@ class Tokens:
         try:
             self._by_id = {token.id: token for token in _read(self.path).tokens}
             self.problem = None
+            self._remember_revoked()
         except TokenError as error:
             self._by_id = {}
             self.problem = str(error)
+
+    def _remember_revoked(self) -> None:
+        self._revoked.update((key, token) for key, token in self._last_good.items() if key not in self._by_id)
+        for key in list(self._revoked)[:-MAX_TOKENS]:
+            del self._revoked[key]
+        self._last_good = self._by_id
 
 
 def _digest(secret: str) -> str:
@@ -190,7 +223,7 @@ def _digest(secret: str) -> str:
 def _signature(path: Path) -> tuple[int, ...] | None:
     """Differs after every change: a rename brings another inode, an edit another time or size."""
     try:
-        found = path.stat()
+        found = path.lstat()
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
@@ -198,15 +231,20 @@ def _signature(path: Path) -> tuple[int, ...] | None:
 
 def _read(path: Path) -> _Document:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_as_found(path)
     except FileNotFoundError:
         return _Document()
     except OSError as error:
         raise TokenError(f"{path}: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_mode & 0o077:
+            found = os.fstat(descriptor)
+            if found.st_mode & 0o077:
                 raise TokenError(f"{path}: others may read or write it: chmod 600 it, and revoke what is in it")
+            if found.st_uid not in (0, os.geteuid()) and os.geteuid():  # before root the directory speaks for it
+                raise TokenError(f"{path}: belongs to {name_of(found.st_uid)}: remove it, and make new tokens")
+            if not stat.S_ISREG(found.st_mode):
+                raise TokenError(f"{path}: is no file: remove it, and make new tokens")
             return _decode(file.read(_MAX_FILE_BYTES))
     except OSError as error:
         raise TokenError(f"{path}: {error.strerror}") from None
@@ -217,23 +255,11 @@ def _read(path: Path) -> _Document:
 def _write(path: Path, tokens: list[Token]) -> None:
     temporary = path.with_name(f".{path.name}.new")
     content = msgspec.json.format(msgspec.json.encode(_Document(tokens=tokens)), indent=1)
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = new_file(temporary)
     with os.fdopen(descriptor, "wb") as file:
-        _keep_owner(descriptor, path)
+        give_to_owner(descriptor, path)
         file.write(content + b"\n")
         file.flush()
         os.fsync(descriptor)
     temporary.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _keep_owner(descriptor: int, path: Path) -> None:
-    """Root's command must not take the file, or a new one in the daemon's directory, away from the daemon."""
-    if os.geteuid() == 0:
-        owner = path.stat() if path.exists() else path.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    sync_directory(path.parent)

@@ -53,6 +53,8 @@ FAREWELL_SECONDS: Final = 0.25
 """How long a stop waits for connections that are there already: their requests may be on their way."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long a daemon with a failed journal goes on denying before it ends."""
+LAST_CHECKPOINT_SECONDS: Final = 1.5
+"""For the one that a stop is signed with, where there is a key."""
 HANGING_SECONDS: Final = 1.0
 """For a writer that a disk holds up: it ends when the disk lets it, and keeps the store locked until then."""
 START_AGAIN: Final = -1
@@ -128,7 +130,10 @@ class Daemon:
             self._watch(Watchdog(self._sequencer, interval).run())
         flush = [self._parts.stream.flush]
         stall = Stall(self._sequencer, journal.stall_seconds, journal.stall_fail_seconds, self._log, flush)
-        return [stall.every_second, self._sequencer.commit.look, self._parts.upkeep.every_second]
+        parts = self._parts
+        return [
+            stall.every_second, parts.sequencer.commit.look, parts.upkeep.every_second, parts.checkpoints.every_second,
+        ]  # fmt: skip
 
     @property
     def _sequencer(self) -> Sequencer:
@@ -266,8 +271,10 @@ class Daemon:
                     await sequencer.ask(Stop(reason="" if code == EXIT_OK else f"exit code {code}"), DAEMON)
         except TimeoutError:
             self._log.error("stop_took_too_long", seconds=seconds)
+        await self._parts.checkpoints.last(LAST_CHECKPOINT_SECONDS)
         self._parts.origin.note()
         self._parts.upkeep.stop()
+        self._parts.checkpoints.stop()
         self._parts.history.close()
         if self._waiting is not None:
             self._waiting.stop()

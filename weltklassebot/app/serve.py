@@ -28,7 +28,7 @@ from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.state import State
 from weltklassebot.journal.errors import DISK_ERRORS, JournalError
 from weltklassebot.journal.recovery import Recovered
-from weltklassebot.journal.store import make_directory
+from weltklassebot.journal.store import make_directory, require_own
 from weltklassebot.runtime.faults import reason_of
 from weltklassebot.runtime.opening import open_store
 from weltklassebot.runtime.process_one import end_on_sigterm
@@ -59,6 +59,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings], *, configured:
     setcontext(EXACT)
     try:
         make_directory(settings.runtime_dir, 0o755)
+        require_own(settings.runtime_dir)
         with closing(Listeners(settings, inherited_sockets())) as listeners:
             patience = 1
             while (code := _serve_once(settings, read_again, configured, listeners, log, patience)) == START_AGAIN:
@@ -86,6 +87,7 @@ def _serve_once(
     end_on_sigterm()  # until the run listens; the one before has let go of it
     try:
         make_directory(settings.state_dir, 0o755)
+        require_own(settings.state_dir)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

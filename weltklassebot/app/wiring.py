@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weltklassebot import logs
+from weltklassebot.api.access import Access
 from weltklassebot.api.bounds import of_doors
 from weltklassebot.api.connections import Connections
 from weltklassebot.api.doors import Doors
@@ -22,6 +23,7 @@ from weltklassebot.api.server import HttpServer, StreamServer
 from weltklassebot.api.stream_share import OrderStream
 from weltklassebot.api.tokens import Tokens
 from weltklassebot.runtime.bounds import Bound, of_core, of_sequencer
+from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.clock import Clock
 from weltklassebot.runtime.commit import GroupCommit
 from weltklassebot.runtime.descriptors import connections_that_fit
@@ -33,6 +35,7 @@ from weltklassebot.runtime.opening import OpenStore
 from weltklassebot.runtime.origin import Origin
 from weltklassebot.runtime.publisher import Publisher
 from weltklassebot.runtime.recent import Recent
+from weltklassebot.runtime.refusals import Refusals
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
@@ -50,6 +53,7 @@ class Parts:
     faults: Faults
     metrics: Metrics
     upkeep: Upkeep
+    checkpoints: Checkpoints
     origin: Origin
     places: Connections
     stream: OrderStream
@@ -65,7 +69,8 @@ def wire(
 ) -> Parts:
     """Put them together. Nothing runs yet, and no door is open."""
     runtime, recovered = settings.runtime, store.recovered
-    metrics, faults = Metrics(), Faults(log)
+    metrics, faults, refusals = Metrics(), Faults(log), Refusals(log)
+    metrics.refused = refusals.counts
     sequencer = Sequencer(
         store.engine,
         Clock(recovered.last_ts),
@@ -81,13 +86,16 @@ def wire(
     metrics.faults = faults
     publisher = Publisher(sequencer, metrics, faults, on_journal_failure)
     upkeep = metrics.upkeep = Upkeep(sequencer, settings.risk_store_dir, settings.journal, recovered.snapshot_seq, log)
-    recent = Recent(recovered.last_seq)
+    recent = Recent(recovered.last_seq, recovered.chain)
     sequencer.commit = _commit(settings, store, metrics, faults, publisher, upkeep, recent)
+    checkpoints = metrics.checkpoints = Checkpoints(settings, recent, sequencer.clock, log)
+    metrics.bounds.append(checkpoints.bound)
+    sequencer.stops.listeners.append(checkpoints.stop_of_desk)
     origin = Origin(settings.risk_store_dir, settings.runtime_dir, log)
     origin.commit = sequencer.commit
     peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
     places = Connections(connections_that_fit(runtime.max_connections, log), metrics)
-    stream = OrderStream(sequencer, metrics, faults, peers, places)
+    stream = OrderStream(sequencer, metrics, faults, refusals, peers, places)
     pushes = Pushes(sequencer, stream)
     stream.on_subscribe.append(pushes.welcome)
     witness = Witness(store.engine.state, log)
@@ -97,7 +105,7 @@ def wire(
     publisher.after_batch.append(stream.flush)
     admin_peers = Peers({settings.auth.admin_group: "operator"})
     tokens = Tokens(settings.tokens_file)
-    doors = Doors(tokens, admin_peers, metrics, faults, runtime.request_timeout_seconds)
+    doors = Doors(Access(tokens, admin_peers, refusals), metrics, faults, runtime.request_timeout_seconds)
     metrics.bounds.append(Bound("log_lines", lambda: logs.MAX_WAITING, logs.waiting))
     metrics.bounds.extend(of_sequencer(sequencer))
     metrics.bounds.extend(of_doors(places, doors, stream, pushes, tokens))
@@ -120,7 +128,19 @@ def wire(
         shutdown_seconds=runtime.shutdown_timeout_seconds / 2,
     )
     return Parts(
-        sequencer, faults, metrics, upkeep, origin, places, stream, pushes, events, history, http, StreamServer(stream)
+        sequencer,
+        faults,
+        metrics,
+        upkeep,
+        checkpoints,
+        origin,
+        places,
+        stream,
+        pushes,
+        events,
+        history,
+        http,
+        StreamServer(stream),
     )
 
 

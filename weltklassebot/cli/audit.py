@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 import click
 
-from weltklassebot.cli.exits import DISK_FAILED, DONE
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
+from weltklassebot.cli.keys import key
 from weltklassebot.cli.repair import repair
 from weltklassebot.cli.replay import replay
 from weltklassebot.cli.store import dir_option, store_of
 from weltklassebot.cli.values import moment, whole
+from weltklassebot.cli.verify import checkpoint, verify
 
 __all__ = ["audit"]
 
@@ -29,8 +29,8 @@ def audit() -> None:
     """
 
 
-audit.add_command(repair)
-audit.add_command(replay)
+for command in (verify, checkpoint, key, repair, replay):
+    audit.add_command(command)
 
 
 @audit.command("tail", cls=Command)
@@ -116,38 +116,6 @@ def show(
             position = page.next_after_seq
 
     _print(invocation, lines())
-
-
-@audit.command("verify", cls=Command)
-@dir_option
-@pass_invocation
-def verify(invocation: Invocation, directory: Path | None) -> int:
-    """Prove that every record is there and unchanged; exit code 74 and the place if one is not.
-
-    Where retention deleted history, the proof begins behind it, and `deleted_through_seq` says so.
-
-    The hash that it prints stands for the whole journal up to there: kept elsewhere, it proves that later.
-
-    Example: weltklassebot audit verify --json
-    """
-    from weltklassebot.journal.verify import verify as verified
-
-    found = verified(store_of(invocation, directory))
-    answer: dict[str, Any] = {
-        "ok": found.first_bad is None,
-        "records": found.records,
-        "last_seq": found.last_seq,
-        "chain": found.chain,
-    }
-    if found.anchor:
-        answer["deleted_through_seq"] = found.anchor
-    if found.first_bad is not None:
-        file, line, what = found.first_bad
-        answer |= {"file": str(file), "line": line, "problem": what, "torn": found.torn}
-        if not found.torn:
-            place = "" if directory is None else f" --dir {shlex.quote(str(directory))}"
-            answer["help"] = f"weltklassebot audit repair{place}"
-    return invocation.verdict(answer, DONE if found.first_bad is None else DISK_FAILED)
 
 
 def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:

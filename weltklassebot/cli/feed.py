@@ -22,6 +22,7 @@ from weltklassebot.cli.exits import CommandError, Interrupted, NotReachable, Ref
 from weltklassebot.cli.feed_accounts import Accounts
 from weltklassebot.cli.feed_lines import MAX_LINE_BYTES, Source
 from weltklassebot.cli.interrupts import Interrupts
+from weltklassebot.cli.listener import require_daemon
 from weltklassebot.cli.output import is_terminal
 
 __all__ = ["Feed"]
@@ -84,6 +85,11 @@ class Feed:
         except OSError as error:
             stream.close()
             raise NotReachable(f"{self._path}: no daemon takes orders there: {error.strerror or error}") from None
+        try:
+            require_daemon(stream, self._path)
+        except NotReachable:
+            stream.close()
+            raise
         stream.setblocking(False)
         return stream
 

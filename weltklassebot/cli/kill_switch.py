@@ -16,6 +16,7 @@ from weltklassebot.cli.output import say
 from weltklassebot.cli.stop_words import StopCommand, StopWords
 
 if TYPE_CHECKING:
+    from weltklassebot.journal.latch import Latch
     from weltklassebot.settings import Directories
 
 __all__ = ["kill_switch"]
@@ -106,6 +107,8 @@ class _Offline(NamedTuple):
     recorded: BaseException | None
     daemon: str
     """What is known of one."""
+    problem: str | None
+    """With the directory in which it is latched: a kill is done there all the same, and nothing there is believed."""
 
 
 def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
@@ -113,32 +116,50 @@ def _trigger_offline(directories: Directories, words: StopWords) -> _Offline:
     from weltklassebot.core.plain_text import NO_REASON
 
     reason, actor = words.reason or NO_REASON, words.actor or f"uid={os.getuid()}"
-    latched: Exception | None = None
+    latch, latched = None, None
     recorded: BaseException | None = None
     try:
-        _latch(directories.runtime_dir, directories.risk_store_dir, reason, actor)
+        latch = _latch(directories.runtime_dir, directories.risk_store_dir, reason, actor)
     except Exception as error:  # noqa: BLE001 - whatever it is, the record is tried as well
         latched = error
     try:
         _record(directories.risk_store_dir, reason, actor)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is latched, and that has to be said
         recorded = error
-    return _Offline(latched, recorded, _daemon(directories.runtime_dir, latched, recorded))
+    problem = _problem(directories.runtime_dir)
+    daemon = _daemon(None if problem else directories.runtime_dir, latch, recorded)
+    return _Offline(latched, recorded, daemon, problem)
+
+
+def _problem(runtime_dir: Path | None) -> str | None:
+    from weltklassebot.journal.ownership import ownership_problem
+
+    with suppress(OSError):
+        return None if runtime_dir is None else ownership_problem(runtime_dir, another=True)
+    return None
 
 
 def _make(runtime_dir: Path, store: Path | None) -> None:
     """If it is missing. The daemon has to be able to use it: root gives it to the owner of the store."""
+    from weltklassebot.journal.anchor import make_directory
+
     if runtime_dir.is_dir():
         return
-    runtime_dir.mkdir(parents=True, exist_ok=True)
-    runtime_dir.chmod(0o755)
-    if os.geteuid() == 0 and store is not None:
-        with suppress(OSError):
-            owner = store.stat()
-            os.chown(runtime_dir, owner.st_uid, owner.st_gid)
+    make_directory(runtime_dir.parent, 0o755)
+    with suppress(FileExistsError):
+        runtime_dir.mkdir()
+    made = os.open(runtime_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fchmod(made, 0o755)
+        if os.geteuid() == 0 and store is not None:
+            with suppress(OSError):
+                owner = store.stat()
+                os.fchown(made, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(made)
 
 
-def _latch(runtime_dir: Path | None, store: Path | None, reason: str, actor: str) -> None:
+def _latch(runtime_dir: Path | None, store: Path | None, reason: str, actor: str) -> Latch:
     from weltklassebot.journal.errors import LatchNotSet
     from weltklassebot.journal.latch import set_latch
 
@@ -146,7 +167,7 @@ def _latch(runtime_dir: Path | None, store: Path | None, reason: str, actor: str
         raise Refused("not latched: nothing says where the runtime directory is (WELTKLASSE_RUNTIME_DIR)")
     _make(runtime_dir, store)
     try:
-        set_latch(runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
+        return set_latch(runtime_dir, kind="kill", reason=reason, actor=actor, ts=time.time())
     except LatchNotSet as error:  # what it says is for a daemon that runs
         raise Refused(f"{error.path}: {os.strerror(error.errno)}") from None
 
@@ -160,7 +181,7 @@ def _record(store: Path | None, reason: str, actor: str) -> None:
     JsonlStateStore(store).run(TriggerKillSwitch(reason=reason, actor=actor), actor=actor)
 
 
-def _daemon(runtime_dir: Path | None, latched: Exception | None, recorded: BaseException | None) -> str:
+def _daemon(runtime_dir: Path | None, latch: Latch | None, recorded: BaseException | None) -> str:
     """A daemon that runs looks at the latch once a second, and marks it as taken."""
     from weltklassebot.journal.errors import StoreLocked
     from weltklassebot.journal.latch import wait_until_taken
@@ -168,7 +189,7 @@ def _daemon(runtime_dir: Path | None, latched: Exception | None, recorded: BaseE
     if recorded is None:
         return "none is running"  # nobody else held the store
     with suppress(Exception, KeyboardInterrupt):
-        if latched is None and runtime_dir is not None and wait_until_taken(runtime_dir):
+        if latch is not None and runtime_dir is not None and wait_until_taken(runtime_dir, latch=latch):
             return TOOK_IT
     return "does not answer: end it" if isinstance(recorded, StoreLocked) else "none took it"
 
@@ -184,6 +205,8 @@ def _tell(invocation: Invocation, unreachable: CommandError, offline: _Offline, 
     if missing := clean_reason(words.reason)[1]:
         done["notices"] = missing
     say(str(unreachable))
+    if offline.problem is not None:
+        say(f"warning: {offline.problem}; until then no daemon starts there, and what it says is not believed")
     if offline.daemon != TOOK_IT:  # one that did holds the store, and it is the one that records
         for problem in (offline.latched, offline.recorded):
             if problem is not None:

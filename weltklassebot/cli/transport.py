@@ -19,6 +19,7 @@ import orjson
 
 from weltklassebot import __version__
 from weltklassebot.cli.exits import CommandError, Fault, NotReachable, Refused, TryAgain, Usage
+from weltklassebot.cli.listener import require_daemon
 
 __all__ = ["Client", "Event"]
 
@@ -46,6 +47,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        require_daemon(self.sock, self._path)
 
 
 class Client:

@@ -13,6 +13,7 @@ from weltklassebot.client.address import Address
 from weltklassebot.client.answers import Answer, Outcome, Receipt, judge, receipt
 from weltklassebot.client.blocking import may_retry, opener
 from weltklassebot.client.errors import RiskClientError, Unanswered, Unreachable
+from weltklassebot.client.listener import require_service
 from weltklassebot.client.messages import (
     Command,
     EquityExtras,
@@ -129,7 +130,7 @@ class AsyncRiskClient:
         while not self._closing.is_set():
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    reader, writer = await asyncio.open_unix_connection(self._address.path)
+                    reader, writer = await self._subscription()
             except OSError:  # TimeoutError is one
                 await self._rest(pauses)
                 continue
@@ -151,6 +152,15 @@ class AsyncRiskClient:
                 self._subscribed.discard(writer)
                 self._listening.discard(writer)
                 writer.close()
+
+    async def _subscription(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_unix_connection(self._address.path)
+        try:
+            require_service(writer.get_extra_info("socket"), self._address.path)
+        except OSError:
+            writer.close()
+            raise
+        return reader, writer
 
     @property
     def subscribed(self) -> bool:

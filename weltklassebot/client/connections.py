@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from weltklassebot.client.address import Address
 from weltklassebot.client.answers import Outcome, Reply
 from weltklassebot.client.errors import BadAnswer, Unanswered, Unreachable
+from weltklassebot.client.listener import require_service
 from weltklassebot.client.messages import MAX_ANSWER_BYTES, Command, decode
 
 __all__ = ["Connection", "StreamConnection", "connect", "remaining"]
@@ -58,6 +59,7 @@ def connect(address: Address, deadline: float) -> socket.socket:
         try:
             sock.settimeout(left)
             sock.connect(address.path)
+            require_service(sock, address.path)
         except BaseException:
             sock.close()
             raise

@@ -15,6 +15,7 @@ from typing import cast
 
 from weltklassebot.client.answers import Outcome, Reply, refusal
 from weltklassebot.client.errors import BadAnswer, RiskClientError, Unanswered, Unreachable
+from weltklassebot.client.listener import require_service
 from weltklassebot.client.messages import MAX_ANSWER_BYTES, Command, decode
 from weltklassebot.client.pool import Backoff
 
@@ -83,8 +84,10 @@ class Pipeline:
                 raise Unreachable(f"the last attempt to connect failed; the next one is due in {pause:.3f} s")
             stream = _Stream(self._patience, self._room.release)
             try:
-                await asyncio.get_running_loop().create_unix_connection(lambda: stream, self._path)
+                transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: stream, self._path)
+                require_service(transport.get_extra_info("socket"), self._path)
             except OSError as error:
+                stream.give_up(Unreachable("not the service"))
                 self._backoff.failed()
                 raise Unreachable(f"no connection to {self._path}: {error.strerror or error}") from error
             self._backoff.succeeded()

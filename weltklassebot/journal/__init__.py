@@ -1,4 +1,4 @@
-"""The journal: what was asked, what was answered, and proof that nothing of it was changed since.
+"""The journal: what was asked, what was answered, and a chain that shows where it is not what was written.
 
 This docstring is the definition of the file format, version 3 (`Start.format`). Versions 1 and 2 are read: 1
 has no `store.id`, in neither does the clock go back, and their starts and snapshots lack what was added since.
@@ -24,6 +24,12 @@ The store is one directory (0700) of one owner, with one writer at a time:
     risk_state.json                 the risk state for people and tools (0600), replaced whole; nothing is recovered
                                     from it; it names the records behind which times go back
 
+and the runtime directory, on a tmpfs, which others may read and nobody else may write:
+
+    latch.json                      a stop that holds over a restart, whatever the disk does (`latch`)
+    latch.lock                      flock'ed by whoever changes the latch (0600)
+    high-water.json                 how far the journal was on disk a moment ago (`provenance`)
+
 The segments and the live file, in the order of their numbers, are one journal: numbers and chain go on from file to
 file. A line of it is one JSON object in UTF-8, ended by a newline, with its members in exactly this order and no space
 between them:
@@ -46,6 +52,16 @@ between them:
 
 Because user text is JSON-escaped, `,"batch":[` and `,"hash":"` occur in a line only as its own members, and the hash
 stands at a fixed distance from the end of the line.
+
+What the chain proves
+---------------------
+It finds accidents: a flipped bit, a torn write, a line or a file that is missing, added or moved. It finds edits by
+those who cannot write the store. Against those who can it proves nothing by itself: the hashes have no secret in
+them, so anybody may change a record and make every hash behind it again. Such a journal passes `verify` once what
+beside it knows better is gone: `risk_state.json` and the snapshots, which can be rewritten as well, and `high-
+water.json`, which is gone after a reboot. What proves it against them is the number and the hash of one record, kept
+where they cannot write: it stands for every record up to there. `checkpoints` has the form, and the signatures by
+which a file of them needs no safe place; `kept` compares.
 
 Invariants
 ----------

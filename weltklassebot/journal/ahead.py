@@ -1,6 +1,6 @@
 """Checking the chain in a process of its own, ahead of the fold, so that a long recovery uses two cores.
 
-    python -m weltklassebot.journal.ahead FILE STANDING
+    weltklassebot.journal.ahead FILE STANDING
 
 reads the file, to whose start the chain has come as STANDING says, and prints, after each megabyte that is whole, where
 the chain stands. The reader takes the lines up to there as checked. Wherever the checker stops, at a bad line, at the
@@ -10,26 +10,26 @@ costs time and nothing else.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from weltklassebot.journal.chain import BadLine, Chain
+from weltklassebot.journal.child_process import start_module
 from weltklassebot.journal.reading import checked_lines
 
 __all__ = ["WORTH_BYTES", "lines_checked_ahead"]
 
 WORTH_BYTES: Final = 8 * 1024 * 1024
 """Below this a second process does not pay."""
+_MODULE: Final = "weltklassebot.journal.ahead"
 _REPORT_BYTES: Final = 1024 * 1024
 
 
 def lines_checked_ahead(file: BinaryIO, path: Path, chain: Chain, *, closed: bool = False) -> Iterator[bytes]:
     """`checked_lines` from the start of `file`, with the help of a checker. `chain` ends where that would leave it."""
-    command = [sys.executable, "-m", "weltklassebot.journal.ahead", str(path), chain.standing().decode()]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as checker:
+    with start_module(_MODULE, str(path.absolute()), chain.standing().decode()) as checker:
         assert checker.stdout is not None
         try:
             for report in checker.stdout:

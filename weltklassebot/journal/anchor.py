@@ -18,6 +18,7 @@ import msgspec
 
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.gently import GentleFile
+from weltklassebot.journal.new_files import new_file
 
 __all__ = ["ANCHOR", "Anchor", "make_directory", "read_anchor", "replace_durably", "sync_directory"]
 
@@ -60,7 +61,7 @@ def read_anchor(directory: Path) -> Anchor | None:
 def replace_durably(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file so that whoever looks sees the old or the new one, whole, after a power cut too."""
     temporary = path.with_name(f"{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = new_file(temporary)
     try:
         file = GentleFile(descriptor)
         for part in parts:

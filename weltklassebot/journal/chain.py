@@ -1,5 +1,7 @@
 """The chain of lines: how a batch is sealed, and how a line is checked against everything before it.
 
+Without a hash that was kept elsewhere it proves nothing against those who can write the store (the package says why).
+
 Bytes only, no parsing: verification reads the ends of a line at fixed offsets and hashes the rest.
 
 Invariant of `Chain`: its fields describe the lines that passed; a line that fails changes nothing.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 __all__ = [
-    "DISK_ERRORS", "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "SnapshotDamaged",
+    "DISK_ERRORS", "AlreadyAnswered", "JournalError", "LatchNotCleared", "LatchNotSet", "NotOurs", "SnapshotDamaged",
     "StoreDamaged", "StoreFailed", "StoreLocked", "StoreNotWritable", "StoreTooNew",
 ]  # fmt: skip
 
@@ -94,6 +94,15 @@ class StoreNotWritable(JournalError):
     def __init__(self, path: Path, why: str, advice: str) -> None:
         super().__init__(f"{path}: {why}. {advice}.")
         self.path = path
+
+
+class NotOurs(JournalError):
+    """A directory in which somebody else could change what this program believes."""
+
+    exit_code = 78
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
 
 
 class StoreTooNew(JournalError):

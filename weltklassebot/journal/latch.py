@@ -3,12 +3,14 @@
 One small file in the runtime directory (a tmpfs that outlives the service). A latch that is there but cannot be
 understood counts as a kill: somebody wanted a stop.
 
-A stop must not wait for a disk or for another process: nothing is fsynced, and the lock that orders two setters is
-waited for a twentieth of a second at most.
+A stop must not wait for a disk or for another process: nothing is fsynced. The lock that orders two setters is a
+file of its own, `latch.lock`, which nobody but the directory's owner and root can open. A command waits for it a
+twentieth of a second at most; the daemon, on whose loop orders wait, does not wait at all (`patient=False`).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -20,6 +22,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from weltklassebot.journal.errors import LatchNotCleared, LatchNotSet
+from weltklassebot.journal.new_files import aside, new_file, open_as_found, open_lock, take_place
 
 __all__ = [
     "LATCH", "Latch", "LatchKind", "clear_latch", "hold_latch", "lift_halt", "merged", "read_latch", "same_stop",
@@ -30,8 +33,11 @@ LatchKind = Literal["kill", "halt", "max_drawdown", "journal_failed"]
 """`halt` is a person's; the two behind it came about by themselves, and policy may let reducing orders pass them."""
 
 LATCH: Final = "latch.json"
+LOCK: Final = "latch.lock"
 _HALTS: Final = frozenset({"halt", "max_drawdown"})
 _MAX_BYTES: Final = 64 * 1024
+_TRIES: Final = 50
+"""Of a millisecond."""
 
 
 class Latch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,10 +62,10 @@ def set_latch(runtime_dir: Path, kind: LatchKind, *, reason: str, actor: str, ts
     return hold_latch(runtime_dir, Latch(kind, reason, actor, ts, taken=taken))
 
 
-def hold_latch(runtime_dir: Path, latch: Latch) -> Latch:
+def hold_latch(runtime_dir: Path, latch: Latch, *, patient: bool = True) -> Latch:
     """The same for a whole latch, as it was set before."""
     try:
-        with _in_turn(runtime_dir):
+        with _in_turn(runtime_dir, patient):
             found = read_latch(runtime_dir)
             latch = merged(found, latch)
             if latch != found:
@@ -88,22 +94,28 @@ def same_stop(one: Latch | None, other: Latch | None) -> bool:
     return msgspec.structs.replace(one, taken=0) == msgspec.structs.replace(other, taken=0)
 
 
-def take_latch(runtime_dir: Path, latch: Latch, pid: int) -> None:
+def take_latch(runtime_dir: Path, latch: Latch, pid: int, *, patient: bool = True) -> None:
     """Say that this stop holds in a daemon, if it is still what is latched. Raises `LatchNotSet`."""
     try:
-        with _in_turn(runtime_dir):
+        with _in_turn(runtime_dir, patient, needed=True):
             if read_latch(runtime_dir) == latch:
                 _replace(runtime_dir / LATCH, msgspec.json.encode(msgspec.structs.replace(latch, taken=pid)))
     except OSError as error:
         raise LatchNotSet(runtime_dir / LATCH, error.errno or 0) from error
 
 
-def wait_until_taken(runtime_dir: Path, seconds: float = 2.0) -> bool:
-    """Whether a daemon says within this time that the latched stop holds in it. It looks once a second."""
+def wait_until_taken(runtime_dir: Path, seconds: float = 2.0, *, latch: Latch | None = None) -> bool:
+    """Whether a daemon says within this time that the latched stop holds in it. It looks once a second.
+
+    `latch`: what was set. A daemon that latched a weaker stop out of turn in the same moment has replaced it: then it
+    is set again. Raises `LatchNotSet`.
+    """
     ends = time.monotonic() + seconds
     while True:
         found = read_latch(runtime_dir)
-        if found is not None and found.taken:
+        if found and latch and found.kind != latch.kind and not same_stop(merged(found, latch), found):
+            hold_latch(runtime_dir, latch)
+        elif found and found.taken:
             return True
         if time.monotonic() >= ends:
             return False
@@ -113,35 +125,36 @@ def wait_until_taken(runtime_dir: Path, seconds: float = 2.0) -> bool:
 def read_latch(runtime_dir: Path) -> Latch | None:
     """The latch in force. Only a file that is not there means none; one that cannot be understood means kill."""
     path = runtime_dir / LATCH
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            data = file.read(_MAX_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return _unreadable(path, error.strerror or str(error))
-    try:
-        return msgspec.json.decode(data, type=Latch)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _unreadable(path, str(error))
+    return _understood(path, _content(path))
 
 
-def clear_latch(runtime_dir: Path, latch: Latch) -> bool:
+def clear_latch(runtime_dir: Path, latch: Latch, *, patient: bool = True) -> bool:
     """Remove the latch once its stop is in the journal. False, and it stays, if another was set in the meantime."""
+    path = runtime_dir / LATCH
+    gone = aside(path)
     try:
-        with _in_turn(runtime_dir):
-            if read_latch(runtime_dir) != latch:
+        with _in_turn(runtime_dir, patient):
+            seen = _content(path)
+            if _understood(path, seen) != latch:
                 return False
-            (runtime_dir / LATCH).unlink()
+            os.rename(path, gone)
+            # Out of turn, another may have been set between the look and this: then that one is put back.
+            taken = _content(gone)
+            if isinstance(taken, bytes) and taken != seen:
+                _replace(path, msgspec.json.encode(merged(read_latch(runtime_dir), _decoded(path, taken))))
+                return False
     except OSError as error:
-        raise LatchNotCleared(runtime_dir / LATCH, error.errno or 0) from error
+        raise LatchNotCleared(path, error.errno or 0) from error
+    finally:
+        with suppress(OSError):
+            gone.unlink()
     return True
 
 
-def lift_halt(runtime_dir: Path) -> None:
+def lift_halt(runtime_dir: Path, *, patient: bool = True) -> None:
     """Let a latched kill stand alone, once the end of the halt beside it is in the journal."""
     try:
-        with _in_turn(runtime_dir):
+        with _in_turn(runtime_dir, patient, needed=True):
             found = read_latch(runtime_dir)
             if found is not None and found.halted:
                 _replace(runtime_dir / LATCH, msgspec.json.encode(msgspec.structs.replace(found, halted=False)))
@@ -149,18 +162,44 @@ def lift_halt(runtime_dir: Path) -> None:
         raise LatchNotCleared(runtime_dir / LATCH, error.errno or 0) from error
 
 
+def _content(path: Path) -> bytes | OSError | None:
+    """None: there is none."""
+    try:
+        with open(open_as_found(path), "rb", buffering=0) as file:
+            return file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+
+
+def _understood(path: Path, content: bytes | OSError | None) -> Latch | None:
+    if content is None:
+        return None
+    if isinstance(content, OSError):
+        return _unreadable(path, content.strerror or str(content))
+    return _decoded(path, content)
+
+
+def _decoded(path: Path, content: bytes) -> Latch:
+    try:
+        return msgspec.json.decode(content, type=Latch)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unreadable(path, str(error))
+
+
 def _unreadable(path: Path, why: str) -> Latch:
     return Latch("kill", f"the latch file {path} cannot be read ({why}); taken for a kill", "weltklassebot", None)
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{LATCH}.{os.getpid()}")
+    temporary = aside(path)
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        with open(new_file(temporary), "wb") as file:
             # Whoever sets it, the daemon must be able to read it.
             os.fchmod(file.fileno(), 0o644)
             file.write(data)
-        os.rename(temporary, path)
+        take_place(temporary, path)
     except OSError:
         with suppress(OSError):
             temporary.unlink()
@@ -168,16 +207,32 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _in_turn(runtime_dir: Path) -> Iterator[None]:
-    """One setter at a time, so that a weaker stop cannot overtake a stronger one between its look and its rename."""
-    fd = os.open(runtime_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _in_turn(runtime_dir: Path, patient: bool, *, needed: bool = False) -> Iterator[None]:
+    """One setter at a time, so that a weaker stop cannot overtake a stronger one between its look and its rename.
+
+    A holder that does not let go must not hold up a stop: it goes on out of turn, unless the turn is `needed`.
+    """
+    lock = -1
     try:
-        for _ in range(50):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # a lock that cannot be opened is as good as one that is held
+            lock = open_lock(runtime_dir / LOCK)
+        for _ in range(_TRIES if patient else 1):
+            if lock < 0 or _locked(lock):
                 break
-            except BlockingIOError:
-                time.sleep(0.001)  # a holder that does not let go must not hold up a stop: after 50 ms, go on
+            if patient:
+                time.sleep(0.001)
+        else:
+            if needed:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         yield
     finally:
-        os.close(fd)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

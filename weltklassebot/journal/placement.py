@@ -38,6 +38,7 @@ CHANGES: Final = (
 
 _OF_THE_FILE: Final = frozenset((REMOVED, MOVED, REPLACED, CUT_SHORT, LENGTHENED))
 _NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR)
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOCK_SECONDS: Final = 0.5
 """The lock file is looked at this seldom under load: the lock on the directory holds without it."""
 _COPY_SECONDS: Final = 30.0
@@ -118,7 +119,7 @@ def keep(change: str, fd: int, directory_fd: int) -> None:
     text = f"while it was written, {change}"
     if not os.fstat(fd).st_nlink:
         text += f"; what was in it is kept as {_copy(fd, directory_fd)}"
-    note = os.open(_REPAIRED, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory_fd)
+    note = os.open(_REPAIRED, _NEW, 0o600, dir_fd=directory_fd)
     try:
         os.write(note, f'{{"repairs":["{text}"]}}\n'.encode())
         os.fsync(note)
@@ -133,7 +134,7 @@ def _copy(fd: int, directory_fd: int) -> str:
     while True:
         name = f"risk_audit.saved-{number}.jsonl"
         try:
-            copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory_fd)
+            copy = os.open(name, _NEW, 0o600, dir_fd=directory_fd)
         except FileExistsError:
             number += 1
             continue

@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 
 from weltklassebot.journal.anchor import read_anchor, replace_durably, sync_directory
+from weltklassebot.journal.new_files import new_file, open_as_found, take_place
 from weltklassebot.journal.segments import JOURNAL, all_closed
 
 __all__ = [
@@ -37,6 +38,7 @@ HIGH_WATER: Final = "high-water.json"
 _FIRST_FORMAT: Final = 2
 """Stores of an older one have no identity yet."""
 _GET_GENERATION: Final = 0x80087601  # FS_IOC_GETVERSION
+_MOST_BYTES: Final = 64 * 1024
 _MOST: Final = 4_000
 """Characters of what is told."""
 
@@ -104,9 +106,7 @@ def claim(directory: Path, live: Live) -> None:
     """From now on this is the store that was left. On disk when it returns. Raises `OSError`."""
     path = directory / IDENTITY
     temporary = directory / f"{IDENTITY}.tmp"
-    with suppress(FileNotFoundError):
-        temporary.unlink()  # an inode of its own, whatever a start that was cut off left here
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with open(new_file(temporary), "wb") as file:  # an inode of its own
         own = _inode_of(file.fileno())
         file.write(msgspec.json.encode(_Identity(own.inode, own.generation, live)) + b"\n")
         file.flush()
@@ -147,8 +147,9 @@ class HighWater:
             return
         temporary = self._path.with_name(f"{HIGH_WATER}.tmp")
         with suppress(OSError):
-            temporary.write_bytes(msgspec.json.encode(_Mark(self._store, seq, chain)))
-            temporary.rename(self._path)
+            with open(new_file(temporary), "wb") as file:
+                file.write(msgspec.json.encode(_Mark(self._store, seq, chain)))
+            take_place(temporary, self._path)
             self._seq = seq
 
 
@@ -160,7 +161,7 @@ def _inode_of(fd: int) -> _Inode:
 
 
 def _inode_at(path: Path) -> _Inode:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = open_as_found(path)
     try:
         return _inode_of(fd)
     finally:
@@ -169,7 +170,8 @@ def _inode_at(path: Path) -> _Inode:
 
 def _repairs(directory: Path) -> list[str]:
     try:
-        return msgspec.json.decode((directory / REPAIRED).read_bytes(), type=_Repaired).repairs
+        with open(open_as_found(directory / REPAIRED), "rb") as file:
+            return msgspec.json.decode(file.read(), type=_Repaired).repairs
     except FileNotFoundError:
         return []
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -179,7 +181,7 @@ def _repairs(directory: Path) -> list[str]:
 def _copied(directory: Path, written_in: int, last_seq: int) -> str | None:
     path = directory / IDENTITY
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = open_as_found(path)
     except FileNotFoundError:
         if written_in < _FIRST_FORMAT or not last_seq:
             return None
@@ -213,7 +215,8 @@ def _restored_around(directory: Path, live: Live) -> str | None:
 
 def _set_back(directory: Path, last_seq: int, chain: str, runtime_dir: Path) -> str | None:
     try:
-        mark = msgspec.json.decode((runtime_dir / HIGH_WATER).read_bytes(), type=_Mark)
+        with open(open_as_found(runtime_dir / HIGH_WATER), "rb") as file:
+            mark = msgspec.json.decode(file.read(_MOST_BYTES), type=_Mark)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if mark.store != str(directory.resolve()):

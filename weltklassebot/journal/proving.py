@@ -1,6 +1,6 @@
 """Closed segments checked in processes of their own, so that a long proof uses every core.
 
-    python -m weltklassebot.journal.proving DIRECTORY FIRST_SEQ...
+    weltklassebot.journal.proving DIRECTORY FIRST_SEQ...
 
 checks the closed files that begin with these records but the first, from where that one says it ends, and prints where
 each began and ended. What it prints counts only for a reader whose own proof has come to exactly that beginning; a
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from weltklassebot.journal.chain import BadLine, Chain
+from weltklassebot.journal.child_process import start_module
 from weltklassebot.journal.reading import checked_lines
 from weltklassebot.journal.segments import closed_segments, open_segment
 from weltklassebot.journal.snapshot_file import end_of
@@ -29,6 +30,7 @@ __all__ = ["WORTH_RECORDS", "Provers"]
 WORTH_RECORDS: Final = 100_000
 """Below this a process more does not pay."""
 MOST: Final = 8
+_MODULE: Final = "weltklassebot.journal.proving"
 
 
 class Provers:
@@ -37,7 +39,7 @@ class Provers:
     def __init__(self, directory: Path, chain: Chain, worth_records: int | None = WORTH_RECORDS) -> None:
         """`chain` stands where the proof begins. One process more for every so many records; None: for none."""
         firsts = [segment.first_seq for segment in closed_segments(directory) if segment.first_seq > chain.last_seq]
-        self._directory: Final = directory
+        self._directory: Final = directory.absolute()
         self._shares: Final = [] if worth_records is None else _shares(firsts, worth_records)
         self._waiting: Final = ExitStack()
         self._checkers: dict[int, subprocess.Popen[bytes]] = {}
@@ -45,10 +47,7 @@ class Provers:
 
     def __enter__(self) -> Self:
         for share in self._shares:
-            command = [sys.executable, "-m", "weltklassebot.journal.proving", str(self._directory), *map(str, share)]
-            checker = self._waiting.enter_context(
-                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-            )
+            checker = self._waiting.enter_context(start_module(_MODULE, str(self._directory), *map(str, share)))
             self._waiting.callback(checker.kill)
             self._checkers |= dict.fromkeys(share[1:], checker)
         return self

@@ -217,7 +217,7 @@ def _save(directory: Path, seq: int, region: bytes) -> Path:
     for number in count(1):
         path = directory / f"risk_audit.torn-{seq}-{number}"
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
             continue
         break

@@ -21,6 +21,7 @@ import msgspec
 from weltklassebot.core.engine import Engine
 from weltklassebot.journal.anchor import ANCHOR, Anchor, read_anchor, replace_durably, sync_directory
 from weltklassebot.journal.gently import GentleFile
+from weltklassebot.journal.new_files import new_file
 from weltklassebot.journal.reading import checked_lines, oldest
 from weltklassebot.journal.recovery import begin_earliest, fold_closed, no_collection
 from weltklassebot.journal.segments import Segment, closed_segments, open_segment
@@ -63,7 +64,7 @@ def compress(directory: Path) -> int:
 def _compress(path: Path) -> None:
     packed = path.with_name(f"{path.name}.gz")
     temporary = path.with_name(f"{path.name}.gz.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = new_file(temporary)
     try:
         file = cast(BinaryIO, GentleFile(descriptor))
         with (

@@ -19,17 +19,19 @@ from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.errors import (
     DISK_ERRORS,
     JournalError,
+    NotOurs,
     StoreDamaged,
     StoreFailed,
     StoreLocked,
     StoreNotWritable,
     StoreTooNew,
 )
+from weltklassebot.journal.ownership import ownership_problem
 from weltklassebot.journal.segments import JOURNAL
 
 __all__ = [
     "JOURNAL", "STATE", "JournalError", "StoreDamaged", "StoreFailed", "StoreLock", "StoreLocked",
-    "StoreNotWritable", "StoreTooNew", "make_directory", "not_writable", "prepare", "sync_directory",
+    "StoreNotWritable", "StoreTooNew", "make_directory", "not_writable", "prepare", "require_own", "sync_directory",
 ]  # fmt: skip
 
 STATE: Final = "risk_state.json"
@@ -57,6 +59,18 @@ def prepare(directory: Path) -> None:
                 f"belongs to user {status.st_uid}, and this is user {os.geteuid()}",
                 f"Run this as its owner, for example with `sudo -u '#{status.st_uid}'`",
             )
+    try:
+        require_own(directory)
+    except OSError as error:
+        raise not_writable(directory, error) from error
+    if owned[-1].st_mode & 0o022:
+        raise NotOurs(f"{directory / JOURNAL}: others may write it: `chmod go-w {directory / JOURNAL}`")
+
+
+def require_own(directory: Path) -> None:
+    """Raises `NotOurs` for a directory that others could change or replace, and `OSError`."""
+    if (problem := ownership_problem(directory)) is not None:
+        raise NotOurs(problem)
 
 
 class StoreLock:
@@ -123,9 +137,10 @@ def _lock(fd: int) -> bool:
 
 
 def _lock_directory(fd: int) -> bool:
-    """The same; where directories cannot be locked, as on NFS, the lock file stands alone."""
+    """The same. Where directories cannot be locked, as on NFS, the lock file stands alone; and where others may read
+    the directory, and so hold a lock on it."""
     try:
-        return _lock(fd)
+        return _lock(fd) or bool(os.fstat(fd).st_mode & 0o044)
     except OSError as error:
         if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP):
             raise

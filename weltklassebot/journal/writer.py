@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final, Self
 
 from weltklassebot.journal import writer_child
+from weltklassebot.journal.child_process import start_bare
 from weltklassebot.journal.errors import StoreFailed
 from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.store import JOURNAL, STATE, StoreLock
@@ -62,13 +62,12 @@ class WriterProcess:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
             # By path, isolated and without site: independent of how the package is installed, and fast.
-            child = [sys.executable, "-I", "-S", str(Path(writer_child.__file__).absolute())]
-            process = subprocess.Popen(
-                [*child, str(theirs.fileno()), str(lock.directory.absolute()), str(lock.fd)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+            process = start_bare(
+                writer_child.__file__,
+                str(theirs.fileno()),
+                str(lock.directory.absolute()),
+                str(lock.fd),
                 pass_fds=(theirs.fileno(), lock.fd, lock.directory_fd),
-                cwd="/",
             )
         ours.settimeout(_START_SECONDS)
         writer = cls(process, ours, lock.directory, 0)

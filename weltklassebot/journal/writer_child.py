@@ -197,7 +197,7 @@ class Appender:
         here = self._directory_fd
         temporary = _STATE_FILE + ".tmp"
         with _Step(self, "state open"):
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=here)
+            fd = _new_file(temporary, here)
         try:
             with _Step(self, "state write"):
                 _write_all(fd, state)
@@ -269,6 +269,16 @@ class _Step:
         if isinstance(error, OSError):
             self.appender.failure = Failed(self.operation, error.errno or 0)
             raise self.appender.failure from error
+
+
+def _new_file(name: str, directory_fd: int) -> int:
+    """As `new_files.new_file`: what an earlier run left there is removed, and nothing is followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags, 0o600, dir_fd=directory_fd)
+    except FileExistsError:
+        os.unlink(name, dir_fd=directory_fd)
+        return os.open(name, flags, 0o600, dir_fd=directory_fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:

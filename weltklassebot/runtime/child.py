@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from typing import Final, Self
 
+from weltklassebot.journal.child_process import start_module
 from weltklassebot.runtime.priority import give_way, lose_patience
 
 __all__ = ["IDLE_SECONDS", "Child", "children"]
@@ -145,9 +145,7 @@ class Child:
 
 
 def _started(module: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = start_module(module, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     for pid, other in list(_STARTED.items()):
         if other.poll() is not None:
             _STARTED.pop(pid, None)

@@ -56,6 +56,13 @@ class Chore:
             self._let_go.cancel()
         self._work = self._loop.create_task(self._do(task))
 
+    async def finished(self, seconds: float) -> bool:
+        """Whether everything that was asked is done or has failed, within so many seconds."""
+        if self._work is None:
+            return True
+        done, _ = await asyncio.wait({self._work}, timeout=seconds)
+        return bool(done)
+
     def stop(self) -> None:
         """End it wherever it is: what it works on recovers from that."""
         self._again = None

@@ -209,6 +209,7 @@ class GroupCommit:
 
     def _ping(self) -> None:
         self._proof_wanted = False
+        self._lines = (0, b"")  # nothing is written: whoever follows along has the batch before
         self._hand_over(frame(PING, b""))
 
     def _send(self, batch: list[Entry], bodies: list[bytes]) -> None:
@@ -286,7 +287,8 @@ class GroupCommit:
         self._flush()
         self._leave(batch, reply.fsync_seconds)
         try:
-            self._on_lines(*lines)
+            if lines[1]:
+                self._on_lines(*lines)
         except Exception as error:  # noqa: BLE001 - a reader that follows along misses them, and nothing else
             self._faults.tell("recent", error)
 

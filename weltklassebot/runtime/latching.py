@@ -45,7 +45,7 @@ class RuntimeLatch:
         latch = Latch(kind, reason, actor, ts, taken=os.getpid())
         self._own = merged(self._own, latch)
         try:
-            hold_latch(self._directory, latch)
+            hold_latch(self._directory, latch, patient=False)
         except JournalError as error:
             self._log.error("latch_not_set", problem=str(error))
             return False
@@ -56,7 +56,7 @@ class RuntimeLatch:
         try:
             latch = read_latch(self._directory)
             if latch is not None and (latch.ts is None or same_stop(latch, self._own)):
-                clear_latch(self._directory, latch)
+                clear_latch(self._directory, latch, patient=False)
         except JournalError as error:
             self._not_cleared(error)
         self._own = None
@@ -66,7 +66,7 @@ class RuntimeLatch:
         if self._own is not None:
             self._own = msgspec.structs.replace(self._own, halted=False)
         try:
-            lift_halt(self._directory)
+            lift_halt(self._directory, patient=False)
         except JournalError as error:
             self._not_cleared(error)
 
@@ -77,14 +77,14 @@ class RuntimeLatch:
     def take(self, latch: Latch) -> None:
         """It holds in this process: the one that latched it may know."""
         with suppress(JournalError):  # it is for people who wait at a prompt
-            take_latch(self._directory, latch, os.getpid())
+            take_latch(self._directory, latch, os.getpid(), patient=False)
 
     def renew(self) -> None:
         """Latch again what holds, where it is gone or overwritten. To be called once a second, so it complains once."""
         if self._own is None:
             return
         try:
-            hold_latch(self._directory, self._own)
+            hold_latch(self._directory, self._own, patient=False)
             self._problem = ""
         except JournalError as error:
             if str(error) != self._problem:

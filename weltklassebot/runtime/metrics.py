@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -24,8 +24,10 @@ from weltklassebot.core.commands import ReportFill, ReportOrder
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
+from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
+from weltklassebot.runtime.refusals import OUTCOMES, Outcome
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
 
@@ -81,9 +83,12 @@ class Metrics:
         self.bad_input = 0
         self.slow_clients = 0
         self.refused_connections = 0
+        self.refused: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        """Those of `Refusals`, once there is one."""
         self.faults: Faults | None = None
         self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
+        self.checkpoints: Checkpoints | None = None
         self.bounds: Final[list[Bound]] = []
         """Of every part that has one; the composition root adds them."""
         self.state_known = True
@@ -145,6 +150,7 @@ class Metrics:
             "risk_denials", "Denials by reason; an order may be denied for several.", "reason", self.denials
         )
         yield _counters("risk_decisions", "Order checks by decision.", "decision", self.decisions)
+        yield _counters("access_refused", "Requests and connections refused, by why.", "outcome", self.refused)
         yield _histograms("stage_latency_seconds", "Time spent in each stage.", "stage", self.stages)
         yield _histogram("journal_fsync_seconds", "Time one fdatasync took.", self.fsync)
         yield _histogram("journal_batch_records", "Records made durable by one fdatasync.", self.batches)
@@ -166,7 +172,11 @@ class Metrics:
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
-            ("refused_connections", "Connections turned away because there were too many.", self.refused_connections),
+            (
+                "refused_connections",
+                "Connections turned away or ended because there were too many.",
+                self.refused_connections,
+            ),
             ("log_lines_lost", "Lines of the log that nobody took.", logs.lost()),
             (
                 "faults",
@@ -189,7 +199,7 @@ class Metrics:
                 yield from self._of_state(self.sequencer)
         yield from families(self.bounds)
         if self.upkeep is not None:
-            yield from _of_upkeep(self.upkeep)
+            yield from _of_upkeep(self.upkeep, self.checkpoints)
 
     def _of_state(self, sequencer: Sequencer) -> Iterator[Metric]:
         state = sequencer.state
@@ -245,11 +255,23 @@ class Metrics:
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def _of_upkeep(upkeep: Upkeep) -> Iterator[Metric]:
-    chores = (upkeep.snapshot, upkeep.scrub)
+def _of_upkeep(upkeep: Upkeep, checkpoints: Checkpoints | None) -> Iterator[Metric]:
+    chores = [upkeep.snapshot, upkeep.scrub]
+    if checkpoints is not None:
+        steps = {"write": checkpoints.write, "post": checkpoints.post}
+        chores += [step.chore for step in steps.values()]
+        failing = GaugeMetricFamily(
+            "journal_checkpoint_failing", "1 while checkpoints cannot be written or posted.", labels=["step"]
+        )
+        for name, step in steps.items():
+            failing.add_metric([name], float(step.failing))
+        yield failing
+        yield GaugeMetricFamily(
+            "journal_checkpoint_seq", "Record of the newest signed checkpoint; 0 before one.", value=checkpoints.seq
+        )
     yield _counters(
         "journal_chore_failures",
-        "Snapshots and scrubs that failed.",
+        "Work beside the journal that failed, by what it was.",
         "chore",
         {one.name: one.failures for one in chores},
     )
@@ -271,7 +293,7 @@ def _info(name: str, text: str, labels: dict[str, str]) -> Metric:
     return family
 
 
-def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _counters(name: str, text: str, label: str, values: Mapping[Any, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], float(value))

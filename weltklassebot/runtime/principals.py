@@ -63,12 +63,25 @@ def allowed(principal: Principal, command: c.AnyCommand) -> str | None:
     role = COMMAND_ROLES.get(type(command))
     if role is None or not principal.has(role):
         return f"role {role or 'daemon'} is needed, {principal.name} is {principal.role}"
-    if principal.accounts is not None:
-        account = getattr(command, "account", None)
-        if account not in principal.accounts:
-            return f"{principal.name} is not bound to account {account or '(all)'}"
-    if principal.strategies is not None:
-        strategy = getattr(command, "strategy", None)
-        if strategy not in principal.strategies:
-            return f"{principal.name} is not bound to strategy {strategy or '(all)'}"
+    if principal.accounts is not None and getattr(command, "account", None) not in principal.accounts:
+        return _outside(principal.name, "account", principal.accounts, command)
+    if principal.strategies is not None and getattr(command, "strategy", None) not in principal.strategies:
+        return _outside(principal.name, "strategy", principal.strategies, command)
     return None
+
+
+MAX_NAMED: Final = 5
+
+
+def _outside(name: str, kind: str, names: frozenset[str], command: c.AnyCommand) -> str:
+    """What it is bound to, what this is about, and what it can do instead."""
+    known = ", ".join(sorted(names)[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
+    if not hasattr(command, kind):
+        about = "this is about the whole desk"
+    else:
+        about = f"this is about {getattr(command, kind) or 'all of them'}"
+    instead = "; cancel-all works within the binding" if type(command) in _STOPS else ""
+    return f"{name} is bound to {kind} {known}: {about}{instead}"
+
+
+_STOPS: Final = frozenset({c.Halt, c.Cooldown, c.TriggerKillSwitch, c.CancelAll})

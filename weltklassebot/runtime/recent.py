@@ -45,8 +45,10 @@ class Piece(NamedTuple):
 class Recent:
     """A ring of pieces. To be used from the event loop only."""
 
-    def __init__(self, last_seq: int) -> None:
+    def __init__(self, last_seq: int, chain: str = "") -> None:
+        """`chain`: the hash of record `last_seq`."""
         self.last = last_seq
+        self._chain: Final = chain
         self.size = 0
         self._pieces: Final[deque[Piece]] = deque()
         self._news: asyncio.Future[None] | None = None
@@ -55,6 +57,11 @@ class Recent:
     def first(self) -> int:
         """The oldest that is here; the next one, if none is."""
         return self._pieces[0].first if self._pieces else self.last + 1
+
+    @property
+    def chain(self) -> str:
+        """The hash of record `last`, which is on disk."""
+        return self._pieces[-1].lines[-67:-3].decode() if self._pieces else self._chain
 
     def __len__(self) -> int:
         return self.last + 1 - self.first

@@ -10,13 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.settings.directories import ADMIN_SOCKET
+from weltklassebot.settings.keys import private_key
 from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
+from weltklassebot.settings.secrets import bearer, https, secret
 from weltklassebot.settings.sources import ENV_PREFIX
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import choice, directory, number, optional, text, whole
@@ -78,6 +80,15 @@ class Journal(BaseModel):
     """A write that takes longer has failed."""
     probe_seconds: Annotated[float, validated(number(0.0, 3_600.0, above=True))] = 5.0
     """Between two looks whether a disk that could not be written has room again."""
+    checkpoint_records: Annotated[int, validated(whole(1, 100_000_000))] = 10_000
+    checkpoint_minutes: Annotated[float, validated(number(0.0, 1_440.0, above=True))] = 5.0
+    """Whichever comes first, if there is a new record; and at each stop."""
+    checkpoint_secret: Annotated[SecretStr | None, validated(optional(secret(private_key), "none"))] = None
+    """Signs them. None: they are in the log, and nowhere else."""
+    checkpoint_url: Annotated[SecretStr | None, validated(optional(secret(https), "none"))] = None
+    """Signed ones are posted there too."""
+    checkpoint_token: Annotated[SecretStr | None, validated(optional(secret(bearer), "none"))] = None
+    """What is said there to be let in."""
 
 
 class Auth(BaseModel):
@@ -117,6 +128,10 @@ class Settings(BaseSettings):
     @property
     def tokens_file(self) -> Path:
         return self.state_dir / "tokens.json"
+
+    @property
+    def checkpoints_file(self) -> Path:
+        return self.state_dir / "checkpoints.jsonl"
 
     def parameters(self) -> Parameters:
         """What the core is told: limits, policy, instruments, bounds."""

@@ -41,6 +41,9 @@ NONE_WORDS: Final = {
     "delta": "none",
     "keep_days": "all",
     "max_bytes": "unlimited",
+    "checkpoint_secret": "none",
+    "checkpoint_url": "none",
+    "checkpoint_token": "none",
 }
 """How `None` is written for each setting that may be it."""
 

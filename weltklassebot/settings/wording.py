@@ -61,10 +61,10 @@ def _secret(key: str) -> bool:
 
 
 def shown(key: str, value: Any) -> str:
-    if isinstance(value, SecretStr) or _secret(key):
-        return HIDDEN
     if value is None:
         return NONE_WORDS[key.rsplit(".", 1)[-1]]
+    if isinstance(value, SecretStr) or _secret(key):
+        return HIDDEN
     if isinstance(value, bool):
         return str(value).lower()
     return plain(value if isinstance(value, Decimal) else Decimal(repr(value))) if _is_number(value) else str(value)
