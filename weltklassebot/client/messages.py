@@ -41,6 +41,8 @@ _DEFAULTS: Final = {
     "order_event": ("account", "strategy"),
 }
 _TIMES: Final = frozenset({"as_of", "ts"})
+_MOST_OF_STRATEGY: Final = 31
+"""Bytes in an id of our own: venues take no long ones."""
 _DECIMAL_TEXT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -145,7 +147,8 @@ def check_command(fields: Mapping[str, object], defaults: Mapping[str, str]) -> 
     if check.order_id is None:
         if "client_order_id" in check.fields:
             raise TypeError("client_order_id: must be a str")
-        check.fields["client_order_id"] = f"{str(check.fields['strategy'])[:31]}-{uuid4().hex}"
+        strategy = str(check.fields["strategy"]).encode(errors="replace")[:_MOST_OF_STRATEGY].decode(errors="ignore")
+        check.fields["client_order_id"] = f"{strategy}-{uuid4().hex}"
     return check
 
 

@@ -8,10 +8,11 @@ A command that was decoded is well-formed; `validation.validate` says whether it
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
@@ -21,8 +22,13 @@ __all__ = [
     "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
-ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
-Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+Id = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"pattern": ID_PATTERN},
+        description="1 to 128 bytes of printable UTF-8 in NFC, without blanks at its ends",
+    ),
+]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Timestamp = Annotated[float, Meta(description="Unix seconds UTC", ge=0, lt=1e11)]
 

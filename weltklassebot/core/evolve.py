@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
     ConfigureLimits,
@@ -76,6 +77,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.clock_offset = 0.0
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
+    join(state)
     valuation.revalue_all(state)
     _schedule(state)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -181,9 +182,11 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
-    elif (ended := state.recall_ended(fill.order_key)) is not None and (ended.symbol, ended.side) == (
-        fill.symbol, fill.side,
-    ):  # fmt: skip
+    elif (
+        (ended := state.recall_ended(fill.order_key)) is not None
+        and ended.side == fill.side
+        and same_symbol(state, ended.symbol, fill.symbol)
+    ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if known is not None and not known.remaining:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
 from weltklassebot.core.events import (
     AccountHalted,
@@ -146,12 +147,17 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
     if ended is not None:
-        if (ended.symbol, ended.side) != (fill.symbol, fill.side) or ended.reason != "order_ended":
+        if not is_of(state, fill, ended) or ended.reason != "order_ended":
             return "conflicts_with_order"
         if ended.resolved and state.corrected:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > ended.unfilled else None
     return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"
+
+
+def is_of(state: State, fill: ReportFill, ended: Ended) -> bool:
+    """Whether the fill agrees with the order that it names, in symbol and side."""
+    return ended.side == fill.side and same_symbol(state, ended.symbol, fill.symbol)
 
 
 def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
@@ -164,7 +170,7 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     fill = doubtful.fill
     held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
-    if ended is not None and (ended.symbol, ended.side) != (fill.symbol, fill.side):
+    if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
     return [FillAccepted(position=held + signed(fill.side, fill.quantity), slot_taken=recount)]

@@ -18,9 +18,11 @@ __all__ = [
     "LIMITS",
     "MOST_COUNTED",
     "NEVER_UNLIMITED",
+    "REST",
     "WHOLE",
     "Instrument",
     "Parameters",
+    "alias_error",
     "limit_error",
     "with_limits",
 ]
@@ -36,6 +38,8 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     lot: Decimal | None = None
     allow_short: bool = True
     delta: Decimal | None = None
+    aliases: tuple[str, ...] = ()
+    """Other spellings of the symbol."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +104,9 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 
 
+REST: Final = "*"
+"""Among the symbols: all that are not listed."""
+
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""
 
@@ -110,6 +117,21 @@ MOST_COUNTED: Final = 10**9
 """As minutes, nearly two thousand years: what ends later than that, no calendar can print."""
 
 NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
+
+
+def alias_error(symbols: dict[str, Instrument]) -> tuple[str, str] | None:
+    """The first symbol with an alias that cannot be one, and why, if there is any."""
+    owners: dict[str, str] = {}
+    for symbol, instrument in symbols.items():
+        for alias in instrument.aliases:
+            if symbol == REST:
+                return symbol, f'"{REST}" has no other spelling'
+            if alias in symbols or alias == REST:
+                return symbol, f"{alias!r} is listed itself"
+            if alias in owners:
+                return symbol, f"{alias!r} is an alias of {owners[alias]!r} already"
+            owners[alias] = symbol
+    return None
 
 
 def limit_error(key: str, value: Decimal | None) -> str | None:

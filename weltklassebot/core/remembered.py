@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -164,6 +164,15 @@ class Fills(_Kept):
             names = self._digests[key[:3]] = {}
         self.count += key[3] not in names
         names[key[3]] = digest
+
+    def rename(self, aliases: Mapping[str, str]) -> None:
+        """What is kept under an alias of a symbol is kept under the symbol."""
+        for place in [place for place in self._digests if place[2] in aliases]:
+            venue, account, alias = place
+            names = self._digests.pop(place)
+            joined = self._digests.setdefault((venue, account, aliases[alias]), {})
+            self.count -= len(names.keys() & joined.keys())
+            joined.update(names)
 
     def items(self) -> Iterator[tuple[FillKey, int]]:
         for (venue, account, symbol), names in self._digests.items():

@@ -26,8 +26,9 @@ from weltklassebot.core.commands import (
     Side,
     UnsetLimits,
 )
+from weltklassebot.core.names import id_error, is_plain
 from weltklassebot.core.numbers import NotExact, exact
-from weltklassebot.core.parameters import limit_error
+from weltklassebot.core.parameters import REST, limit_error
 
 __all__ = ["NUMBER_FIELDS", "Invalid", "validate"]
 
@@ -53,7 +54,6 @@ _ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
 _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
 _MAX_KNOWN: Final = 100_000
 
-_is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
 # C1 is control too: a terminal takes U+009B for the beginning of an escape; U+2028 and U+2029 end lines. A surrogate is
 # a byte of an argument that was no UTF-8, and cannot be written.
 _has_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
@@ -77,8 +77,9 @@ def validate(command: AnyCommand) -> None:
         return
     fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
-        if not _is_id(getattr(command, name)):
-            raise Invalid(name, _BAD_ID)
+        value = getattr(command, name)
+        if not is_plain(value):
+            _check_id(name, value)
     for name in shared:
         value = getattr(command, name)
         if value is not None and value not in _known:
@@ -94,12 +95,15 @@ def validate(command: AnyCommand) -> None:
     _check_meaning(command)
 
 
-_BAD_ID: Final = "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"
+def _check_id(name: str, value: str) -> None:
+    if error := id_error(value):
+        raise Invalid(name, error)
+    if name == "symbol" and value == REST:
+        raise Invalid(name, f'"{REST}" stands for the symbols that are not listed, and is none itself')
 
 
 def _learn(name: str, value: str) -> None:
-    if not _is_id(value):
-        raise Invalid(name, _BAD_ID)
+    _check_id(name, value)
     if len(_known) >= _MAX_KNOWN:
         _known.clear()
     _known.add(value)
@@ -160,8 +164,8 @@ def _clean(name: str, number: Decimal) -> Decimal:
 
 def _check_order(order: CheckOrder) -> None:
     """The same for orders, written out: it stands before every answer."""
-    if not _is_id(order.client_order_id):
-        raise Invalid("client_order_id", _BAD_ID)
+    if not is_plain(order.client_order_id):
+        _check_id("client_order_id", order.client_order_id)
     if order.symbol not in _known:
         _learn("symbol", order.symbol)
     if order.account not in _known:

@@ -26,6 +26,7 @@ from weltklassebot.settings.sources import (
     config_file,
     merged,
     nested,
+    quoted,
     read_toml,
 )
 from weltklassebot.settings.wording import HIDDEN, OPEN_TABLES, keys, line, shown, suggestion
@@ -167,7 +168,7 @@ def _dotted(tree: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
         return
     for key, value in tree.items():
-        yield from _dotted(value, f"{prefix}.{key}" if prefix else key)
+        yield from _dotted(value, f"{prefix}.{quoted(key)}" if prefix else key)
 
 
 def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -176,6 +177,6 @@ def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{name}.")
         elif isinstance(value, dict):
             for key, item in value.items():
-                yield from _leaves(item, f"{prefix}{name}.{key}.")
+                yield from _leaves(item, f"{prefix}{name}.{quoted(key)}.")
         else:
             yield prefix + name, value

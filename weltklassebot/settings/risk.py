@@ -6,7 +6,6 @@ one is a setting, with its default, as soon as it has one.
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from decimal import Decimal
 from types import UnionType
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_arg
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from weltklassebot.core.commands import ID_PATTERN
+from weltklassebot.core.names import id_error
 from weltklassebot.core.parameters import (
     LIMITS,
     MOST_COUNTED,
     NEVER_UNLIMITED,
+    REST,
     WHOLE,
     Instrument,
     Parameters,
@@ -47,6 +47,7 @@ NONE_WORDS: Final = {
 _NEW_DEFAULTS: Final = {"max_start_step_days": 30.0}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
+_MOST_ALIASES: Final = 100
 _DAY = 86_400.0
 _MILLION = 1_000_000
 
@@ -60,12 +61,24 @@ def _timezone(value: Any) -> str:
     return str(name)
 
 
+def _id(value: Any) -> str:
+    if error := id_error(value):
+        raise ValueError(error)
+    return str(value)
+
+
+def _ids(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > _MOST_ALIASES:
+        raise ValueError(f"must be a list of at most {_MOST_ALIASES} spellings")
+    return tuple(_id(one) for one in value)
+
+
 _PARSERS: Final[dict[str, Parser]] = {
     "recovery_cooldown_seconds": number(0.0, 7 * _DAY),
     "max_doubtful_fills": whole(1, _MILLION),
     "doubtful_fill_window_seconds": number(0.0, 7 * _DAY, above=True),
     "approval_ttl_seconds": number(0.0, _DAY, above=True),
-    "base_currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "base_currency": _id,
     "max_mark_age_seconds": number(0.0, 365 * _DAY, above=True),
     "equity_max_step": decimal(0, 1000, above=True, what="a fraction (0.2 is 20 %)"),
     "equity_confirmations": whole(1, 1000),
@@ -82,11 +95,12 @@ _PARSERS: Final[dict[str, Parser]] = {
     "max_symbols": whole(1, _MILLION),
     "max_accounts": whole(1, _MILLION),
     "max_doubtful": whole(1, _MILLION),
-    "currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "currency": _id,
     "multiplier": decimal(0, 10**12, above=True),
     "tick": decimal(0, 10**12, above=True),
     "lot": decimal(0, 10**12, above=True),
     "delta": decimal(-(10**6), 10**6),
+    "aliases": _ids,
 }
 
 
@@ -142,9 +156,9 @@ else:
 
 
 def _symbol_name(value: Any) -> str:
-    if isinstance(value, str) and (value == "*" or re.fullmatch(ID_PATTERN, value)):
-        return value
-    raise ValueError('the name of a symbol is 1 to 64 characters out of A-Z a-z 0-9 . _ : -, or "*" for the rest')
+    if error := id_error(value):
+        raise ValueError(f'a symbol {error}; "{REST}" stands for the rest')
+    return str(value)
 
 
 SymbolSettings = Annotated[

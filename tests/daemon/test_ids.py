@@ -1,0 +1,165 @@
+"""Symbols and ids as venues and libraries write them, at every door and behind every restart."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.clients import order
+from tests.daemon.daemon import Daemon
+from weltklassebot.client import RiskClient
+
+SPELLINGS = (
+    "BTC/USDT:USDT", "BRK B", "^GSPC", "ES=F", "SPXW  261218C05000000", "币安人生USDT", "Ä/€", "a/b#c=d?e&f%20",
+    '"quoted"', "../../etc/passwd", "{x}", "$HOME`id`", "<b>", "x" * 128, "é" * 64,
+)  # fmt: skip
+UNFIT = ("", " a", "a ", "a\tb", "a\x9bb", "a\u2028b", "a\u202eb", "a\u200bb", "e\u0301", "é" * 64 + "x", "x" * 129)
+
+
+def cli(daemon: Daemon, *arguments: str) -> Any:
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONUTF8": "1", "WELTKLASSE_RUNTIME_DIR": str(daemon.directory / "run")}
+    environ |= {"WELTKLASSE_STATE_DIR": str(daemon.directory / "state")}
+    done = subprocess.run(
+        [sys.executable, "-m", "weltklassebot", *arguments], env=environ, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout.decode()
+
+
+def held(daemon: Daemon, by: str = "account") -> dict[str, str]:
+    return {row["symbol"]: row["quantity"] for row in daemon.get(f"/v1/positions?by={by}")["positions"]}
+
+
+def test_every_spelling_at_every_door_and_behind_every_restart(make, tmp_path):
+    daemon = make(JOURNAL__SEGMENT_RECORDS=20, RISK__MAX_NOTIONAL="unlimited").start()
+    with daemon.stream() as bot, RiskClient(f"unix:{daemon.directory}/run/orders.sock", account="main") as risk:
+        for name in SPELLINGS:
+            fields = {"symbol": name, "account": name, "strategy": name, "venue": name}
+            assert bot.ask({"op": "check", **order(name, **fields)})["allowed"], name
+            fill = {
+                "fill_id": name,
+                "client_order_id": name,
+                "side": "buy",
+                "quantity": "0.001",
+                "price": "1000",
+                **fields,
+            }
+            assert daemon.post("/v1/fills", **fill)["doubtful"] is False, name
+            assert bot.ask({"op": "fill", **fill})["replayed"], name
+            assert risk.check(symbol=name, side="buy", quantity="0.001", price="1000", client_order_id=f"c{name}"[:60])
+            assert risk.mark(name, 1000)
+            mine = daemon.http("GET", f"/v1/orders?account={name.encode().hex('%').join(('%', ''))}")
+            assert mine.json["orders"] == [], name
+    assert set(held(daemon)) == set(SPELLINGS)
+    daemon.log("snapshot")
+    for _ in range(2):
+        daemon.restart()
+        assert held(daemon, "strategy") == dict.fromkeys(SPELLINGS, "0.001")
+    rows = cli(daemon, "positions", "list", "--json")["positions"]
+    assert {row["symbol"] for row in rows} == set(SPELLINGS)
+    text = cli(daemon, "positions", "list")
+    assert all(name in text for name in SPELLINGS)
+    feed = tmp_path / "day.ndjson"
+    feed.write_text("".join(json.dumps({"op": "mark", "symbol": name, "price": "1001"}) + "\n" for name in SPELLINGS))
+    assert cli(daemon, "orders", "feed", str(feed), "--json")["errors"] == 0
+    assert cli(daemon, "orders", "list", "--account", SPELLINGS[5], "--json") == {"orders": []}
+    shown = cli(daemon, "audit", "show", "--action", "fill", "--limit", "100")
+    assert '"BRK B"' in shown
+    assert len(shown.splitlines()) == len(SPELLINGS)
+    metrics = daemon.http("GET", "/metrics").body.decode()
+    assert not [name for name in SPELLINGS if len(name) > 3 and name in metrics], "labels are of a closed set"
+    cli(daemon, "audit", "verify", "--json")
+
+
+def test_what_cannot_be_told_apart_is_refused_with_its_reason(shared):
+    for bad in UNFIT:
+        for field in ("symbol", "client_order_id", "account", "strategy", "venue"):
+            answer = shared.http("POST", "/v1/orders/check", order("a-1") | {field: bad})
+            assert (answer.status, answer.json["errors"][0]["field"]) == (422, field), (field, bad)
+    answer = shared.http("POST", "/v1/orders/check", order("a-1", symbol=unicodedata.normalize("NFD", "é")))
+    assert "normalisation form C" in answer.json["detail"]
+    answer = shared.http("POST", "/v1/orders/check", order("a-1", symbol="*"))
+    assert "stands for the symbols that are not listed" in answer.json["detail"]
+
+
+def test_a_token_is_bound_to_an_account_by_any_spelling(daemon):
+    token = daemon.token("trader", accounts=("Ä/€ 1",))
+    told = {
+        name: daemon.http("POST", "/v1/orders/check", order(name, account=name), token=token) for name in ("Ä/€ 1", "B")
+    }
+    assert {name: answer.status for name, answer in told.items()} == {"Ä/€ 1": 200, "B": 403}
+
+
+ALIASES = '{"BTC-EUR": {"aliases": ["XBT/EUR", "BTC EUR"]}, "*": {}}'
+
+
+def test_several_spellings_of_a_symbol_are_one(make):
+    daemon = make(SYMBOLS=ALIASES, RISK__MAX_ORDER_NOTIONAL="unlimited").start()
+    daemon.post("/v1/marks", marks=[{"symbol": "XBT/EUR", "price": "1000"}])
+    assert daemon.check("a-1", symbol="BTC EUR")["allowed"]
+    assert daemon.check("a-1", symbol="BTC-EUR")["replayed"], "the same order in another spelling"
+    fill = {"fill_id": "f-1", "client_order_id": "a-1", "side": "buy", "quantity": "0.001", "price": "1000"}
+    fill |= {"account": "main", "strategy": "test"}
+    assert daemon.post("/v1/fills", symbol="XBT/EUR", **fill)["position"] == "0.001"
+    assert daemon.post("/v1/fills", symbol="BTC-EUR", **fill)["replayed"]
+    assert held(daemon) == {"BTC-EUR": "0.001"}
+    said = [line["command"].get("symbol") for line in daemon.lines() if line["action"] in ("check", "fill", "mark")]
+    assert said == ["XBT/EUR", "BTC EUR", "XBT/EUR"], "the journal holds what was sent"
+    daemon.restart()
+    assert held(daemon) == {"BTC-EUR": "0.001"}
+    assert daemon.post("/v1/fills", symbol="BTC EUR", **fill)["replayed"]
+    assert daemon.check("a-2", symbol="XBT/EUR", side="sell", reduce_only=True)["allowed"]
+    cli(daemon, "audit", "replay", "--decide")
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "snapshot"])
+def test_what_was_held_under_another_spelling_is_joined_at_the_start_that_says_so(make, fold):
+    daemon: Daemon = make(SYMBOLS='{"*": {}}', JOURNAL__SEGMENT_RECORDS=50_000 if fold else 4).start()
+    daemon.post("/v1/marks", marks=[{"symbol": "XBT", "price": "1000"}, {"symbol": "BTC", "price": "900"}])
+    for number, symbol in enumerate(("XBT", "BTC")):
+        assert daemon.check(f"a-{number}", symbol=symbol, quantity="0.003")["allowed"]
+        fill = {
+            "client_order_id": f"a-{number}",
+            "side": "buy",
+            "quantity": "0.001",
+            "price": "1000",
+            "account": "main",
+        }
+        daemon.post("/v1/fills", fill_id=f"f-{number}", symbol=symbol, strategy="test", **fill)
+        daemon.post("/v1/fills", fill_id=f"d-{number}", symbol=symbol, strategy="nobody", **fill)
+    if not fold:
+        daemon.log("snapshot")
+    daemon.terminate()
+    daemon.settings["WELTKLASSE_SYMBOLS"] = '{"BTC": {"aliases": ["XBT"]}, "*": {}}'
+    daemon.start()
+    (row,) = daemon.get("/v1/positions")["positions"]
+    assert (row["symbol"], row["quantity"], row["open_buys"]) == ("BTC", "0.002", "0.006")
+    assert held(daemon, "strategy") == {"BTC": "0.002"}
+    assert daemon.state()["gross_notional"] == "7.8", "the newer mark is the mark"
+    assert {fill["symbol"] for fill in daemon.get("/v1/fills/doubtful")["fills"]} == {"BTC"}
+    first = {"client_order_id": "a-0", "side": "buy", "quantity": "0.001", "price": "1000", "account": "main"}
+    assert daemon.post("/v1/fills", fill_id="f-0", symbol="XBT", strategy="test", **first)["replayed"]
+    assert daemon.post("/v1/fills", fill_id="f-9", symbol="BTC", strategy="test", **first)["position"] == "0.003"
+    state = daemon.state()
+    daemon.restart()
+    assert daemon.state()["positions"] == state["positions"]
+
+
+def test_spellings_that_collide_stop_the_start(make):
+    daemon = make(SYMBOLS='{"BTC": {"aliases": ["X/Y"]}, "X/Y": {}}')
+    assert daemon.start(wait=False).wait() == 78
+    assert any("symbols.BTC.aliases: 'X/Y' is listed itself" in line for line in daemon.text), daemon.text
+
+
+def test_files_are_named_without_them(make):
+    daemon = make().start()
+    daemon.check("../../a", symbol="../../b", account="/etc")
+    daemon.restart()
+    names = {path.name for path in Path(daemon.directory).rglob("*")}
+    assert not [name for name in names if "etc" in name or name in ("a", "b")]
