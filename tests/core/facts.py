@@ -57,6 +57,11 @@ class Order:
 @dataclass
 class Doubt:
     fill: ReportFill
+    seq: int
+    venue: str
+    """Where it would book."""
+    contradicts: bool
+    """The same execution was reported before, with another quantity or price."""
 
 
 @dataclass

@@ -27,7 +27,8 @@ FILL = {
 LONG = "ä" * 64  # 128 bytes
 BAD_IDS = [
     "", "x" * 129, "x" * 10_000, " a", "a ", "a\n", "\na", "a\tb", "a\x00", "a\x85b", "a\u00a0b", "a\u3000b", "a\u200b",
-    "a\u200db", "a\u202eb", "a\u00adb", "a\u2028b", "a\ud800", "a\ufeff", "a\U000f0000", LONG + "x", "a\u0308", "\u212b",
+    "a\u200db", "a\u202eb", "a\u00adb", "a\u2028b", "a\ud800", "a\ufeff", "a\U000f0000", LONG + "x", "a\u0308",
+    "\u212b",
 ]  # fmt: skip
 VENUES_OWN = [
     "BTC/USDT:USDT", "BRK B", "^GSPC", "ES=F", "SPXW  261218C05000000", "币安人生USDT", "Ä", "😀", "a/b#c=d", "٣",

@@ -163,3 +163,74 @@ def test_files_are_named_without_them(make):
     daemon.restart()
     names = {path.name for path in Path(daemon.directory).rglob("*")}
     assert not [name for name in names if "etc" in name or name in ("a", "b")]
+
+
+FILL = {"side": "buy", "quantity": "0.001", "price": "1000", "account": "main", "strategy": "test", "symbol": "BTC-EUR"}
+
+
+def metric(daemon: Daemon, name: str) -> float:
+    text = daemon.http("GET", "/metrics").body.decode()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def test_one_fill_id_for_several_executions(daemon):
+    for name in ("o-1", "o-2", "o-3"):
+        daemon.check(name)
+    told = [
+        daemon.post("/v1/fills", fill_id="T", client_order_id=name, **FILL) for name in ("o-1", "o-2", "o-3", "o-2")
+    ]
+    assert [answer.get("position") for answer in told] == ["0.001", "0.002", "0.003", None]
+    assert [answer.get("fill_id_shared", False) for answer in told] == [False, True, False, False]
+    assert told[3]["replayed"]
+    assert daemon.log("fill_id_shared")["venue"] == "default"
+    assert metric(daemon, "shared_fill_ids_total") == 1
+    daemon.restart()
+    assert daemon.post("/v1/fills", fill_id="T", client_order_id="o-3", **FILL)["replayed"]
+    cli(daemon, "audit", "replay", "--decide")
+
+
+def test_an_execution_that_contradicts_itself_is_doubtful_and_loud_and_an_operator_says_which(daemon):
+    daemon.check("o-1", quantity="0.01")
+    daemon.check("o-2", quantity="0.01")
+    daemon.post("/v1/fills", fill_id="T", client_order_id="o-1", **FILL)
+    for quantity in ("0.002", "0.003"):
+        answer = daemon.post("/v1/fills", fill_id="T", client_order_id="o-1", **FILL | {"quantity": quantity})
+        assert (answer["doubtful"], answer["cause"]) == (True, "contradicts_fill")
+    assert metric(daemon, "contradicting_fills_total") == 2
+    assert daemon.log("doubtful_fill")["cause"] == "contradicts_fill"
+    rows = cli(daemon, "fills", "list", "--json")["fills"]
+    which = {"fill_id": "T", "symbol": "BTC-EUR", "account": "main", "reason": "the venue's list"}
+    refused = daemon.http("POST", "/v1/fills/accept", which)
+    assert refused.status == 409
+    assert all(f"seq {row['seq']}" in refused.json["detail"] for row in rows)
+    for field, bad in (("side", "up"), ("client_order_id", " "), ("seq", "x")):
+        answer = daemon.http("POST", "/v1/fills/accept", which | {field: bad})
+        assert (answer.status, answer.json["errors"][0]["field"]) == (422, field)
+    words = (
+        "--fill-id",
+        "T",
+        "--symbol",
+        "BTC-EUR",
+        "--account",
+        "main",
+        "--reason",
+        "the venue's list",
+        "--id",
+        "o-1",
+    )
+    cli(daemon, "fills", "accept", *words, "--seq", str(rows[0]["seq"]), "--discard")
+    cli(daemon, "fills", "accept", *words, "--side", "buy", "--strategy", "test")
+    assert held(daemon) == {"BTC-EUR": "0.004"}
+    daemon.restart()
+    for quantity in ("0.001", "0.002", "0.003"):
+        answer = daemon.post("/v1/fills", fill_id="T", client_order_id="o-1", **FILL | {"quantity": quantity})
+        assert answer["replayed"]
+    cli(daemon, "audit", "replay", "--decide")
+
+
+def test_a_venue_that_gives_an_id_once(make):
+    daemon = make(VENUES='{"kraken": {"fill_ids": "unique"}}').start()
+    for name in ("o-1", "o-2"):
+        daemon.check(name, venue="kraken")
+    told = [daemon.post("/v1/fills", fill_id="T", client_order_id=name, **FILL) for name in ("o-1", "o-2")]
+    assert [answer.get("cause") for answer in told] == [None, "fill_id_shared"]

@@ -56,6 +56,18 @@ def doubtful(daemon: Daemon) -> None:
         daemon.post("/v1/fills", fill_id=f"f-{number}", client_order_id="nobody-asked", **FILL)
 
 
+def contradicted(daemon: Daemon) -> None:
+    daemon.check("o-1", quantity="0.003")
+    for quantity in ("0.001", "0.002"):
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", **FILL | {"quantity": quantity})
+
+
+def shared_an_id(daemon: Daemon) -> None:
+    for name in ("o-1", "o-2"):
+        daemon.check(name)
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id=name, **FILL)
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -94,6 +106,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
     "DoubtfulFills": doubtful,
+    "ContradictingFills": contradicted,
+    "FillIdShared": shared_an_id,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,

@@ -67,7 +67,7 @@ def test_a_credential_says_what_risk_is_allowed(tmp_path):
 
 def test_every_field_of_the_core_is_a_setting():
     named = {key.removeprefix("risk.") for key in keys() if key.startswith("risk.")}
-    assert named | {"symbols"} == {field.name for field in msgspec.structs.fields(Parameters)}
+    assert named | {"symbols", "venues"} == {field.name for field in msgspec.structs.fields(Parameters)}
 
 
 def test_environment_over_file_over_defaults(tmp_path):
@@ -246,6 +246,9 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_symbols_that_are_not_json():
     assert problems(WELTKLASSE_SYMBOLS="{") == ["WELTKLASSE_SYMBOLS: must be a JSON object of symbols"]
+    assert problems(WELTKLASSE_VENUES="{") == ["WELTKLASSE_VENUES: must be a JSON object of venues"]
+    (said,) = problems(WELTKLASSE_VENUES='{"X": {"fill_ids": "none"}}')
+    assert said.startswith("WELTKLASSE_VENUES: venues.X.fill_ids: must be one of shared, unique")
 
 
 def test_settings_are_frozen():

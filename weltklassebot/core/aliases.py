@@ -56,12 +56,11 @@ def same_symbol(state: State, remembered: str, symbol: str) -> bool:
 
 
 def join(state: State) -> None:
-    """Put what is held, open and remembered under an alias under its symbol. Values are for the caller to make anew."""
+    """Put what is held and open under an alias under its symbol; the caller values it. Fills stay where they are:
+    `State.find_fill` looks under every spelling."""
     aliases = aliases_of(state.configured)
     if not aliases:
         return
-    for fills in (state.fills, state.fills_before):
-        fills.rename(aliases)
     for key in [key for key in state.positions if key[2] in aliases]:
         account, strategy, alias = key
         quantity, joined = state.positions.pop(key), (account, strategy, aliases[alias])
@@ -101,6 +100,9 @@ def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) 
         return key
     assert isinstance(item, DoubtfulFill)
     item.fill = replace(item.fill, symbol=symbol)
-    del state.doubtful[key]  # type: ignore[arg-type]
-    state.doubtful[item.fill.key] = item
-    return item.fill.key
+    joined = (*key[:2], symbol, *key[3:])
+    while joined in state.doubtful:  # the venue told of it in both spellings: an operator settles each
+        joined = (*joined, str(item.seq))
+    del state.doubtful[key]
+    state.doubtful[joined] = item
+    return joined

@@ -89,7 +89,7 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id) is its identity."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order."""
 
     fill_id: Id
     client_order_id: Id
@@ -106,10 +106,6 @@ class ReportFill(Command, frozen=True, tag="fill"):
     @property
     def order_key(self) -> OrderKey:
         return (self.account, self.strategy, self.client_order_id)
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
 
 
 class Mark(Command, frozen=True, tag="mark"):
@@ -220,11 +216,11 @@ class AcceptFill(Command, frozen=True, tag="accept_fill"):
     account: Id = "default"
     venue: Id = "default"
     discard: bool = False
+    client_order_id: Id | None = None
+    strategy: Id | None = None
+    side: Side | None = None
+    seq: int | None = None
     actor: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
 
 
 class SetLimits(Command, frozen=True, tag="set_limits"):

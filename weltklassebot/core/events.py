@@ -35,6 +35,7 @@ __all__ = [
     "FillBooked",
     "FillDiscarded",
     "FillDoubted",
+    "FillIdShared",
     "KillSwitchChanged",
     "KillSwitchState",
     "LimitChange",
@@ -52,7 +53,9 @@ __all__ = [
     "Started",
 ]  # fmt: skip
 
-DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+DoubtCause = Literal[
+    "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
+]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 ClockCause = Literal["step", "start"]
@@ -121,6 +124,12 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
+
+
+class FillIdShared(Event, frozen=True, tag="fill_id_shared"):
+    """The venue gave the id of another execution to this one as well; said once a trading day and venue."""
+
+    venue: str
 
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):
@@ -270,8 +279,9 @@ class Started(Event, frozen=True, tag="started"):
 
 
 AnyEvent = (
-    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
-    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
-    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
-    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
+    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
+    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged
+    | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed
+    | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved
+    | Started
 )  # fmt: skip

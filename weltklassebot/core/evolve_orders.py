@@ -22,14 +22,16 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     OrderApproved,
     OrderDenied,
     OrderUpdated,
     PositionAdjusted,
     Reason,
 )
+from weltklassebot.core.executions import doubtful_key
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content
+from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
@@ -127,6 +129,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, reducing=known.reducing, resolved=known.resolved or known.status == "not_sent",
+        venue=None if order.venue == "default" else order.venue,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
@@ -138,9 +141,10 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    _remember_fill(state, fill)
+    name = _remember_fill(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None:
+        _name_fill(known, name)
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
@@ -163,7 +167,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     doubtful = DoubtfulFill(
         fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity
     )  # fmt: skip
-    state.doubtful[fill.key] = doubtful
+    key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
+    state.doubtful[key] = doubtful
     if (known := state.orders.get(fill.order_key)) is not None:
         known.doubted = True
     since = now - state.parameters.doubtful_fill_window_seconds
@@ -171,15 +176,16 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(fill.account) or open_book(market, fill.account)
-    book.side(fill.side).add(fill.key, doubtful)
+    book.side(fill.side).add(key, doubtful)
     reprice(state, market, book)
 
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    name = _remember_fill(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+        _name_fill(known, name)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
     elif (
@@ -202,19 +208,35 @@ def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq:
 
 def _settle(state: State, command: AcceptFill) -> ReportFill:
     """Take a doubtful fill out of the exposure."""
-    doubtful = state.doubtful.pop(command.key)
+    key, doubtful = find_doubtful(state, command)
+    del state.doubtful[key]
     fill = doubtful.fill
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
-    book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
+    book.side(fill.side).shrink(key, doubtful, doubtful.remaining)
     reprice(state, market, book)
     return fill
 
 
-def _remember_fill(state: State, fill: ReportFill) -> None:
-    state.fills.put(fill.key, content(fill))
+def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
+    state.shared_fill_ids.append(event.venue)
+
+
+def _remember_fill(state: State, fill: ReportFill) -> str:
+    """Returns the name under which it is remembered."""
+    place = place_of(state, fill)
+    name = state.fills.put(place, fill, state.find_fill(place, fill))
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    return name
+
+
+def _name_fill(known: OpenOrder, name: str) -> None:
+    """Before it is counted as filled."""
+    if known.fills is not None:
+        known.fills.append(name)
+    elif not known.filled:
+        known.fills = [name]
 
 
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:

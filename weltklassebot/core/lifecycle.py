@@ -7,6 +7,7 @@ never a reason to call another order reducing.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
@@ -18,17 +19,30 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     OrderUpdated,
     PositionAdjusted,
 )
+from weltklassebot.core.executions import Found, Place
 from weltklassebot.core.machines import TERMINAL
-from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
+from weltklassebot.core.memory import (
+    NotFound,
+    Refused,
+    Replayed,
+    find_doubtful,
+    place_of,
+    recall_fill,
+    venues_differ,
+)
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
+
+
+_MOST_VENUES_TOLD: Final = 100
 
 
 def signed(side: str, quantity: Decimal) -> Decimal:
@@ -87,12 +101,14 @@ def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
 def decide_fill(
     state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
 ) -> list[AnyEvent] | Replayed:
-    """Book a fill, or hold it as doubtful. Raises `Conflict` if its id means another fill."""
-    if (before := recall_fill(state, fill)) is not None:
-        return before
+    """Book a fill, or hold it as doubtful. The same execution again is neither."""
+    place = place_of(state, fill)
+    found = recall_fill(state, place, fill)
+    if found == "same":
+        return Replayed(seq=0, allowed=True)
     known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
-    cause = _doubt(state, fill, known, ended)
+    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended)
     if cause is None:
         _check_memory(state, fill)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
@@ -102,7 +118,8 @@ def decide_fill(
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        return [FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)]
+        booked = FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)
+        return [booked, *_news_of_venue(state, place[0])] if found == "shared" else [booked]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     events: list[AnyEvent] = [FillDoubted(cause=cause)]
@@ -116,6 +133,21 @@ def decide_fill(
             spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
         )  # fmt: skip
     return events
+
+
+def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause | None:
+    """Why its id alone is against it: the same execution was something else, or the venue gives an id only once."""
+    if found == "other":
+        return "contradicts_fill"
+    if found == "shared" and state.parameters.gives_unique_fill_ids(place[0]):
+        return "fill_id_shared"
+    return None
+
+
+def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
+    """Once a day."""
+    told = state.shared_fill_ids
+    return [] if venue in told or len(told) >= _MOST_VENUES_TOLD else [FillIdShared(venue=venue)]
 
 
 def _check_memory(state: State, fill: ReportFill) -> None:
@@ -138,8 +170,12 @@ def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
     """Why this fill can't be what it says, as far as anybody knows."""
-    if fill.ts is not None and fill.ts < state.memory_since:
+    remembered = state.corrected and known is not None and known.fills_known
+    if fill.ts is not None and fill.ts < state.memory_since and not remembered:
         return "older_than_memory"
+    order = known or ended
+    if order is not None and state.corrected and venues_differ(fill, order):
+        return "conflicts_with_order"
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
             return "conflicts_with_order"
@@ -161,10 +197,8 @@ def is_of(state: State, fill: ReportFill, ended: Ended) -> bool:
 
 
 def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
-    """An operator's word on a doubtful fill."""
-    doubtful = state.doubtful.get(command.key)
-    if doubtful is None:
-        raise NotFound(f"no doubtful fill {command.fill_id} of account {command.account} in {command.symbol}")
+    """An operator's word on a doubtful fill. Raises `NotFound`, and `Refused` if several could be meant."""
+    _, doubtful = find_doubtful(state, command)
     if command.discard:
         return [FillDiscarded()]
     fill = doubtful.fill

@@ -22,6 +22,7 @@ __all__ = [
     "WHOLE",
     "Instrument",
     "Parameters",
+    "Venue",
     "alias_error",
     "limit_error",
     "with_limits",
@@ -40,6 +41,13 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     delta: Decimal | None = None
     aliases: tuple[str, ...] = ()
     """Other spellings of the symbol."""
+
+
+class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is particular to a venue."""
+
+    fill_ids: Literal["shared", "unique"] = "shared"
+    """Whether it may give one fill id to several executions of an account in a symbol. Unique: then it is doubtful."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +71,7 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # valuation
     base_currency: str = "EUR"
     symbols: dict[str, Instrument] = {}
+    venues: dict[str, Venue] = {}
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
@@ -98,6 +107,10 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def max_positions(self) -> int:
         """Of (account, strategy, symbol) at a time: opening orders beyond are denied with `max_symbols`."""
         return 2 * self.max_symbols
+
+    def gives_unique_fill_ids(self, venue: str) -> bool:
+        listed = self.venues.get(venue)
+        return listed is not None and listed.fill_ids == "unique"
 
     @property
     def mark_required(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AcceptFill,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
@@ -63,7 +64,8 @@ _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by st
 def _plan(kind: Any) -> tuple[tuple[str, ...], ...]:
     names = [field.name for field in fields(kind)]
     needed = frozenset(field.name for field in fields(kind) if field.required) & _TEXTS
-    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
+    optional = frozenset(field.name for field in fields(kind) if not field.required) & _FRESH_IDS
+    groups = (_FRESH_IDS - optional, _SHARED_IDS | optional, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
     return tuple(tuple(name for name in names if name in group) for group in groups)
 
 
@@ -212,6 +214,8 @@ def _check_meaning(command: AnyCommand) -> None:
                 raise Invalid("filled_quantity", "must not be negative")
             if filled and status == "not_sent":
                 raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
+        case AcceptFill(side=side) if side is not None:
+            _check_choice("side", side, _SIDES)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

@@ -73,6 +73,8 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.contradicting_fills = 0
+        self.shared_fill_ids = 0
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
@@ -115,6 +117,9 @@ class Metrics:
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
+                self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+            elif answer.body.get("fill_id_shared"):
+                self.shared_fill_ids += 1
 
     def count_check(self, answer: CheckAnswer) -> None:
         if answer.replayed:
@@ -137,6 +142,16 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            (
+                "contradicting_fills",
+                "Executions reported again with another quantity or price.",
+                self.contradicting_fills,
+            ),
+            (
+                "shared_fill_ids",
+                "Days and venues in which a fill id came for several executions.",
+                self.shared_fill_ids,
+            ),
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),

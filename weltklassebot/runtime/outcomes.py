@@ -13,6 +13,7 @@ from weltklassebot.core.events import (
     EquityDoubted,
     FillBooked,
     FillDoubted,
+    FillIdShared,
     LimitsChanged,
     OrderApproved,
     OrderDenied,
@@ -67,6 +68,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     match event:
         case FillBooked():
             return {"position": plain(event.position), "doubtful": False}
+        case FillIdShared():
+            return {"fill_id_shared": True}
         case FillDoubted():
             return {"doubtful": True, "cause": event.cause}
         case OrderUpdated():

@@ -15,6 +15,7 @@ from weltklassebot.core.events import (
     ClockRestarted,
     EquityDoubted,
     FillDoubted,
+    FillIdShared,
     StartBelieved,
 )
 from weltklassebot.core.records import Record
@@ -25,7 +26,16 @@ __all__ = ["Witness"]
 
 
 _ALARMING: Final = frozenset(
-    {FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved}
+    {
+        FillDoubted,
+        FillIdShared,
+        AccountHalted,
+        EquityDoubted,
+        ClockDoubted,
+        ClockReanchored,
+        ClockRestarted,
+        StartBelieved,
+    }
 )
 """Looked up first: nearly all events are none of these."""
 
@@ -71,6 +81,17 @@ class Witness:
                     symbol=fill.symbol,
                     fill_id=fill.fill_id,
                     client_order_id=fill.client_order_id,
+                )
+            case FillIdShared(venue=venue), ReportFill() as fill:
+                self._log.warning(
+                    "fill_id_shared",
+                    seq=record.seq,
+                    venue=venue,
+                    account=fill.account,
+                    symbol=fill.symbol,
+                    fill_id=fill.fill_id,
+                    client_order_id=fill.client_order_id,
+                    help="runbooks/alerts/FillIdShared.md",
                 )
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)

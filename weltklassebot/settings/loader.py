@@ -6,6 +6,7 @@ Later sources win: defaults, the TOML file, credentials, the environment, the co
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -155,9 +156,20 @@ def _environment_tree(variables: Mapping[str, str], problems: list[str]) -> Tree
     try:
         return _Environment(variables)()
     except UnreadableVariable:
-        # Only `symbols` is read as JSON.
-        problems.append(f"{ENV_PREFIX}SYMBOLS: must be a JSON object of symbols")
+        # Only the open tables are read as JSON.
+        for key in sorted(OPEN_TABLES):
+            name = ENV_PREFIX + key.upper()
+            if not _is_json(variables.get(name, "{}")):
+                problems.append(f"{name}: must be a JSON object of {key}")
         raise SettingsError(problems) from None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 # --- trees of keys --------------------------------------------------------------------------------------------------

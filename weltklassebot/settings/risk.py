@@ -23,12 +23,13 @@ from weltklassebot.core.parameters import (
     WHOLE,
     Instrument,
     Parameters,
+    Venue,
     limit_error,
 )
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
-__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
+__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "parameters_of"]
 
 NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
@@ -150,9 +151,11 @@ def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str
 if TYPE_CHECKING:
     Risk = BaseModel
     _Symbol = BaseModel
+    _Venue = BaseModel
 else:
-    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols"}))
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues"}))
     _Symbol = _model_of(Instrument, "Symbol")
+    _Venue = _model_of(Venue, "Venue")
 
 
 def _symbol_name(value: Any) -> str:
@@ -167,10 +170,17 @@ SymbolSettings = Annotated[
 ]
 
 
+VenueSettings = Annotated[dict[Annotated[str, validated(_id)], _Venue], Field(max_length=1_000)]
+
+
 def instrument_of(model: BaseModel) -> Instrument:
     return Instrument(**dict(model))
 
 
-def parameters_of(risk: BaseModel, symbols: dict[str, Any]) -> Parameters:
+def parameters_of(risk: BaseModel, symbols: dict[str, Any], venues: dict[str, Any]) -> Parameters:
     """The core's parameters, whole."""
-    return Parameters(**dict(risk), symbols={name: instrument_of(model) for name, model in symbols.items()})
+    return Parameters(
+        **dict(risk),
+        symbols={name: instrument_of(model) for name, model in symbols.items()},
+        venues={name: Venue(**dict(model)) for name, model in venues.items()},
+    )
