@@ -45,6 +45,8 @@ ALIAS = "BTC/EUR"
 SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER")
 ACCOUNTS = ("main", "hedge")
 STRATEGIES = ("ma", "mm")
+FEES = tuple(Decimal(text) for text in ("0.001", "-0.0005", "0.1", "7"))
+CURRENCIES = ("BTC", "SPT", "EUR", "BTC")
 VENUES = ("default", "kraken", "default", "binance")
 STATUSES = (
     "sent",
@@ -68,9 +70,9 @@ EQUITIES = tuple(
 )
 
 _LISTED = {
-    "BTC-EUR": Instrument(tick=Decimal("0.5"), lot=Decimal("0.01")),
+    "BTC-EUR": Instrument(asset="BTC", tick=Decimal("0.5"), lot=Decimal("0.01")),
     "ES": Instrument(currency="USD", multiplier=Decimal(50), tick=Decimal("0.25")),
-    "SPOT": Instrument(allow_short=False),
+    "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
     max_order_notional=Decimal(1000),
@@ -226,7 +228,9 @@ class Days:
             if b[3] % 4 == 0:
                 again = replace(again, quantity=QUANTITIES[b[4] % len(QUANTITIES)])
             venue = again.venue if b[5] % 4 else VENUES[b[5] // 4 % 4]
-            return _spelled(replace(again, venue=venue, fee=Decimal(b[6] % 2) or None), b[7])
+            if b[6] % 4 == 0:
+                again = replace(again, fee=Decimal(1), fee_currency=None)
+            return _spelled(replace(again, venue=venue), b[7])
         quantity, price = QUANTITIES[b[4] % len(QUANTITIES)], Decimal(0) if b[7] == 255 else PRICES[b[5] % 4]
         number = f"f-{len(self.fills) if b[1] > 40 else b[1] % 3}"
         known = list(state.orders.values())
@@ -258,7 +262,8 @@ class Days:
                 price=price,
                 account=ACCOUNTS[b[7] % 2],
             )
-        fill = _spelled(fill, b[5] // 4)
+        fee = FEES[b[2] % 16] if b[2] % 16 < len(FEES) else None
+        fill = _spelled(replace(fill, fee=fee, fee_currency=None if fee is None else CURRENCIES[b[3] % 4]), b[5] // 4)
         self.fills.append(fill)
         return fill
 

@@ -335,7 +335,9 @@ class Oracle:
         if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
-        return "exceeds_order" if Fraction(fill.quantity) > room else None
+        if Fraction(fill.quantity) > room:
+            return "exceeds_order"
+        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
 
     def seen(self, fill: ReportFill) -> str | None:
         return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
@@ -357,7 +359,8 @@ class Oracle:
                 if not known.remaining:
                     self.end(known)
         key = (fill.account, fill.strategy, fill.symbol)
-        self.set_position(key, self.facts.positions.get(key, ZERO) + (quantity if fill.side == "buy" else -quantity))
+        bought = quantity if fill.side == "buy" else -quantity
+        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:

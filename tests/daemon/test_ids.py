@@ -234,3 +234,51 @@ def test_a_venue_that_gives_an_id_once(make):
         daemon.check(name, venue="kraken")
     told = [daemon.post("/v1/fills", fill_id="T", client_order_id=name, **FILL) for name in ("o-1", "o-2")]
     assert [answer.get("cause") for answer in told] == [None, "fill_id_shared"]
+
+
+def test_a_fee_in_the_traded_asset_moves_the_position_and_no_other_does(make):
+    daemon = make(SYMBOLS='{"BTC/USDT": {"asset": "BTC", "aliases": ["BTCUSDT"]}, "*": {}}').start()
+    for number, symbol in enumerate(("BTC/USDT", "ETH/USDT", "SOL-USDT")):
+        daemon.post("/v1/marks", symbol=symbol, price="1000")
+        assert daemon.check(f"o-{number}", symbol=symbol)["allowed"]
+    fill = {
+        "side": "buy",
+        "quantity": "0.0005",
+        "price": "1000",
+        "account": "main",
+        "strategy": "test",
+        "fee": "0.0001",
+    }
+    with RiskClient(f"unix:{daemon.directory}/run/orders.sock", account="main", strategy="test") as risk:
+        told = risk.fill(
+            fill_id="f-1", client_order_id="o-0", symbol="BTCUSDT", side="buy", quantity="0.0005", price="1000",
+            fee="0.0001", fee_currency="BTC",
+        )  # fmt: skip
+    assert told.raw["position"] == "0.0004"
+    assert "notices" not in told.raw
+    more = daemon.post(
+        "/v1/fills", symbol="BTC/USDT", fill_id="f-2", client_order_id="o-0", **fill, fee_currency="USDT"
+    )
+    assert (more["position"], more.get("ended")) == ("0.0009", None)
+    other = daemon.post(
+        "/v1/fills", symbol="ETH/USDT", fill_id="f-1", client_order_id="o-1", **fill, fee_currency="ETH"
+    )
+    assert other["position"] == "0.0005"
+    (notice,) = other["notices"]
+    assert notice.startswith("the fee in ETH does not move the position")
+    assert notice.endswith('[symbols."ETH/USDT"] asset = "ETH"')
+    bad = daemon.http(
+        "POST", "/v1/fills", fill | {"symbol": "S", "fill_id": "f", "client_order_id": "o", "fee_currency": ""}
+    )
+    assert (bad.status, bad.json["errors"][0]["field"]) == (422, "fee_currency")
+    del fill["fee"]
+    bad = daemon.http(
+        "POST", "/v1/fills", fill | {"symbol": "S", "fill_id": "f", "client_order_id": "o", "fee_currency": "B"}
+    )
+    assert bad.json["errors"] == [{"field": "fee_currency", "message": "must not be there without a fee"}]
+    known = daemon.get("/v1/orders?account=main")["orders"]
+    assert [row["reserved_quantity"] for row in known] == ["0.0005", "0.001"], "of quantities before fees"
+    state = daemon.state()["positions"]
+    daemon.restart()
+    assert daemon.state()["positions"] == state
+    cli(daemon, "audit", "replay", "--decide")

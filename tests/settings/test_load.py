@@ -203,6 +203,8 @@ def test_client_variables_are_known_and_never_shown():
             '[symbols."X Y"]\naliases = ["Z"]\n[symbols.Y]\naliases = ["Z"]',
             "symbols.Y.aliases: 'Z' is an alias of 'X Y'",
         ),
+        ('[symbols."*"]\nasset = "BTC"', 'symbols."*".asset: "*" is many symbols'),
+        ('[symbols.X]\nasset = ""', "symbols.X.asset: must be 1 to 128 bytes"),
         ('[symbols."*"]\naliases = ["Z"]', 'symbols."*".aliases: "*" has no other spelling'),
         ('[symbols."X"]\ntick = 0', "symbols.X.tick: must be a number above 0"),
         ('[symbols."X"]\ntik = 1', "symbols.X.tik: no such setting"),

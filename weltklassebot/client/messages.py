@@ -65,7 +65,9 @@ class OrderFields(TypedDict, total=False):
 
 
 class FillFields(TypedDict):
-    """An execution. (venue, account, symbol, fill_id) is its identity. `ts` in Unix seconds or ISO 8601."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity. `ts` in Unix seconds or ISO 8601.
+
+    `quantity` is what was executed, before fees; a fee in the traded asset belongs into the first report."""
 
     fill_id: str
     client_order_id: str
@@ -74,6 +76,7 @@ class FillFields(TypedDict):
     quantity: Number
     price: Number
     fee: NotRequired[Number | None]
+    fee_currency: NotRequired[str | None]
     venue: NotRequired[str]
     account: NotRequired[str]
     strategy: NotRequired[str]

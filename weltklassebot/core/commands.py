@@ -89,7 +89,10 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order.
+
+    `quantity` is what was executed, before fees. A positive fee was paid, a negative one received.
+    """
 
     fill_id: Id
     client_order_id: Id
@@ -101,6 +104,7 @@ class ReportFill(Command, frozen=True, tag="fill"):
     strategy: Id = "default"
     venue: Id = "default"
     fee: Decimal | None = None
+    fee_currency: Id | None = None
     ts: Timestamp | None = None
 
     @property

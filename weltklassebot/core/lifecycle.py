@@ -108,7 +108,7 @@ def decide_fill(
         return Replayed(seq=0, allowed=True)
     known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
-    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended)
+    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is None:
         _check_memory(state, fill)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
@@ -118,7 +118,7 @@ def decide_fill(
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        booked = FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)
+        booked = FillBooked(position=held + _effect(state, fill), ended=done, slot_taken=recount)
         return [booked, *_news_of_venue(state, place[0])] if found == "shared" else [booked]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
@@ -142,6 +142,24 @@ def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause 
     if found == "shared" and state.parameters.gives_unique_fill_ids(place[0]):
         return "fill_id_shared"
     return None
+
+
+def _fee_in_asset(state: State, fill: ReportFill) -> Decimal:
+    """What of the traded asset was taken as a fee."""
+    if fill.fee is None or fill.fee_currency is None:
+        return ZERO
+    instrument = state.parameters.symbols.get(fill.symbol)
+    return fill.fee if instrument is not None and instrument.asset == fill.fee_currency else ZERO
+
+
+def _effect(state: State, fill: ReportFill) -> Decimal:
+    """By how much the fill moves the position; the reservation of its order is of quantities before fees."""
+    return signed(fill.side, fill.quantity) - _fee_in_asset(state, fill)
+
+
+def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
+    """A fee that is more than all that was executed is in another unit than it says."""
+    return "fee_exceeds_fill" if abs(_fee_in_asset(state, fill)) > fill.quantity else None
 
 
 def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
@@ -207,7 +225,7 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    return [FillAccepted(position=held + signed(fill.side, fill.quantity), slot_taken=recount)]
+    return [FillAccepted(position=held + _effect(state, fill), slot_taken=recount)]
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:

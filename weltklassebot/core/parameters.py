@@ -23,8 +23,8 @@ __all__ = [
     "Instrument",
     "Parameters",
     "Venue",
-    "alias_error",
     "limit_error",
+    "symbols_error",
     "with_limits",
 ]
 
@@ -41,6 +41,8 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     delta: Decimal | None = None
     aliases: tuple[str, ...] = ()
     """Other spellings of the symbol."""
+    asset: str | None = None
+    """What is traded, as a fee names it: a fee in it moves the position. None: no fee does."""
 
 
 class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -132,17 +134,19 @@ MOST_COUNTED: Final = 10**9
 NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
 
 
-def alias_error(symbols: dict[str, Instrument]) -> tuple[str, str] | None:
-    """The first symbol with an alias that cannot be one, and why, if there is any."""
+def symbols_error(symbols: dict[str, Instrument]) -> tuple[str, str, str] | None:
+    """The first symbol of which something cannot be, what that is, and why, if there is any."""
     owners: dict[str, str] = {}
     for symbol, instrument in symbols.items():
+        if symbol == REST and instrument.asset is not None:
+            return symbol, "asset", f'"{REST}" is many symbols: name the asset of each'
         for alias in instrument.aliases:
             if symbol == REST:
-                return symbol, f'"{REST}" has no other spelling'
+                return symbol, "aliases", f'"{REST}" has no other spelling'
             if alias in symbols or alias == REST:
-                return symbol, f"{alias!r} is listed itself"
+                return symbol, "aliases", f"{alias!r} is listed itself"
             if alias in owners:
-                return symbol, f"{alias!r} is an alias of {owners[alias]!r} already"
+                return symbol, "aliases", f"{alias!r} is an alias of {owners[alias]!r} already"
             owners[alias] = symbol
     return None
 

@@ -46,7 +46,7 @@ class Invalid(ValueError):
 NUMBER_FIELDS: Final = frozenset(
     {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity"}
 )
-_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue"})
+_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
 _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
@@ -206,6 +206,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("side", side, _SIDES)
             if quantity <= 0:
                 raise Invalid("quantity", "must be positive")
+            if command.fee_currency is not None and command.fee is None:
+                raise Invalid("fee_currency", "must not be there without a fee")
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):

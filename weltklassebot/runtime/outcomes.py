@@ -58,6 +58,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if isinstance(command, ReportFill) and (notice := _fee_counts_nothing(state, command)):
+        body["notices"] = [notice]
     if isinstance(command, CancelAll):
         body.setdefault("cancel_requests", [])
     return Done(body)
@@ -97,6 +99,20 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             }
         case _:
             return {}
+
+
+def _fee_counts_nothing(state: State, fill: ReportFill) -> str | None:
+    """Said where a fee looks like one in the traded asset, and nobody said what that is: a guess moves no position."""
+    currency = fill.fee_currency
+    if currency is None or not fill.symbol.startswith((f"{currency}/", f"{currency}-")):
+        return None
+    instrument = state.parameters.symbols.get(fill.symbol)
+    if instrument is None or instrument.asset is None:
+        return (
+            f"the fee in {currency} does not move the position: if it was taken from what is traded, say so with "
+            f'[symbols."{fill.symbol}"] asset = "{currency}"'
+        )
+    return None
 
 
 def replay(command: AnyCommand, before: Replayed) -> Answer:

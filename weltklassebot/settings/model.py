@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from weltklassebot.core.parameters import Parameters, alias_error
+from weltklassebot.core.parameters import Parameters, symbols_error
 from weltklassebot.settings.directories import ADMIN_SOCKET
 from weltklassebot.settings.risk import Risk, SymbolSettings, VenueSettings, parameters_of
 from weltklassebot.settings.sources import ENV_PREFIX, quoted
@@ -143,8 +143,8 @@ class Settings(BaseSettings):
             raise _misfit("journal.stall_fail_seconds", "must not be below journal.stall_seconds")
         if self.auth.trade_group == self.auth.admin_group:
             raise _misfit("auth.admin_group", "must not be auth.trade_group: whoever trades would be an operator")
-        if (found := alias_error(self.parameters().symbols)) is not None:
-            raise _misfit(f"symbols.{quoted(found[0])}.aliases", found[1])
+        if (found := symbols_error(self.parameters().symbols)) is not None:
+            raise _misfit(f"symbols.{quoted(found[0])}.{found[1]}", found[2])
         if len(str(self.runtime_dir / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:
             raise _misfit("runtime_dir", f"is too long: {_LONGEST_SOCKET} in it would exceed {_MAX_SOCKET_PATH} bytes")
         return self

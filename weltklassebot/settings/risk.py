@@ -40,6 +40,7 @@ NONE_WORDS: Final = {
     "tick": "any",
     "lot": "any",
     "delta": "none",
+    "asset": "none",
     "keep_days": "all",
     "max_bytes": "unlimited",
 }
@@ -102,6 +103,7 @@ _PARSERS: Final[dict[str, Parser]] = {
     "lot": decimal(0, 10**12, above=True),
     "delta": decimal(-(10**6), 10**6),
     "aliases": _ids,
+    "asset": _id,
 }
 
 
