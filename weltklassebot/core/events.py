@@ -121,6 +121,8 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Of (account, strategy, symbol), after it."""
     ended: bool = False
     slot_taken: bool = False
+    shared: bool = False
+    """Another execution had its fill id."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):

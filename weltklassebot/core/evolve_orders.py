@@ -29,7 +29,7 @@ from weltklassebot.core.events import (
     PositionAdjusted,
     Reason,
 )
-from weltklassebot.core.executions import doubtful_key
+from weltklassebot.core.executions import Found, Place, doubtful_key
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
@@ -141,7 +141,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    name = _remember_fill(state, fill)
+    name = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
         _name_fill(known, name)
@@ -182,7 +182,7 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    name = _remember_fill(state, fill)
+    name = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
         _name_fill(known, name)
@@ -202,7 +202,7 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    _remember_settled(state, fill)
     close_book(state, fill.symbol, fill.account)
 
 
@@ -222,10 +222,14 @@ def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: 
     state.shared_fill_ids.append(event.venue)
 
 
-def _remember_fill(state: State, fill: ReportFill) -> str:
-    """Returns the name under which it is remembered."""
+def _remember_settled(state: State, fill: ReportFill) -> str:
     place = place_of(state, fill)
-    name = state.fills.put(place, fill, state.find_fill(place, fill))
+    return _remember_fill(state, place, fill, state.find_fill(place, fill))
+
+
+def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> str:
+    """Returns the name under which it is remembered."""
+    name = state.fills.put(place, fill, found)
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
     return name

@@ -6,7 +6,7 @@ execution under an id is kept under the id alone, as digests of who it is of and
 another order is kept under its full name; and so is what an operator settled of an execution that was reported with two
 quantities or prices.
 
-When orders and fills come to have a leg, it joins `_whose` and `full_name`; without one both stay as they are.
+When orders and fills come to have a leg, it joins `_digest` and `full_name`; without one both stay as they are.
 """
 
 from __future__ import annotations
@@ -39,18 +39,12 @@ _NEW: Final = 1 << (2 * _BITS - 1)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def _whose(fill: ReportFill) -> int:
-    """A digest of order and side. It guards against mistakes, not against an adversary: 29 bits are plenty."""
-    return crc32(_encode((fill.client_order_id, fill.strategy, fill.side))) & (_MASK >> 1)
-
-
-def _what(fill: ReportFill) -> int:
-    """A digest of what was filled. A fee may come late: it makes no other execution."""
-    return crc32(_encode((fill.quantity, fill.price))) & _MASK
-
-
 def _digest(fill: ReportFill) -> int:
-    return _NEW | _whose(fill) << _BITS | _what(fill)
+    """Of whose it is, order and side; and of what was filled, but for the fee: that may come late, and makes no other
+    execution. It guards against mistakes, not against an adversary: 29 and 30 bits are plenty."""
+    whose = crc32(_encode((fill.strategy, fill.client_order_id, fill.side))) & (_MASK >> 1)
+    what = crc32(_encode((fill.quantity, fill.price))) & _MASK
+    return _NEW | whose << _BITS | what
 
 
 def _older_digest(fill: ReportFill) -> int:
@@ -89,6 +83,8 @@ class Fills(Kept):
         if names is None:
             return None
         kept = names.get(fill.fill_id)
+        if kept is None and not self._full:
+            return None
         if self._full:
             name = full_name(fill)
             if f"{name}{_SEPARATOR}{_content(fill)}" in names:

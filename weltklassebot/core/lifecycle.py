@@ -118,8 +118,12 @@ def decide_fill(
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        booked = FillBooked(position=held + _effect(state, fill), ended=done, slot_taken=recount)
-        return [booked, *_news_of_venue(state, place[0])] if found == "shared" else [booked]
+        position = held + signed(fill.side, fill.quantity)
+        if fill.fee_currency is not None:
+            position -= _fee_in_asset(state, fill)
+        shared = found == "shared"
+        booked = FillBooked(position=position, ended=done, slot_taken=recount, shared=shared)
+        return [booked, *_news_of_venue(state, place[0])] if shared else [booked]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     events: list[AnyEvent] = [FillDoubted(cause=cause)]
@@ -145,20 +149,17 @@ def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause 
 
 
 def _fee_in_asset(state: State, fill: ReportFill) -> Decimal:
-    """What of the traded asset was taken as a fee."""
+    """What of the traded asset was taken as a fee: it moves the position, and no reservation."""
     if fill.fee is None or fill.fee_currency is None:
         return ZERO
     instrument = state.parameters.symbols.get(fill.symbol)
     return fill.fee if instrument is not None and instrument.asset == fill.fee_currency else ZERO
 
 
-def _effect(state: State, fill: ReportFill) -> Decimal:
-    """By how much the fill moves the position; the reservation of its order is of quantities before fees."""
-    return signed(fill.side, fill.quantity) - _fee_in_asset(state, fill)
-
-
 def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
     """A fee that is more than all that was executed is in another unit than it says."""
+    if fill.fee_currency is None:
+        return None
     return "fee_exceeds_fill" if abs(_fee_in_asset(state, fill)) > fill.quantity else None
 
 
@@ -171,10 +172,12 @@ def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
 def _check_memory(state: State, fill: ReportFill) -> None:
     """What is booked must be known again. A quarter on top of the bounds for orders is kept for fills of open ones; a
     fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
-    owner = (fill.account, fill.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
     parameters = state.parameters
     desk = state.remembered_count()
+    if desk < parameters.max_remembered_per_strategy:
+        return  # so nobody has more
+    owner = (fill.account, fill.strategy)
+    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
     for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
         if count >= room + max(1, room // 4) + len(state.orders):
             raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
@@ -188,11 +191,11 @@ def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
     """Why this fill can't be what it says, as far as anybody knows."""
-    remembered = state.corrected and known is not None and known.fills_known
-    if fill.ts is not None and fill.ts < state.memory_since and not remembered:
-        return "older_than_memory"
-    order = known or ended
-    if order is not None and state.corrected and venues_differ(fill, order):
+    if fill.ts is not None and fill.ts < state.memory_since:
+        remembered = state.corrected and known is not None and known.fills_known
+        if not remembered:
+            return "older_than_memory"
+    if state.corrected and venues_differ(fill, known or ended):
         return "conflicts_with_order"
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
@@ -225,7 +228,8 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    return [FillAccepted(position=held + _effect(state, fill), slot_taken=recount)]
+    position = held + signed(fill.side, fill.quantity) - _fee_in_asset(state, fill)
+    return [FillAccepted(position=position, slot_taken=recount)]
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:

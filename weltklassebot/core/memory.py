@@ -170,23 +170,23 @@ def _closable_without(state: State, known: OpenOrder) -> Decimal:
 # --- fills ----------------------------------------------------------------------------------------------------------
 
 
-def _venue(order: OpenOrder | Ended | None) -> str | None:
-    if order is None:
-        return None
-    return order.order.venue if isinstance(order, OpenOrder) else order.venue or "default"
-
-
-def venues_differ(fill: ReportFill, order: OpenOrder | Ended) -> bool:
+def venues_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
     """Whether both name a venue, and not the same one."""
-    ordered = _venue(order)
-    return ordered != fill.venue and "default" not in (ordered, fill.venue)
+    if order is None or fill.venue == "default":
+        return False
+    ordered = order.order.venue if isinstance(order, OpenOrder) else order.venue or "default"
+    return ordered not in (fill.venue, "default")
 
 
 def place_of(state: State, fill: ReportFill) -> Place:
     """Where it books: at its order's venue, whatever it says itself, unless the two conflict."""
-    order = state.orders.get(fill.order_key) or state.recall_ended(fill.order_key)
-    venue = _venue(order)
-    if order is None or venue is None or venues_differ(fill, order):
+    known = state.orders.get(fill.order_key)
+    if known is not None:
+        venue = known.order.venue
+    else:
+        ended = state.recall_ended(fill.order_key)
+        venue = fill.venue if ended is None else ended.venue or "default"
+    if venue != fill.venue and "default" not in (venue, fill.venue):
         venue = fill.venue
     return (venue, fill.account, fill.symbol)
 

@@ -231,6 +231,11 @@ class State:
     def find_fill(self, place: Place, fill: ReportFill) -> Found | None:
         """What is remembered of this execution: at the place where it books, at the venue that it names, at none, and
         under every spelling of its symbol. Older versions, and days before an alias, kept it there."""
+        if place[0] == "default" == fill.venue and not self.configured.symbols:
+            # There is no other place.
+            found = self.fills.find(place, fill)
+            before = None if found == "same" else self.fills_before.find(place, fill)
+            return before if before == "same" or (before is not None and found != "other") else found
         best: Found | None = None
         for at in self.places(place, fill.venue):
             for day in (self.fills, self.fills_before):
