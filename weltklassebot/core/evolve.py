@@ -6,7 +6,6 @@ An event is folded together with the command that it came of, so `evolve` takes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 from typing import Any, Final, cast
 
 from weltklassebot.core import evolve_clock, evolve_orders, valuation
@@ -116,6 +115,9 @@ def _turn_the_memory(state: State, now: float) -> None:
     state.remembered_before, state.remembered = state.remembered, {}
     if state.corrected:
         _keep_fills_of_open_orders(state, fills, fills_before)
+    else:
+        for known in state.orders.values():
+            known.fills = None
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
 
@@ -126,8 +128,9 @@ def _keep_fills_of_open_orders(state: State, fills: Fills, fills_before: Fills) 
         order = known.order
         if known.fills is None:
             continue
-        places, owner = state.places((order.venue, order.account, order.symbol)), (order.account, order.strategy)
-        for name, place in product(known.fills, places):
+        owner = (order.account, order.strategy)
+        for venue, symbol, name in known.fills:
+            place = (venue, order.account, symbol)
             digest = fills.pop(place, name)
             if digest is not None:
                 state.remembered_before[owner] -= 1

@@ -141,10 +141,10 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    name = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
+    kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
-        _name_fill(known, name)
+        _name_fill(known, kept)
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
@@ -182,10 +182,10 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    name = _remember_settled(state, fill)
+    kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
-        _name_fill(known, name)
+        _name_fill(known, kept)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
     elif (
@@ -222,25 +222,25 @@ def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: 
     state.shared_fill_ids.append(event.venue)
 
 
-def _remember_settled(state: State, fill: ReportFill) -> str:
+def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
     place = place_of(state, fill)
     return _remember_fill(state, place, fill, state.find_fill(place, fill))
 
 
-def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> str:
-    """Returns the name under which it is remembered."""
+def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> tuple[str, str, str]:
+    """Returns the venue, symbol and name under which it is remembered."""
     name = state.fills.put(place, fill, found)
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
-    return name
+    return (place[0], place[2], name)
 
 
-def _name_fill(known: OpenOrder, name: str) -> None:
+def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
     """Before it is counted as filled."""
     if known.fills is not None:
-        known.fills.append(name)
+        known.fills.append(kept)
     elif not known.filled:
-        known.fills = [name]
+        known.fills = [kept]
 
 
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:

@@ -60,8 +60,9 @@ class OpenOrder(Struct, gc=False):
     """A doubtful fill named it."""
     resolved: bool = False
     """An operator said how much of it was filled: what is filled beyond that is doubtful."""
-    fills: list[str] | None = None
-    """The names under which its fills are remembered; None: it has none, or an older version kept no names."""
+    fills: list[tuple[str, str, str]] | None = None
+    """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
+    some."""
 
     @property
     def fills_known(self) -> bool:
