@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -33,15 +34,20 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.parameters import Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
 BASE = 1_763_712_000.0
 STEP = 8
+ALIAS = "BTC/EUR"
+"""A spelling of the first symbol in some settings, in others a symbol of its own."""
 SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER")
 ACCOUNTS = ("main", "hedge")
 STRATEGIES = ("ma", "mm")
+FEES = tuple(Decimal(text) for text in ("0.001", "-0.0005", "0.1", "7"))
+CURRENCIES = ("BTC", "SPT", "EUR", "BTC")
+VENUES = ("default", "kraken", "default", "binance")
 STATUSES = (
     "sent",
     "accepted",
@@ -64,9 +70,9 @@ EQUITIES = tuple(
 )
 
 _LISTED = {
-    "BTC-EUR": Instrument(tick=Decimal("0.5"), lot=Decimal("0.01")),
+    "BTC-EUR": Instrument(asset="BTC", tick=Decimal("0.5"), lot=Decimal("0.01")),
     "ES": Instrument(currency="USD", multiplier=Decimal(50), tick=Decimal("0.25")),
-    "SPOT": Instrument(allow_short=False),
+    "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
     max_order_notional=Decimal(1000),
@@ -79,7 +85,8 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
-    symbols={**_LISTED, "*": Instrument(currency="USD")},
+    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
+    venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
     max_trades_per_day=30,
@@ -116,6 +123,11 @@ LOOSE = Parameters(
     recovery_cooldown_seconds=1.0,
 )
 SETTINGS = (SMALL, LISTED, STRICT, LOOSE)
+
+
+def _spelled(said: Any, pick: int) -> Any:
+    """Now and then in another spelling."""
+    return replace(said, symbol=ALIAS) if said.symbol == SYMBOLS[0] and pick % 8 == 7 else said
 
 
 class Days:
@@ -191,7 +203,8 @@ class Days:
 
     def check(self, b: bytes) -> CheckOrder:
         if self.said and b[1] > 235:
-            return self.said[-1 - b[2] % min(len(self.said), 6)]
+            order = self.said[-1 - b[2] % min(len(self.said), 6)]
+            return _spelled(order, b[3])
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
         order = CheckOrder(
             client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
@@ -203,16 +216,24 @@ class Days:
             stop_price=PRICES[b[6] // 8 % 8] if kind in ("stop", "stop_limit") else None,
             account=ACCOUNTS[b[7] % 3 % 2],
             strategy=STRATEGIES[b[7] // 4 % 2],
+            venue=VENUES[b[7] // 8 % 5 % 3],
             reduce_only=b[3] > 200,
         )
+        order = _spelled(order, b[4] // 8)
         self.said.append(order)
         return order
 
     def fill(self, b: bytes, state: State, now: float) -> ReportFill:
         if self.fills and b[1] > 230:
-            return self.fills[b[2] % len(self.fills)]
+            again = self.fills[b[2] % len(self.fills)]
+            if b[3] % 4 == 0:
+                again = replace(again, quantity=QUANTITIES[b[4] % len(QUANTITIES)])
+            venue = again.venue if b[5] % 4 else VENUES[b[5] // 4 % 4]
+            if b[6] % 4 == 0:
+                again = replace(again, fee=Decimal(1), fee_currency=None)
+            return _spelled(replace(again, venue=venue), b[7])
         quantity, price = QUANTITIES[b[4] % len(QUANTITIES)], Decimal(0) if b[7] == 255 else PRICES[b[5] % 4]
-        number = f"f-{len(self.fills) if b[1] else 0}"
+        number = f"f-{len(self.fills) if b[1] > 40 else b[1] % 3}"
         known = list(state.orders.values())
         if (known and b[2] < 220) or (self.said and b[2] < 250):
             order = known[b[3] % len(known)].order if known and b[2] < 220 else self.said[b[3] % len(self.said)]
@@ -229,6 +250,7 @@ class Days:
                 price=price,
                 account=order.account,
                 strategy=order.strategy,
+                venue=order.venue if b[6] // 4 % 4 else VENUES[b[6] // 16 % 4],
                 ts=_stamp(b[7], now),
             )
         else:
@@ -241,6 +263,8 @@ class Days:
                 price=price,
                 account=ACCOUNTS[b[7] % 2],
             )
+        fee = FEES[b[2] % 16] if b[2] % 16 < len(FEES) else None
+        fill = _spelled(replace(fill, fee=fee, fee_currency=None if fee is None else CURRENCIES[b[3] % 4]), b[5] // 4)
         self.fills.append(fill)
         return fill
 
@@ -323,11 +347,15 @@ class Days:
                 doubtful = list(state.doubtful.values())
                 if not doubtful:
                     return CancelAll(reason="tidy", symbol=(None, *SYMBOLS)[pick % 5])
-                fill = doubtful[pick % len(doubtful)].fill
+                one = doubtful[pick % len(doubtful)]
+                fill = one.fill
                 return AcceptFill(
                     fill_id=fill.fill_id,
                     symbol=fill.symbol,
                     account=fill.account,
+                    venue=fill.venue,
+                    seq=one.seq if b[5] % 3 else None,
+                    side=fill.side if b[4] % 4 == 0 else None,
                     reason="seen",
                     discard=b[3] % 2 == 0,
                 )

@@ -65,6 +65,11 @@ class Order:
 @dataclass
 class Doubt:
     fill: ReportFill
+    seq: int
+    venue: str
+    """Where it would book."""
+    contradicts: bool
+    """The same execution was reported before, with another quantity or price."""
     valued: bool = True
     """False: nobody knew what it is worth when it came."""
 
@@ -103,6 +108,12 @@ class Facts:
     def instrument(self, symbol: str) -> Instrument | None:
         symbols = self.parameters.symbols
         return (symbols.get(symbol) or symbols.get("*")) if symbols else Instrument()
+
+    def fee_in_asset(self, fill: ReportFill) -> Fraction:
+        """A fee that is taken from what is traded."""
+        listed = self.parameters.symbols.get(fill.symbol)
+        mine = listed is not None and listed.asset is not None and listed.asset == fill.fee_currency
+        return fraction(fill.fee) if mine else ZERO
 
     def unit(self, symbol: str) -> Fraction | None:
         """What quantity 1 at price 1 is worth in the base currency."""

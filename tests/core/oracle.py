@@ -10,6 +10,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from tests.core.facts import ZERO, Account, Doubt, Facts, Order, fraction
+from tests.core.oracle_fills import Booked, Executions, meant, spelled
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
@@ -54,7 +55,7 @@ class Oracle:
         """(when, account, whether reducing orders pass) of every account's halt, over or not."""
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
-        self.fills: list[tuple[ReportFill, int]] = []
+        self.executions = Executions(self.facts)
         self.day = ""
         self.day_number = 0
         self.rolls: list[float] = []
@@ -216,7 +217,8 @@ class Oracle:
         recent = self.day_number - 1
         ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
         owners = [(order.account, order.strategy) for order in ended]
-        owners += [(fill.account, fill.strategy) for fill, day in self.fills if day >= recent]
+        known = self.executions.known(self.day_number)
+        owners += [(one.fill.account, one.fill.strategy) for one in known]
         return owners.count((account, strategy)), len(owners)
 
     def no_room(self, fill: ReportFill) -> bool:
@@ -366,32 +368,41 @@ class Oracle:
 
     def fill_cause(self, fill: ReportFill) -> str | None:
         """Why this fill is doubtful, if it is."""
-        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2]:
+        seen, known = self.seen(fill), self.find(fill.order_key)
+        if seen == "other":
+            return "contradicts_fill"
+        venue = self.facts.parameters.venues.get(self.executions.venue(fill, known))
+        if seen == "shared" and venue is not None and venue.fill_ids == "unique":
+            return "fill_id_shared"
+        is_open = known is not None and not known.gone
+        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
             return "older_than_memory"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"
-        known = self.find(fill.order_key)
         if known is None:
             return "unknown_order"
-        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or known.withdrawn:
+        if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
             return "conflicts_with_order"
         if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
-        return "exceeds_order" if Fraction(fill.quantity) > room else None
+        if Fraction(fill.quantity) > room:
+            return "exceeds_order"
+        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
 
-    def seen(self, fill: ReportFill) -> ReportFill | None:
-        for before, day in reversed(self.fills):
-            if before.key == fill.key and day >= self.day_number - 1:
-                return before
-        return next((doubt.fill for doubt in self.facts.doubtful if doubt.fill.key == fill.key), None)
+    def seen(self, fill: ReportFill) -> str | None:
+        return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
+
+    def agrees(self, fill: ReportFill, known: Order) -> bool:
+        return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
     def book(self, fill: ReportFill) -> None:
         """A fill that is true, or taken to be."""
-        self.fills.append((fill, self.day_number))
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity)
-        if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+        mine = known is not None and self.agrees(fill, known)
+        self.remember(fill, known, mine=mine)
+        if mine:
             known.reported = True
             known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
             if not known.gone:
@@ -399,21 +410,29 @@ class Oracle:
                 if not known.remaining:
                     self.end(known)
         key = (fill.account, fill.strategy, fill.symbol)
-        self.set_position(key, self.facts.positions.get(key, ZERO) + (quantity if fill.side == "buy" else -quantity))
+        bought = quantity if fill.side == "buy" else -quantity
+        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
+
+    def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
+        venue = self.executions.venue(fill, known)
+        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
 
     def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, now: float) -> bool:
+    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
         """Hold a fill as doubtful; says whether its account is halted now."""
         p = self.facts.parameters
+        known = self.find(fill.order_key)
+        contradicts = self.seen(fill) == "other"
         priced = fill.price or self.facts.price(fill.symbol)
         valued = self.facts.unit(fill.symbol) is not None and bool(priced)
-        self.facts.doubtful.append(Doubt(fill, valued))
-        if (known := self.find(fill.order_key)) is not None:
+        venue = self.executions.venue(fill, known)
+        self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
+        if known is not None:
             known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
@@ -426,10 +445,10 @@ class Oracle:
         return True
 
     def settle(self, command: AcceptFill) -> None:
-        doubt = next(doubt for doubt in self.facts.doubtful if doubt.fill.key == command.key)
+        (doubt,) = meant(self.facts.doubtful, command)
         self.facts.doubtful.remove(doubt)
         if command.discard:
-            self.fills.append((doubt.fill, self.day_number))
+            self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
             self.book(doubt.fill)
 
@@ -574,6 +593,7 @@ class Oracle:
     def start(self, command: Start, seq: int, now: float) -> None:
         self.configured = command.parameters
         self.facts.parameters = with_limits(command.parameters, self.overrides)
+        self.executions.join()
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
         )

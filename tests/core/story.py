@@ -26,7 +26,7 @@ from weltklassebot.core.engine import Engine, Replayed
 from weltklassebot.core.events import AnyEvent, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
-from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.parameters import Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid, validate
 from weltklassebot.journal.codec import decode, encode
@@ -211,12 +211,18 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return float(value)
     if key in ("accept", "fills"):
         return tuple(value.split(","))
+    if key == "seq":
+        return int(value)
     annotation = next(field.type for field in fields(kind) if field.name == key)
     return Decimal(value) if annotation is Decimal or Decimal in get_args(annotation) else value
 
 
 def _setting(kind: type, key: str, text: str) -> Any:
     """`none` is the word itself where the setting has it, and nothing where it may be nothing."""
+    if key == "aliases":
+        return tuple(text.split(","))
+    if key == "venues":
+        return {name: Venue(fill_ids=said) for name, said in (pair.split(":") for pair in text.split(","))}
     try:
         settings = msgspec.convert({key: text}, kind, strict=False)
     except msgspec.ValidationError:

@@ -84,6 +84,18 @@ def oversized(daemon: Daemon) -> None:
     assert halted_with_a_stop_of(daemon, "0.002")["oversized"] == [["main", "test", "stop"]]
 
 
+def contradicted(daemon: Daemon) -> None:
+    daemon.check("o-1", quantity="0.003")
+    for quantity in ("0.001", "0.002"):
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", **FILL | {"quantity": quantity})
+
+
+def shared_an_id(daemon: Daemon) -> None:
+    for name in ("o-1", "o-2"):
+        daemon.check(name)
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id=name, **FILL)
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -137,6 +149,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LateFills": filled_late,
     "PositionUnprotected": unprotected,
     "StopOversized": oversized,
+    "ContradictingFills": contradicted,
+    "FillIdShared": shared_an_id,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,

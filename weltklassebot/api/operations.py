@@ -92,7 +92,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     # --- fills and positions
     ("POST", "/v1/fills"): Operation(
         "Fills and positions", "An execution", _DONE,
-        {**_NAMED, "fill_id": "f-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.1", "price": "63990"}),
+        {**_NAMED, "fill_id": "f-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.1", "price": "63990",
+         "fee": "0.0001", "fee_currency": "BTC"}),
     ("GET", "/v1/fills/doubtful"): Operation(
         "Fills and positions", "Fills that wait for an operator's word", (s.DoubtfulFills,)),
     ("POST", "/v1/fills/accept"): Operation(

@@ -79,6 +79,8 @@ class Accepted(Shape):
     position: Text | UnsetType = UNSET
     doubtful: bool | UnsetType = UNSET
     cause: DoubtCause | UnsetType = UNSET
+    fill_id_shared: bool | UnsetType = UNSET
+    """The first time today that this venue gave one fill id to several executions."""
     reserved_quantity: Text | UnsetType = UNSET
     ended: bool | UnsetType = UNSET
     old: Text | UnsetType = UNSET
@@ -91,7 +93,7 @@ class Accepted(Shape):
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, which was done all the same."""
+    """What was wrong with the words of a stop, or what of a fill counts for nothing: it was done all the same."""
 
 
 class StopBody(Struct):
@@ -230,6 +232,8 @@ class DoubtfulFill(Shape):
     side: Side
     quantity: Text
     price: Text
+    fee: Text | None
+    fee_currency: str | None
     cause: DoubtCause
     seq: int
     ts: float

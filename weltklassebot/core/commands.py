@@ -8,10 +8,11 @@ A command that was decoded is well-formed; `validation.validate` says whether it
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
@@ -21,8 +22,13 @@ __all__ = [
     "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
-ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
-Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+Id = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"pattern": ID_PATTERN},
+        description="1 to 128 bytes of printable UTF-8 in NFC, without blanks at its ends",
+    ),
+]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Timestamp = Annotated[float, Meta(description="Unix seconds UTC", ge=0, lt=1e11)]
 
@@ -83,7 +89,10 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id) is its identity."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order.
+
+    `quantity` is what was executed, before fees. A positive fee was paid, a negative one received.
+    """
 
     fill_id: Id
     client_order_id: Id
@@ -95,15 +104,12 @@ class ReportFill(Command, frozen=True, tag="fill"):
     strategy: Id = "default"
     venue: Id = "default"
     fee: Decimal | None = None
+    fee_currency: Id | None = None
     ts: Timestamp | None = None
 
     @property
     def order_key(self) -> OrderKey:
         return (self.account, self.strategy, self.client_order_id)
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
 
 
 class Mark(Command, frozen=True, tag="mark"):
@@ -216,11 +222,11 @@ class AcceptFill(Command, frozen=True, tag="accept_fill"):
     account: Id = "default"
     venue: Id = "default"
     discard: bool = False
+    client_order_id: Id | None = None
+    strategy: Id | None = None
+    side: Side | None = None
+    seq: int | None = None
     actor: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
 
 
 class SetLimits(Command, frozen=True, tag="set_limits"):

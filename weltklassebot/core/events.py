@@ -37,6 +37,7 @@ __all__ = [
     "FillBooked",
     "FillDiscarded",
     "FillDoubted",
+    "FillIdShared",
     "KillSwitchChanged",
     "KillSwitchState",
     "LimitChange",
@@ -57,7 +58,10 @@ __all__ = [
     "Unprotected",
 ]  # fmt: skip
 
-DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+DoubtCause = Literal[
+    "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
+    "fee_exceeds_fill",
+]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 ClockCause = Literal["step", "start"]
@@ -126,12 +130,20 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     slot_taken: bool = False
     late: bool = False
     """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
+    shared: bool = False
+    """Another execution had its fill id."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
     valued: bool = True
     """False: nobody knows what it is worth. It adds nothing to the desk, and its account is halted."""
+
+
+class FillIdShared(Event, frozen=True, tag="fill_id_shared"):
+    """The venue gave the id of another execution to this one as well; said once a trading day and venue."""
+
+    venue: str
 
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):
@@ -304,9 +316,9 @@ class Started(Event, frozen=True, tag="started"):
 
 
 AnyEvent = (
-    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
-    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
-    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected | AccountHalted
-    | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted
-    | StartBelieved | Started
+    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
+    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged
+    | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
+    | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored
+    | ClockRestarted | StartBelieved | Started
 )  # fmt: skip

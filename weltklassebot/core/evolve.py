@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
     ConfigureLimits,
@@ -36,6 +37,7 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     KillSwitchChanged,
     LimitsChanged,
     MarkTaken,
@@ -50,8 +52,9 @@ from weltklassebot.core.events import (
     Started,
     Unprotected,
 )
+from weltklassebot.core.executions import Fills
 from weltklassebot.core.parameters import with_limits
-from weltklassebot.core.remembered import EndedOrders, Fills
+from weltklassebot.core.remembered import EndedOrders
 from weltklassebot.core.schedule import schedule
 from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
 
@@ -79,6 +82,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.clock_offset = 0.0
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
+    join(state)
     valuation.revalue_all(state)
     schedule(state)
 
@@ -90,20 +94,46 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.next_roll = event.next_roll
     state.trades_today = 0
     state.cooldown_taken = False
+    state.shared_fill_ids = []
     state.day_equity = state.equity
     schedule(state)
 
 
 def _turn_the_memory(state: State, now: float) -> None:
     """What is remembered of today is that of the day before from here on, and that is forgotten."""
+    fills, fills_before = state.fills, state.fills_before
     state.memory_since = state.day_started
     state.day_started = state.next_roll or now
     state.rolled_before_at, state.rolled_at = state.rolled_at, now
     state.ended_before, state.ended = state.ended, EndedOrders()
-    state.fills_before, state.fills = state.fills, Fills()
+    state.fills_before, state.fills = fills, Fills()
     state.remembered_before, state.remembered = state.remembered, {}
+    if state.corrected:
+        _keep_fills_of_open_orders(state, fills, fills_before)
+    else:
+        for known in state.orders.values():
+            known.fills = None
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
+
+
+def _keep_fills_of_open_orders(state: State, fills: Fills, fills_before: Fills) -> None:
+    """They move into the new day for as long as their order is open, so that they are forgotten no sooner than it."""
+    for known in state.orders.values():
+        order = known.order
+        if known.fills is None:
+            continue
+        owner = (order.account, order.strategy)
+        for venue, symbol, name in known.fills:
+            place = (venue, order.account, symbol)
+            digest = fills.pop(place, name)
+            if digest is not None:
+                state.remembered_before[owner] -= 1
+            else:
+                digest = fills_before.pop(place, name)
+            if digest is not None:
+                state.fills.keep(place, name, digest)
+                state.remembered[owner] = state.remembered.get(owner, 0) + 1
 
 
 def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:
@@ -227,6 +257,7 @@ EVOLVERS: Final = cast(
         OrderUpdated: evolve_orders.updated,
         FillBooked: evolve_orders.fill_booked,
         FillDoubted: evolve_orders.fill_doubted,
+        FillIdShared: evolve_orders.fill_id_shared,
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,

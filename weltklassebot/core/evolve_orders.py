@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -21,6 +22,7 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     OrderApproved,
     OrderDenied,
     OrdersKept,
@@ -28,9 +30,10 @@ from weltklassebot.core.events import (
     PositionAdjusted,
     Reason,
 )
+from weltklassebot.core.executions import Found, Place, doubtful_key
 from weltklassebot.core.keeping import STOPS
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content
+from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
@@ -155,6 +158,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
+        venue=None if order.venue == "default" else order.venue,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
@@ -166,9 +170,10 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    _remember_fill(state, fill)
+    kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
+        _name_fill(known, kept)
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
@@ -192,7 +197,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
         fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
         valued=event.valued,
     )  # fmt: skip
-    state.doubtful[fill.key] = doubtful
+    key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
+    state.doubtful[key] = doubtful
     if (known := state.orders.get(fill.order_key)) is not None:
         known.doubted = True
     since = now - state.parameters.doubtful_fill_window_seconds
@@ -201,7 +207,7 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(fill.account) or open_book(market, fill.account)
     if event.valued:
-        book.side(fill.side).add(fill.key, doubtful)
+        book.side(fill.side).add(key, doubtful)
     else:
         book.side(fill.side).doubt(fill.quantity)
     reprice(state, market, book)
@@ -209,14 +215,17 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+        _name_fill(known, kept)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
-    elif (ended := state.recall_ended(fill.order_key)) is not None and (ended.symbol, ended.side) == (
-        fill.symbol, fill.side,
-    ):  # fmt: skip
+    elif (
+        (ended := state.recall_ended(fill.order_key)) is not None
+        and ended.side == fill.side
+        and same_symbol(state, ended.symbol, fill.symbol)
+    ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if known is not None and not known.remaining:
@@ -226,28 +235,48 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    _remember_settled(state, fill)
     close_book(state, fill.symbol, fill.account)
 
 
 def _settle(state: State, command: AcceptFill) -> ReportFill:
     """Take a doubtful fill out of the exposure."""
-    doubtful = state.doubtful.pop(command.key)
+    key, doubtful = find_doubtful(state, command)
+    del state.doubtful[key]
     fill = doubtful.fill
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
     if doubtful.valued:
-        book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
+        book.side(fill.side).shrink(key, doubtful, doubtful.remaining)
     else:
         book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
     return fill
 
 
-def _remember_fill(state: State, fill: ReportFill) -> None:
-    state.fills.put(fill.key, content(fill))
+def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
+    state.shared_fill_ids.append(event.venue)
+
+
+def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
+    place = place_of(state, fill)
+    return _remember_fill(state, place, fill, state.find_fill(place, fill))
+
+
+def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> tuple[str, str, str]:
+    """Returns the venue, symbol and name under which it is remembered."""
+    name = state.fills.put(place, fill, found)
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    return (place[0], place[2], name)
+
+
+def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
+    """Before it is counted as filled."""
+    if known.fills is not None:
+        known.fills.append(kept)
+    elif not known.filled:
+        known.fills = [kept]
 
 
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:

@@ -18,10 +18,13 @@ __all__ = [
     "LIMITS",
     "MOST_COUNTED",
     "NEVER_UNLIMITED",
+    "REST",
     "WHOLE",
     "Instrument",
     "Parameters",
+    "Venue",
     "limit_error",
+    "symbols_error",
     "with_limits",
 ]
 
@@ -36,6 +39,17 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     lot: Decimal | None = None
     allow_short: bool = True
     delta: Decimal | None = None
+    aliases: tuple[str, ...] = ()
+    """Other spellings of the symbol."""
+    asset: str | None = None
+    """What is traded, as a fee names it: a fee in it moves the position. None: no fee does."""
+
+
+class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is particular to a venue."""
+
+    fill_ids: Literal["shared", "unique"] = "shared"
+    """Whether it may give one fill id to several executions of an account in a symbol. Unique: then it is doubtful."""
 
 
 _PLAIN: Final = Instrument()
@@ -62,6 +76,7 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # valuation
     base_currency: str = "EUR"
     symbols: dict[str, Instrument] = {}
+    venues: dict[str, Venue] = {}
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
@@ -104,10 +119,17 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return _PLAIN
         return self.symbols.get(symbol) or self.symbols.get("*")
 
+    def gives_unique_fill_ids(self, venue: str) -> bool:
+        listed = self.venues.get(venue)
+        return listed is not None and listed.fill_ids == "unique"
+
     @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 
+
+REST: Final = "*"
+"""Among the symbols: all that are not listed."""
 
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""
@@ -119,6 +141,23 @@ MOST_COUNTED: Final = 10**9
 """As minutes, nearly two thousand years: what ends later than that, no calendar can print."""
 
 NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
+
+
+def symbols_error(symbols: dict[str, Instrument]) -> tuple[str, str, str] | None:
+    """The first symbol of which something cannot be, what that is, and why, if there is any."""
+    owners: dict[str, str] = {}
+    for symbol, instrument in symbols.items():
+        if symbol == REST and instrument.asset is not None:
+            return symbol, "asset", f'"{REST}" is many symbols: name the asset of each'
+        for alias in instrument.aliases:
+            if symbol == REST:
+                return symbol, "aliases", f'"{REST}" has no other spelling'
+            if alias in symbols or alias == REST:
+                return symbol, "aliases", f"{alias!r} is listed itself"
+            if alias in owners:
+                return symbol, "aliases", f"{alias!r} is an alias of {owners[alias]!r} already"
+            owners[alias] = symbol
+    return None
 
 
 def limit_error(key: str, value: Decimal | None) -> str | None:

@@ -1,7 +1,7 @@
 """The state of the risk core: private to the engine, changed in place by `evolve` alone, never by a decision.
 
-Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), fills (venue, account,
-symbol, fill_id), positions (account, strategy, symbol).
+Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), doubtful fills as
+`executions` says, positions (account, strategy, symbol).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
 from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
+from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders, FillKey, Fills
+from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 
 __all__ = [
     "AccountEquity",
@@ -63,6 +64,14 @@ class OpenOrder(Struct, gc=False):
     """A stop that was no larger than the position, and what was open to build it, when it was approved."""
     resolved: bool = False
     """An operator said how much of it was filled: what is filled beyond that is doubtful."""
+    fills: list[tuple[str, str, str]] | None = None
+    """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
+    some."""
+
+    @property
+    def fills_known(self) -> bool:
+        """Whether all that was filled of it is remembered, however long ago that was."""
+        return self.fills is not None or not self.filled
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -174,7 +183,7 @@ class State:
     denied: DeniedOrders = field(default_factory=DeniedOrders)
     fills: Fills = field(default_factory=Fills)
     fills_before: Fills = field(default_factory=Fills)
-    doubtful: dict[FillKey, DoubtfulFill] = field(default_factory=dict)
+    doubtful: dict[DoubtfulKey, DoubtfulFill] = field(default_factory=dict)
     doubted_at: dict[str, list[float]] = field(default_factory=dict)
     remembered: dict[tuple[str, str], int] = field(default_factory=dict)
     """Ended orders and fills of today, per (account, strategy),"""
@@ -194,6 +203,8 @@ class State:
     """and the roll before that. What was recorded since is remembered."""
     clock_restarts: list[int] = field(default_factory=list)
     """The records behind which `now` went back."""
+    shared_fill_ids: list[str] = field(default_factory=list)
+    """Venues of which it was said today that they give one fill id to several executions."""
 
     @property
     def corrected(self) -> bool:
@@ -226,6 +237,33 @@ class State:
         day = self.ended if self.ended.get(key) is not None else self.ended_before
         day.put(key, ended)
 
-    def recall_fill(self, key: FillKey) -> int | None:
-        found = self.fills.get(key)
-        return self.fills_before.get(key) if found is None else found
+    def find_fill(self, place: Place, fill: ReportFill) -> Found | None:
+        """What is remembered of this execution: at the place where it books, at the venue that it names, at none, and
+        under every spelling of its symbol. Older versions, and days before an alias, kept it there."""
+        if place[0] == "default" == fill.venue and not self.configured.symbols:
+            # There is no other place.
+            found = self.fills.find(place, fill)
+            before = None if found == "same" else self.fills_before.find(place, fill)
+            return before if before == "same" or (before is not None and found != "other") else found
+        best: Found | None = None
+        for at in self.places(place, fill.venue):
+            for day in (self.fills, self.fills_before):
+                found = day.find(at, fill)
+                if found == "same":
+                    return found
+                if found == "other" or (found is not None and best is None and at is place):
+                    best = found
+        return best
+
+    def places(self, place: Place, said: str = "default") -> list[Place]:
+        """Where an execution that books at `place` may be remembered, that place first."""
+        venue, account, symbol = place
+        found = [place]
+        if said not in ("default", venue):
+            found.append((said, account, symbol))
+        if venue != "default":
+            found.append(("default", account, symbol))
+        instrument = self.configured.symbols.get(symbol)
+        if instrument is not None and instrument.aliases:
+            found += [(at[0], account, alias) for alias in instrument.aliases for at in tuple(found)]
+        return found

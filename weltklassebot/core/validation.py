@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AcceptFill,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
@@ -26,8 +27,9 @@ from weltklassebot.core.commands import (
     Side,
     UnsetLimits,
 )
+from weltklassebot.core.names import id_error, is_plain
 from weltklassebot.core.numbers import NotExact, cut, exact
-from weltklassebot.core.parameters import limit_error
+from weltklassebot.core.parameters import REST, limit_error
 
 __all__ = ["NUMBER_FIELDS", "Invalid", "validate"]
 
@@ -44,7 +46,7 @@ class Invalid(ValueError):
 NUMBER_FIELDS: Final = frozenset(
     {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity"}
 )
-_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue"})
+_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
 _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
@@ -56,7 +58,6 @@ _OF_PROGRAMS: Final = frozenset({CheckOrder, ReportFill})
 _NOTHING_FILLED: Final = frozenset({"not_sent", "rejected"})
 _MAX_KNOWN: Final = 100_000
 
-_is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
 # C1 is control too: a terminal takes U+009B for the beginning of an escape; U+2028 and U+2029 end lines. A surrogate is
 # a byte of an argument that was no UTF-8, and cannot be written.
 _has_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
@@ -66,7 +67,8 @@ _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by st
 def _plan(kind: Any) -> tuple[tuple[str, ...], ...]:
     names = [field.name for field in fields(kind)]
     needed = frozenset(field.name for field in fields(kind) if field.required) & _TEXTS
-    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
+    optional = frozenset(field.name for field in fields(kind) if not field.required) & _FRESH_IDS
+    groups = (_FRESH_IDS - optional, _SHARED_IDS | optional, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
     return tuple(tuple(name for name in names if name in group) for group in groups)
 
 
@@ -80,8 +82,9 @@ def validate(command: AnyCommand) -> None:
         return
     fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
-        if not _is_id(getattr(command, name)):
-            raise Invalid(name, _BAD_ID)
+        value = getattr(command, name)
+        if not is_plain(value):
+            _check_id(name, value)
     for name in shared:
         value = getattr(command, name)
         if value is not None and value not in _known:
@@ -97,12 +100,15 @@ def validate(command: AnyCommand) -> None:
     _check_meaning(command)
 
 
-_BAD_ID: Final = "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"
+def _check_id(name: str, value: str) -> None:
+    if error := id_error(value):
+        raise Invalid(name, error)
+    if name == "symbol" and value == REST:
+        raise Invalid(name, f'"{REST}" stands for the symbols that are not listed, and is none itself')
 
 
 def _learn(name: str, value: str) -> None:
-    if not _is_id(value):
-        raise Invalid(name, _BAD_ID)
+    _check_id(name, value)
     if len(_known) >= _MAX_KNOWN:
         _known.clear()
     _known.add(value)
@@ -176,8 +182,8 @@ def _cut_quantity(number: Decimal) -> Decimal:
 
 def _check_order(order: CheckOrder) -> None:
     """The same for orders, written out: it stands before every answer."""
-    if not _is_id(order.client_order_id):
-        raise Invalid("client_order_id", _BAD_ID)
+    if not is_plain(order.client_order_id):
+        _check_id("client_order_id", order.client_order_id)
     if order.symbol not in _known:
         _learn("symbol", order.symbol)
     if order.account not in _known:
@@ -216,6 +222,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("side", side, _SIDES)
             if quantity <= 0:
                 raise Invalid("quantity", "must be positive")
+            if command.fee_currency is not None and command.fee is None:
+                raise Invalid("fee_currency", "must not be there without a fee")
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
@@ -224,6 +232,8 @@ def _check_meaning(command: AnyCommand) -> None:
                 raise Invalid("filled_quantity", "must not be negative")
             if filled and status in _NOTHING_FILLED:
                 raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
+        case AcceptFill(side=side) if side is not None:
+            _check_choice("side", side, _SIDES)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

@@ -214,6 +214,8 @@ def doubtful_fills(state: State) -> Iterator[dict[str, Any]]:
             "side": fill.side,
             "quantity": plain(fill.quantity),
             "price": plain(fill.price),
+            "fee": _text(fill.fee),
+            "fee_currency": fill.fee_currency,
             "cause": doubtful.cause,
             "seq": doubtful.seq,
             "ts": doubtful.ts,

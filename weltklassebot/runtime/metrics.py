@@ -79,6 +79,8 @@ class Metrics:
         self.unprotected_positions = 0
         self.oversized_stops = 0
         self.ends_without_quantity = 0
+        self.contradicting_fills = 0
+        self.shared_fill_ids = 0
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
@@ -130,8 +132,10 @@ class Metrics:
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
-            elif answer.body.get("late"):
-                self.late_fills += 1
+                self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+            else:
+                self.late_fills += "late" in answer.body
+                self.shared_fill_ids += "fill_id_shared" in answer.body
         elif type(entry.command) is ReportOrder and "notices" in answer.body:
             self.ends_without_quantity += 1
 
@@ -158,6 +162,16 @@ class Metrics:
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "contradicting_fills",
+                "Executions reported again with another quantity or price.",
+                self.contradicting_fills,
+            ),
+            (
+                "shared_fill_ids",
+                "Days and venues in which a fill id came for several executions.",
+                self.shared_fill_ids,
+            ),
             (
                 "unprotected_positions",
                 "Positions that a stop of trading left with less behind stop orders than before.",

@@ -13,6 +13,7 @@ from weltklassebot.core.events import (
     EquityDoubted,
     FillBooked,
     FillDoubted,
+    FillIdShared,
     LimitsChanged,
     OrderApproved,
     OrderDenied,
@@ -59,6 +60,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if isinstance(command, ReportFill) and (notice := _fee_counts_nothing(state, command)):
+        body["notices"] = [notice]
     if isinstance(command, CancelAll):
         body.setdefault("cancel_requests", [])
     return Done(body)
@@ -72,6 +75,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     match event:
         case FillBooked():
             return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
+        case FillIdShared():
+            return {"fill_id_shared": True}
         case FillDoubted():
             return {"doubtful": True, "cause": event.cause}
         case OrderUpdated():
@@ -79,6 +84,12 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
+        case _:
+            return _said_of_desk(event)
+
+
+def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
+    match event:
         case EquityDoubted():
             return {"doubtful": True, "agreeing": event.agreeing}
         case Unprotected():
@@ -108,6 +119,20 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             }
         case _:
             return {}
+
+
+def _fee_counts_nothing(state: State, fill: ReportFill) -> str | None:
+    """Said where a fee looks like one in the traded asset, and nobody said what that is: a guess moves no position."""
+    currency = fill.fee_currency
+    if currency is None or not fill.symbol.startswith((f"{currency}/", f"{currency}-")):
+        return None
+    instrument = state.parameters.symbols.get(fill.symbol)
+    if instrument is None or instrument.asset is None:
+        return (
+            f"the fee in {currency} does not move the position: if it was taken from what is traded, say so with "
+            f'[symbols."{fill.symbol}"] asset = "{currency}"'
+        )
+    return None
 
 
 def replay(command: AnyCommand, before: Replayed) -> Answer:

@@ -16,6 +16,7 @@ from weltklassebot.core.events import (
     EquityDoubted,
     FillBooked,
     FillDoubted,
+    FillIdShared,
     OrdersKept,
     StartBelieved,
     Unprotected,
@@ -29,7 +30,8 @@ __all__ = ["Witness"]
 
 
 _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
-_ALARMING: Final = _OF_THE_CLOCK | {FillDoubted, AccountHalted, EquityDoubted, OrdersKept, Unprotected}
+_OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
+_ALARMING: Final = _OF_THE_CLOCK | {FillDoubted, FillIdShared, AccountHalted, EquityDoubted, OrdersKept, Unprotected}
 """Looked up first: nearly all events are none of these."""
 
 
@@ -61,31 +63,18 @@ class Witness:
         for record in records:
             for event in record.events:
                 if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
-                    alarm = self._alarm_of_clock if type(event) in _OF_THE_CLOCK else self._alarm
-                    alarm(record, event)
+                    self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
+        if type(event) in _OF_THE_CLOCK:
+            self._alarm_of_clock(record, event)
+        elif type(event) in _OF_FILLS:
+            self._alarm_of_fill(record, event)
+        else:
+            self._alarm_of_desk(record, event)
+
+    def _alarm_of_desk(self, record: Record, event: object) -> None:
         match event, record.command:
-            case FillDoubted(cause=cause), ReportFill() as fill:
-                self._log.warning(
-                    "doubtful_fill",
-                    seq=record.seq,
-                    cause=cause,
-                    account=fill.account,
-                    symbol=fill.symbol,
-                    fill_id=fill.fill_id,
-                    client_order_id=fill.client_order_id,
-                )
-            case FillBooked(), ReportFill() as fill:
-                self._log.warning(
-                    "late_fill",
-                    seq=record.seq,
-                    account=fill.account,
-                    symbol=fill.symbol,
-                    fill_id=fill.fill_id,
-                    client_order_id=fill.client_order_id,
-                    help="runbooks/alerts/LateFills.md",
-                )
             case Unprotected(places=places), _:
                 for place in places:
                     self._log.error(
@@ -104,6 +93,21 @@ class Witness:
                 self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
             case _:
                 pass
+
+    def _alarm_of_fill(self, record: Record, event: object) -> None:
+        fill = record.command
+        assert isinstance(fill, ReportFill)
+        about = {
+            "seq": record.seq, "account": fill.account, "symbol": fill.symbol, "fill_id": fill.fill_id,
+            "client_order_id": fill.client_order_id,
+        }  # fmt: skip
+        match event:
+            case FillDoubted(cause=cause):
+                self._log.warning("doubtful_fill", **about, cause=cause)
+            case FillIdShared(venue=venue):
+                self._log.warning("fill_id_shared", **about, venue=venue, help="runbooks/alerts/FillIdShared.md")
+            case _:
+                self._log.warning("late_fill", **about, help="runbooks/alerts/LateFills.md")
 
     def _alarm_of_clock(self, record: Record, event: object) -> None:
         match event:
