@@ -20,10 +20,10 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from weltklassebot.core import commands as c
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.clock import start_in_doubt
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Replayed
-from weltklassebot.core.events import AnyEvent, OrderDenied
+from weltklassebot.core.events import AnyEvent, EquityDoubt, Flow, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Instrument, Parameters
@@ -52,6 +52,7 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
+    "accept-equity": (c.AcceptEquity, ("account",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
@@ -138,7 +139,7 @@ class Story:
         kind, names, always = _OPS[op]
         given = dict(always)
         plain_words = [
-            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic")
+            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic", "drop")
         ]
         given |= dict(zip(names, plain_words, strict=False))
         for word in rest:
@@ -261,6 +262,9 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield f"{field.name}={plain(value)}"
             case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
+            case EquityDoubt():
+                run = f" run={','.join(map(plain, value.run))}" if value.run else ""
+                yield f"doubted={plain(value.value)}{run}" + (f" agreed={value.agreed}" if value.agreed else "")
             case tuple():
                 yield f"{field.name}={','.join(_member(member) for member in value)}"
             case _:
@@ -273,6 +277,10 @@ def _member(member: Any) -> str:
             return member
         case (account, strategy, order):
             return _key(account, strategy, order)
+        case Flow():
+            fits = "".join(f" {name}={n}" for name, n in (("fit", member.fits), ("without", member.fits_without)) if n)
+            amount = "" if member.amount is None else f" {plain(member.amount)}"
+            return f"{member.flow_id}{amount} {member.status}{fits}"
         case _ if hasattr(member, "client_order_id"):
             return f"{member.id}:{_key(member.account, member.strategy, member.client_order_id)}"
         case _:

@@ -20,9 +20,9 @@ from tests.core.desk_days import BASE, STEP, Days
 from tests.core.facts import ZERO
 from tests.core.oracle import Oracle
 from weltklassebot.core import views
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -49,8 +49,9 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import FillDoubted, OrderApproved
+from weltklassebot.core.events import EquityTaken, FillDoubted, OrderApproved
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -118,8 +119,12 @@ class Run:
                 self.check_replayed_fill(command, outcome)
             elif type(command) is RestartClock:
                 assert not self.oracle.may_go_back(command, self.now)
+            elif type(command) is AcceptEquity:
+                assert not self.oracle.accept_equity(command)
+            elif type(command) is ReportEquity:
+                assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
             elif isinstance(outcome, Replayed):
-                assert type(command) is ReportEquity or self.oracle.find(command.key).gone
+                assert self.oracle.find(command.key).gone
             else:
                 assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
             return
@@ -181,8 +186,11 @@ class Run:
                 oracle.mark(command, now)
             case ReportEquity():
                 assert oracle.equity(command, now) == (
-                    "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
+                    "taken" if any(type(event) is EquityTaken for event in outcome.events) else "doubted"
                 )
+                self.halt_on_breach(released)
+            case AcceptEquity():
+                assert oracle.accept_equity(command)
                 self.halt_on_breach(released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():
                 oracle.limits(command)
@@ -316,12 +324,13 @@ class Run:
         assert state.next_due == oracle.deadline()
         equity = facts.equity()
         assert (state.equity is None and equity is None) or Fraction(state.equity) == equity
-        if oracle.peak is not None:
-            assert Fraction(state.peak) == oracle.peak
-            if oracle.peak > 0:
-                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / oracle.peak)) <= Fraction(
+        if facts.purse.peak is not None:
+            assert Fraction(state.peak) == facts.purse.peak
+            if facts.purse.peak > 0:
+                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / facts.purse.peak)) <= Fraction(
                     1, 10**18
                 )
+        self.compare_equity()
         risk = state.risk
         assert (risk.state, risk.until, risk.awaiting_admin) == (oracle.risk, oracle.until, oracle.awaiting)
         assert risk.state == "RUNNING" or risk.cause == oracle.cause
@@ -332,6 +341,19 @@ class Run:
         assert set(state.doubtful) == {doubt.fill.key for doubt in facts.doubtful}
         self.bounded()
         self.seen_from_outside()
+
+    def compare_equity(self) -> None:
+        state, purse = self.engine.state, self.oracle.facts.purse
+        assert set(state.accounts) == set(purse.accounts)
+        for name, account in state.accounts.items():
+            mine = purse.accounts[name]
+            assert (account.known, Fraction(account.equity)) == (mine.known, mine.believed)
+            assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
+            assert account.equity - account.doubted_loss == mine.worst
+            assert account.as_of == mine.as_of
+            assert account.withdrawn == sum(mine.withdrawn)
+            flows = account.open_flows | account.flows
+            assert {key: flow.status for key, flow in flows.items()} == {k: f.status for k, f in mine.flows.items()}
 
     def bounded(self) -> None:
         state = self.engine.state

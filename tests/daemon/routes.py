@@ -19,6 +19,7 @@ ROUTES = {
     "/v1/orders/cancel-all": {"reason": "r"},
     "/v1/positions/adjust": {"symbol": "X", "quantity": "1", "reason": "r"},
     "/v1/orders/resolve": {"client_order_id": "bad-1", "status": "canceled", "reason": "r"},
+    "/v1/equity/accept": {"account": "default", "reason": "r"},
     "/v1/fills/accept": {"fill_id": "f", "symbol": "X", "reason": "r"},
     "/v1/admin/halt": {"reason": "r"},
     "/v1/admin/cooldown": {"reason": "r", "minutes": 1},

@@ -108,7 +108,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/marks"): Operation(
         "Prices and equity", "A price, or several", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
     ("POST", "/v1/equity"): Operation(
-        "Prices and equity", "An account's equity", _DONE, {"account": "main", "equity": "100000", "flow": "0"}),
+        "Prices and equity", "An account's equity. A deposit or withdrawal that it contains for the first time counts "
+        "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so", _DONE,
+        {"account": "main", "equity": "105000", "flow": "5000", "flow_id": "d-17"}),
+    ("POST", "/v1/equity/accept"): Operation(
+        "Prices and equity", "An operator's word on what is doubted of an account: its last doubted equity, or with "
+        "`flow_id` a deposit or withdrawal, before or after its report; `drop`: that flow never was, without an id "
+        "none that is open", _DONE,
+        {"account": "main", "flow_id": "w-3", "reason": "paid out on Friday"}),
     # --- stops
     ("POST", "/v1/admin/halt"): Operation(
         "Stops", "Stop all opening orders until somebody resumes. Never refused for its words", _DONE, _WHY),

@@ -48,6 +48,7 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/v1/positions/adjust", c.AdjustPosition),
     ("POST", "/v1/orders/resolve", c.ResolveOrder),
     ("POST", "/v1/fills/accept", c.AcceptFill),
+    ("POST", "/v1/equity/accept", c.AcceptEquity),
     ("POST", "/v1/admin/halt", c.Halt),
     ("POST", "/v1/admin/cooldown", c.Cooldown),
     ("POST", "/v1/admin/resume", c.Resume),

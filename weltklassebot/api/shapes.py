@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, DoubtCause, FlowStatus, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
@@ -91,7 +91,9 @@ class Accepted(Shape):
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, which was done all the same."""
+    """What was wrong with the words of a stop, which was done all the same; or with a flow, which was not counted."""
+    flows: dict[str, FlowStatus] | UnsetType = UNSET
+    """What became of an account's deposits and withdrawals, by their ids."""
 
 
 class StopBody(Struct):

@@ -15,10 +15,10 @@ from msgspec import Meta, Struct
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
-    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
-    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock",
-    "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command",
+    "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType",
+    "ReanchorClock", "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder",
+    "RestartClock", "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
@@ -117,12 +117,14 @@ class Mark(Command, frozen=True, tag="mark"):
 
 class ReportEquity(Command, frozen=True, tag="equity"):
     """An account's equity in the base currency; `flow` is the deposit (+) or withdrawal (-) it contains for the first
-    time."""
+    time. `flow_id` names it, so that it counts once; without one it is not counted. `balance` is recorded, no more."""
 
     equity: Decimal
     account: Id = "default"
     flow: Decimal = Decimal(0)
     as_of: Timestamp | None = None
+    flow_id: Id | None = None
+    balance: Decimal | None = None
 
 
 # --- what operators do ----------------------------------------------------------------------------------------------
@@ -221,6 +223,17 @@ class AcceptFill(Command, frozen=True, tag="accept_fill"):
         return (self.venue, self.account, self.symbol, self.fill_id)
 
 
+class AcceptEquity(Command, frozen=True, tag="accept_equity"):
+    """An operator's word on what is doubted of an account: its last doubted equity, or with `flow_id` this deposit or
+    withdrawal, before or after its report. `drop`: that flow never was; without an id, none that is open."""
+
+    account: Id
+    reason: Reason
+    flow_id: Id | None = None
+    drop: bool = False
+    actor: str | None = None
+
+
 class SetLimits(Command, frozen=True, tag="set_limits"):
     """Change limits until `unset_limits`. `None` is unlimited."""
 
@@ -303,6 +316,6 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
+    | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

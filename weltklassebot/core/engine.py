@@ -17,6 +17,7 @@ from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import decide_check
 from weltklassebot.core.clock import decide_clock, decide_restart
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -43,7 +44,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.equity import decide_equity
+from weltklassebot.core.equity import decide_accept_equity, decide_equity
 from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
@@ -174,6 +175,8 @@ class Engine:
                 return self._decide_mark(command, now)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
+            case AcceptEquity():
+                return decide_accept_equity(state, command, seq, released)
             case Halt() | Cooldown() | Resume():
                 return decide_admin(state, command, seq, now, released)
             case TriggerKillSwitch() | RecoverKillSwitch() | CompleteRecovery():

@@ -28,6 +28,7 @@ __all__ = [
     "DayRolled",
     "Denial",
     "DoubtCause",
+    "EquityDoubt",
     "EquityDoubted",
     "EquityTaken",
     "Event",
@@ -35,6 +36,10 @@ __all__ = [
     "FillBooked",
     "FillDiscarded",
     "FillDoubted",
+    "Flow",
+    "FlowConflicts",
+    "FlowStatus",
+    "FlowsChanged",
     "KillSwitchChanged",
     "KillSwitchState",
     "LimitChange",
@@ -52,6 +57,9 @@ __all__ = [
     "Started",
 ]  # fmt: skip
 
+FlowStatus = Literal["doubted", "taken", "dropped", "assumed", "waiting", "announced"]
+"""`assumed`: a doubted deposit, taken with the equity; `waiting`: a doubted withdrawal, which the equity went without;
+both until an operator's word. `announced`: an operator's word came first."""
 DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -145,17 +153,62 @@ class MarkTaken(Event, frozen=True, tag="mark_taken"):
     """The older of the source's time and the receipt."""
 
 
+class EquityDoubt(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an account says of its equity that is not believed yet (`steps`)."""
+
+    value: Decimal
+    """The worst of it that could be true: the lowest since the doubt began, or of reports upwards the last."""
+    last: Decimal
+    """What was said last without being believed."""
+    run: tuple[Decimal, ...] = ()
+    """The reports in a row that speak against what is believed, all to one side of it."""
+    agreed: int = 0
+    """The reports in a row that agree with what is believed."""
+
+
+class Flow(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A deposit (+) or withdrawal (-) of an account, known by its id."""
+
+    flow_id: str
+    amount: Decimal | None
+    """None: an operator's word came before the report."""
+    status: FlowStatus
+    fits: int = 0
+    """Reports in a row that are as they must be if the flow is true,"""
+    fits_without: int = 0
+    """and those that can only be as they are if it is not."""
+    before: Decimal | None = None
+    """Desk equity just before the reports that contain it were taken; of one that is `assumed` or `waiting`."""
+
+
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
     equity: Decimal
     """Of the desk."""
     peak: Decimal
     flow: Decimal = Decimal(0)
-    """That of the doubted reports before it included."""
+    """All that was taken with it."""
+    believed: Decimal | None = None
+    """Of the account, where it is not what the report says."""
+    doubt: EquityDoubt | None = None
+    """What is still doubted of the account."""
 
 
 class EquityDoubted(Event, frozen=True, tag="equity_doubted"):
     agreeing: int
     """How many reports in a row say so by now."""
+    doubt: EquityDoubt | None = None
+
+
+class FlowsChanged(Event, frozen=True, tag="flows_changed"):
+    """Flows of the account that were taken, dropped, doubted, or are nearer to it by a report."""
+
+    flows: tuple[Flow, ...]
+
+
+class FlowConflicts(Event, frozen=True, tag="flow_conflicts"):
+    """The id stands for another amount: counted nothing."""
+
+    known: Decimal
 
 
 class PeakRebased(Event, frozen=True, tag="peak_rebased"):
@@ -271,7 +324,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
-    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
+    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | PeakRebased | RiskStateChanged | KillSwitchChanged
     | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
     | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
 )  # fmt: skip

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
 from weltklassebot.core.commands import (
     AnyCommand,
     ConfigureLimits,
-    ReportEquity,
     RestartClock,
     SetLimits,
     Start,
@@ -36,6 +35,8 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FlowConflicts,
+    FlowsChanged,
     KillSwitchChanged,
     LimitsChanged,
     MarkTaken,
@@ -50,7 +51,7 @@ from weltklassebot.core.events import (
 )
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.remembered import EndedOrders, Fills
-from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
+from weltklassebot.core.state import KillSwitch, Risk, State
 
 __all__ = ["EVOLVERS", "evolve"]
 
@@ -70,6 +71,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     if not state.started:
         state.risk.since = state.kill_switch.since = now
     state.started = now
+    corrected = state.corrected
     state.format = command.format
     state.clock_doubted = False
     state.clock_doubt = None
@@ -77,6 +79,8 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
     valuation.revalue_all(state)
+    if state.corrected and not corrected:
+        evolve_equity.taken_over(state)
     _schedule(state)
 
 
@@ -96,6 +100,7 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.trades_today = 0
     state.cooldown_taken = False
     state.day_equity = state.equity
+    evolve_equity.day_begins(state)
     _schedule(state)
 
 
@@ -144,27 +149,6 @@ def _kill_switch_changed(state: State, event: KillSwitchChanged, command: AnyCom
         state.kill_seq = seq
 
 
-def _equity_taken(state: State, event: EquityTaken, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is not None:
-        state.doubted_accounts -= 1
-    as_of = now if command.as_of is None else min(now, command.as_of)
-    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True, last=command)
-    state.equity = event.equity
-    state.peak = event.peak
-
-
-def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is None:
-        state.doubted_accounts += 1
-    account.last = command
-    account.doubted = command.equity
-    account.doubted_as_of = now if command.as_of is None else min(now, command.as_of)
-    account.agreeing = event.agreeing
-    account.pending_flow += command.flow
-
-
 def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: int, now: float) -> None:
     state.peak = event.new
 
@@ -210,8 +194,10 @@ EVOLVERS: Final = cast(
         DayRolled: _day_rolled,
         RiskStateChanged: _risk_changed,
         KillSwitchChanged: _kill_switch_changed,
-        EquityTaken: _equity_taken,
-        EquityDoubted: _equity_doubted,
+        EquityTaken: evolve_equity.taken,
+        EquityDoubted: evolve_equity.doubted,
+        FlowsChanged: evolve_equity.flows_changed,
+        FlowConflicts: evolve_equity.nothing,
         PeakRebased: _peak_rebased,
         LimitsChanged: _limits_changed,
         CancelsAccepted: _cancels_accepted,

@@ -63,7 +63,8 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
     # equity
-    equity_max_step: Decimal = Decimal("0.2")
+    equity_max_step: Decimal | None = Decimal("0.2")
+    """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
     equity_confirmations: int = 3
     max_equity_age_seconds: float | None = None
     # the trading day
@@ -96,9 +97,20 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 2 * self.max_symbols
 
     @property
+    def equity_step(self) -> Decimal:
+        """The step of equity in force."""
+        if self.equity_max_step is not None:
+            return self.equity_max_step
+        half = None if self.max_drawdown is None else self.max_drawdown * _HALF
+        return _LARGEST_STEP if half is None or half > _LARGEST_STEP else half
+
+    @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 
+
+_LARGEST_STEP: Final = Decimal("0.2")
+_HALF: Final = Decimal("0.5")
 
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""

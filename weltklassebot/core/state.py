@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, EquityDoubt, Flow, KillSwitchState, RiskState
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
@@ -74,14 +74,37 @@ class DoubtfulFill(Struct, kw_only=True):
 
 class AccountEquity(Struct, kw_only=True):
     equity: Decimal = ZERO
+    """What is believed."""
     as_of: float = 0.0
     known: bool = False
+    """It counts: something was believed, and is part of the desk's equity."""
     last: ReportEquity | None = None
     """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
     doubted_as_of: float = 0.0
     agreeing: int = 0
     pending_flow: Decimal = ZERO
+    """These four, but for the time, by the rule before format 4."""
+    doubt: EquityDoubt | None = None
+    open_flows: dict[str, Flow] = {}
+    """Doubted, or waiting for an operator's word;"""
+    flows: dict[str, Flow] = {}
+    """and the last ones of which nothing is open: taken, or dropped."""
+    day_equity: Decimal = ZERO
+    """The first that was believed of the trading day,"""
+    withdrawn: Decimal = ZERO
+    """and all withdrawals that were taken in it."""
+    moved: Decimal = ZERO
+    """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.doubt is not None or any(flow.status == "doubted" for flow in self.open_flows.values())
+
+    @property
+    def doubted_loss(self) -> Decimal:
+        """What would be missing of the desk's equity if the worst that is doubted were true."""
+        return max(self.equity - self.doubt.value, ZERO) if self.known and self.doubt is not None else ZERO
 
 
 class Risk(Struct, kw_only=True):
@@ -154,6 +177,8 @@ class State:
     equity: Decimal | None = None
     peak: Decimal | None = None
     doubted_accounts: int = 0
+    doubted_losses: dict[str, Decimal] = field(default_factory=dict)
+    """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
     # exposure
     markets: dict[str, Market] = field(default_factory=dict)
     positions: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Literal
 
-from weltklassebot.core.checks import breached, drawdown
 from weltklassebot.core.commands import (
     CancelAll,
     CompleteRecovery,
@@ -21,6 +20,7 @@ from weltklassebot.core.commands import (
     Resume,
     TriggerKillSwitch,
 )
+from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import (
     AccountResumed,
     AnyEvent,

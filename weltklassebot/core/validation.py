@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
@@ -19,6 +20,7 @@ from weltklassebot.core.commands import (
     Mark,
     OrderStatus,
     OrderType,
+    ReportEquity,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -42,7 +44,7 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
 )
 _SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
@@ -194,6 +196,15 @@ def _check_kind(order: CheckOrder) -> None:
         raise Invalid("stop_price", f"a {kind} order needs one")
 
 
+def _check_flow(command: ReportEquity | AcceptEquity) -> None:
+    if command.flow_id is None:
+        return
+    if isinstance(command, ReportEquity) and not command.flow:
+        raise Invalid("flow_id", "must not be there: there is no flow")
+    if not _is_id(command.flow_id):
+        raise Invalid("flow_id", _BAD_ID)
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
         case ReportFill(quantity=quantity, side=side):
@@ -208,6 +219,8 @@ def _check_meaning(command: AnyCommand) -> None:
                 raise Invalid("filled_quantity", "must not be negative")
             if filled and status == "not_sent":
                 raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
+        case ReportEquity() | AcceptEquity():
+            _check_flow(command)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

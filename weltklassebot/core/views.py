@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from weltklassebot.core.checks import drawdown
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import LIMITS

@@ -134,6 +134,7 @@ class Image(Struct, forbid_unknown_fields=True):
     clock_restarts: list[int] = []
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
+    doubted_losses: dict[str, Decimal] = {}
 
 
 _PAIRS: Final[dict[str, Any]] = {

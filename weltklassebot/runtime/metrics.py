@@ -19,8 +19,8 @@ from prometheus_client.core import (
 )
 
 from weltklassebot import __version__, logs
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, Halt, ReportFill, TriggerKillSwitch
+from weltklassebot.core.commands import (
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    Halt,
+    ReportEquity,
+    ReportFill,
+    TriggerKillSwitch,
+)
 from weltklassebot.core.engine import Refused, Replayed
 from weltklassebot.core.events import (
     AnyEvent,
     CancelsRequested,
     ClockRestarted,
     EquityDoubted,
+    EquityTaken,
     FillBooked,
     FillDoubted,
+    FlowConflicts,
+    FlowsChanged,
     LimitsChanged,
     OrderApproved,
     OrderDenied,
@@ -23,7 +34,16 @@ from weltklassebot.core.events import (
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view, is_final, unrecorded_denial
+from weltklassebot.runtime.answers import (
+    Answer,
+    CheckAnswer,
+    Done,
+    FieldError,
+    Problem,
+    denial_view,
+    is_final,
+    unrecorded_denial,
+)
 
 __all__ = ["answer", "not_durable", "not_yet_durable", "note_not_latched", "refusal", "replay", "unrecorded"]
 
@@ -57,9 +77,22 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if isinstance(command, ReportEquity) and (notice := _notice(command, events)) is not None:
+        body["notices"] = [notice]
     if isinstance(command, CancelAll):
         body.setdefault("cancel_requests", [])
     return Done(body)
+
+
+def _notice(report: ReportEquity, events: list[AnyEvent]) -> str | None:
+    """What became of a flow that was not counted."""
+    if report.flow and report.flow_id is None:
+        return "flow: not counted, for it has no flow_id; taken as equity alone. A later version refuses it"
+    for event in events:
+        if isinstance(event, FlowConflicts):
+            known = plain(event.known)
+            return f"flow_id: {report.flow_id} stands for a flow of {known}; this one is not counted"
+    return None
 
 
 def _said(event: AnyEvent) -> dict[str, Any]:
@@ -75,6 +108,10 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted():
             return {"doubtful": True, "agreeing": event.agreeing}
+        case EquityTaken(doubt=doubt):
+            return {} if doubt is None else {"doubtful": True, "agreeing": max(len(doubt.run), doubt.agreed)}
+        case FlowsChanged(flows=flows):
+            return {"flows": {flow.flow_id: flow.status for flow in flows}}
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
         case ClockRestarted():
@@ -121,14 +158,15 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     return Done(body)
 
 
-_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503}
-_TITLE = {409: "Not possible now", 404: "Not found", 503: "No room"}
+_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503, "bad_input": 422}
+_TITLE = {409: "Not possible now", 404: "Not found", 503: "No room", 422: "Bad input"}
 
 
 def refusal(refused: Refused) -> Problem:
     """A refusal as a problem; nothing was recorded."""
     status = _STATUS[refused.code]
-    return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused))
+    errors = [] if refused.field is None else [FieldError(refused.field, str(refused))]
+    return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused), errors=errors)
 
 
 def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:

@@ -50,6 +50,7 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
     c.AdjustPosition: "operator",
     c.ResolveOrder: "operator",
     c.AcceptFill: "operator",
+    c.AcceptEquity: "operator",
     c.SetLimits: "operator",
     c.UnsetLimits: "operator",
     c.ReanchorClock: "operator",

@@ -15,8 +15,12 @@ from weltklassebot.core.events import (
     ClockRestarted,
     EquityDoubted,
     FillDoubted,
+    Flow,
+    FlowConflicts,
+    FlowsChanged,
     StartBelieved,
 )
+from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.logs import KEEP
@@ -24,13 +28,21 @@ from weltklassebot.logs import KEEP
 __all__ = ["Witness"]
 
 
-_ALARMING: Final = frozenset(
-    {FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved}
-)
+_ALARMING: Final = frozenset({
+    FillDoubted, AccountHalted, EquityDoubted, FlowsChanged, FlowConflicts, ClockDoubted, ClockReanchored,
+    ClockRestarted, StartBelieved,
+})  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
 
 _HELP: Final = "runbooks/clock.md"
+
+
+def _is_news(flow: Flow) -> bool:
+    """What was taken is as it should be, and what is doubted was told of at its first report."""
+    return flow.status in ("dropped", "assumed", "waiting") or (
+        flow.status == "doubted" and flow.fits + flow.fits_without <= 1
+    )
 
 
 class Witness:
@@ -76,6 +88,14 @@ class Witness:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
             case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
                 self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
+            case FlowsChanged(flows=flows), ReportEquity(account=account):
+                for flow in flows:
+                    if _is_news(flow):
+                        self._log.warning(f"flow_{flow.status}", seq=record.seq, account=account, flow_id=flow.flow_id)
+            case FlowConflicts(known=known), ReportEquity() as report:
+                self._log.warning(
+                    "flow_conflicts", seq=record.seq, account=report.account, flow_id=report.flow_id, known=plain(known)
+                )
             case ClockDoubted(difference=difference), _:
                 self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=event.cause, help=_HELP)
             case StartBelieved(ahead=ahead), _:

@@ -34,6 +34,7 @@ NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
     "max_equity_age_seconds": "off",
     "max_start_step_days": "off",
+    "equity_max_step": "auto",
     "require_mark": "auto",
     "currency": "base",
     "tick": "any",
@@ -44,7 +45,7 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0}
+_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "equity_max_step": None}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
 _DAY = 86_400.0
