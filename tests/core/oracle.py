@@ -44,6 +44,8 @@ class Oracle:
         self.facts = Facts()
         self.configured = self.facts.parameters
         self.overrides: dict = {}
+        self.named = False
+        """A reload named a drawdown limit."""
         self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
         self.kill = "ACTIVE"
         self.kill_until = 0.0
@@ -227,10 +229,17 @@ class Oracle:
             against.add("max_trades_per_day")
         return against
 
+    def equity_wanted(self) -> bool:
+        """Whether somebody named a limit on what is lost."""
+        wanted = self.facts.parameters.require_equity
+        return (self.named or self.overrides.get("max_drawdown") is not None) if wanted is None else wanted
+
     def _doubted_equity(self, name: str, now: float) -> set[str]:
         """An account in doubt, or too old, opens nothing; others only where the worst would not reach the limit."""
         p, purse, against = self.facts.parameters, self.facts.purse, set()
         own, worst = purse.accounts.get(name), ZERO
+        if self.equity_wanted() and (own is None or not own.known):
+            against.add("no_equity")
         if own is not None and own.in_doubt:
             against.add("equity_doubtful")
         oldest, old = p.max_equity_age_seconds, []
@@ -245,7 +254,7 @@ class Oracle:
                 lost.append(account.believed + sum(account.gains, ZERO))
             worse = worse or account.in_doubt or account in old
             worst += min(lost)
-        if against or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
+        if against & {"equity_doubtful", "stale_equity"} or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
             return against
         if purse.peak > 0 and 1 - worst / purse.peak >= Fraction(p.max_drawdown):
             against.add("equity_doubtful")
@@ -486,6 +495,7 @@ class Oracle:
 
     def limits(self, command: SetLimits | UnsetLimits | ConfigureLimits) -> None:
         if isinstance(command, ConfigureLimits):
+            self.named = self.named or command.set.get("max_drawdown") is not None
             self.configured = with_limits(self.configured, command.set)
         elif isinstance(command, SetLimits):
             self.overrides |= command.set
@@ -495,7 +505,7 @@ class Oracle:
         self.facts.parameters = with_limits(self.configured, self.overrides)
 
     def start(self, command: Start, seq: int, now: float) -> None:
-        self.configured = command.parameters
+        self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)

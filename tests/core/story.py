@@ -29,6 +29,7 @@ from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid, validate
+from weltklassebot.core.views import unfed
 from weltklassebot.journal.codec import decode, encode
 
 BASE = 1_763_712_000.0
@@ -177,6 +178,7 @@ class Story:
     def _show(self, names: list[str]) -> str:
         state = self.engine.state
         facts: dict[str, Callable[[], Any]] = {
+            "unfed": lambda: ",".join(unfed(state)) or "none",
             "risk": lambda: state.risk.state,
             "cause": lambda: state.risk.cause,
             "awaiting_admin": lambda: "yes" if state.risk.awaiting_admin else "no",

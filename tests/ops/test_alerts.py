@@ -48,6 +48,14 @@ CASES = {
         {"risk_drawdown_ratio": "0.17 0.19x15 0.1x5", "risk_drawdown_limit_ratio": "0.2x40"}, 11, 17
     ),
     "DuplicateFills": Case({"duplicate_fills_total": "0 0 1x30"}, 2, 20),
+    "EquityDoubtful": Case({"risk_doubted_accounts": "0 1x15 0x5", "risk_open_flows": "0x40"}, 11, 18),
+    "EquityStale": Case({"risk_stale_accounts": "0 1x5 0x5"}, 2, 7),
+    "EquityStaleHolding": Case({"risk_stale_accounts_holding": "0 1x5 0x5"}, 2, 7),
+    "LimitUnfed": Case(
+        {'risk_limit_unfed{limit="max_drawdown"}': "1x80 0x20", 'risk_decisions_total{decision="allowed"}': "0+1x100"},
+        61,
+        82,
+    ),
     "DoubtfulFills": Case({"risk_doubtful_fills": "0 1x10 0x5"}, 6, 12),
     "AccountHalted": Case({"risk_halted_accounts": "0 0 1x5 0x5"}, 2, 8),
     "ClockInDoubt": Case({"risk_clock_doubted": "0 1x5 0x5"}, 2, 7),

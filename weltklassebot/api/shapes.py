@@ -176,6 +176,8 @@ class StateView(Shape):
     peak_equity: Text | None
     drawdown: Text | None
     equity_doubtful: bool
+    unfed: list[str]
+    """Limits in force whose input was never reported."""
     gross_notional: Text | None
     positions: list[PositionView]
     open_orders: int
@@ -258,6 +260,8 @@ class LimitView(Shape):
     value: Text | int | None
     configured: Text | int | None
     set_at_run_time: bool
+    unfed: bool
+    """What it is held against was never reported."""
 
 
 class Limits(Shape):

@@ -137,7 +137,7 @@ class RiskClient:
     ) -> Receipt:
         """Say an account's equity, in the base currency. Raises RiskClientError unless it is recorded.
 
-        Only a report that was never sent is retried. A `flow` needs a `flow_id`, and may be said again under the same one.
+        Only a report that was never sent is retried. A `flow` needs a `flow_id`: the same one counts once.
         """
         return self._say("equity", {"equity": equity, **fields}, timeout, retries)
 

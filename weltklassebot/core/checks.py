@@ -150,6 +150,8 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
         _check_equity_before(state, now, denials)
     elif state.doubted_losses or parameters.max_equity_age_seconds is not None:
         check_equity(state, order.account, now, denials)
+    if state.requires_equity and ((known := state.accounts.get(order.account)) is None or not known.known):
+        denials.append(Denial("no_equity", missing=order.account))
     limit = parameters.max_drawdown
     if limit is not None and state.peak is not None and state.equity is not None:
         if state.peak <= 0:

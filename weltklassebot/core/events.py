@@ -70,8 +70,8 @@ Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
-    "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
+    "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
     "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
     "max_trades_per_day",
@@ -91,7 +91,7 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     limit: Decimal | None = None
     value: Decimal | None = None
     missing: str | None = None
-    """What is missing, or too old: a symbol, or the pair of currencies."""
+    """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):

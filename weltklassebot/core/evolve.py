@@ -6,7 +6,10 @@ An event is folded together with the command that it came of, so `evolve` takes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, cast
+
+from msgspec.structs import replace
 
 from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
 from weltklassebot.core.commands import (
@@ -49,7 +52,7 @@ from weltklassebot.core.events import (
     StartBelieved,
     Started,
 )
-from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.parameters import OF_EQUITY, with_limits
 from weltklassebot.core.remembered import EndedOrders, Fills
 from weltklassebot.core.state import KillSwitch, Risk, State
 
@@ -79,6 +82,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
     valuation.revalue_all(state)
+    state.requires_equity = _requires_equity(state)
     if state.corrected and not corrected:
         evolve_equity.taken_over(state)
     _schedule(state)
@@ -153,17 +157,30 @@ def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: in
     state.peak = event.new
 
 
+def _requires_equity(state: State) -> bool:
+    required = state.parameters.require_equity
+    return state.corrected and (_of_equity(state.overrides) if required is None else required)
+
+
+def _of_equity(limits: dict[str, Decimal | None]) -> bool:
+    """Whether one of them is held against equity."""
+    return any(limits.get(key) is not None for key in OF_EQUITY)
+
+
 def _limits_changed(
     state: State, event: LimitsChanged, command: SetLimits | UnsetLimits | ConfigureLimits, seq: int, now: float
 ) -> None:
     if isinstance(command, ConfigureLimits):
         state.configured = with_limits(state.configured, command.set)
+        if state.configured.require_equity is None and _of_equity(command.set):
+            state.configured = replace(state.configured, require_equity=True)
     elif isinstance(command, SetLimits):
         state.overrides.update(command.set)
     else:
         for key in command.keys or tuple(state.overrides):
             state.overrides.pop(key, None)
     state.parameters = with_limits(state.configured, state.overrides)
+    state.requires_equity = _requires_equity(state)
 
 
 def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand, seq: int, now: float) -> None:

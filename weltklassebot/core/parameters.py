@@ -18,6 +18,7 @@ __all__ = [
     "LIMITS",
     "MOST_COUNTED",
     "NEVER_UNLIMITED",
+    "OF_EQUITY",
     "WHOLE",
     "Instrument",
     "Parameters",
@@ -67,6 +68,9 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
     equity_confirmations: int = 3
     max_equity_age_seconds: float | None = None
+    require_equity: bool | None = False
+    """An account opens nothing before it has reported its equity. None: once a drawdown limit is set at run time, or
+    configured anew."""
     # the trading day
     timezone: str = "UTC"
     day_roll: str = "00:00"
@@ -114,6 +118,9 @@ _HALF: Final = Decimal("0.5")
 
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""
+
+OF_EQUITY: Final = ("max_drawdown",)
+"""Those of them that mean nothing while no equity is reported."""
 
 WHOLE: Final = frozenset({"max_trades_per_day", "cooldown_minutes"})
 """Those of them that count."""

@@ -149,6 +149,8 @@ class State:
     overrides: dict[str, Decimal | None] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)
     """`configured` with `overrides` over it: what is in force."""
+    requires_equity: bool = False
+    """An account opens nothing before it has reported its equity."""
     last_seq: int = 0
     now: float = 0.0
     started: float = 0.0

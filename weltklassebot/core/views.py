@@ -9,10 +9,13 @@ from typing import Any
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
-from weltklassebot.core.parameters import LIMITS
+from weltklassebot.core.parameters import LIMITS, OF_EQUITY
 from weltklassebot.core.state import ClockDoubt, OpenOrder, State
 
-__all__ = ["cancel_requests", "doubtful_fills", "limits", "orders", "positions", "risk_state_file", "summary"]
+__all__ = [
+    "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file", "summary",
+    "unfed",
+]  # fmt: skip
 
 
 def _text(value: Decimal | int | None) -> str | int | None:
@@ -65,6 +68,7 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "peak_equity": _text(peak),
         "drawdown": plain(drawdown(equity, peak)) if equity is not None and peak is not None else None,
         "equity_doubtful": bool(state.doubted_accounts),
+        "unfed": list(unfed(state)),
         "gross_notional": plain(state.gross) if not state.unpriced else None,
         "positions": list(positions(state, now)),
         "open_orders": len(state.orders),
@@ -105,9 +109,22 @@ def limits(state: State) -> dict[str, Any]:
             "value": _text(getattr(state.parameters, key)),
             "configured": _text(getattr(state.configured, key)),
             "set_at_run_time": key in state.overrides,
+            "unfed": key in unfed(state),
         }
         for key in LIMITS
     }
+
+
+def holding(state: State) -> set[str]:
+    """The accounts that hold a position."""
+    return {name for market in state.markets.values() for name, book in market.books.items() if book.quantity}
+
+
+def unfed(state: State) -> tuple[str, ...]:
+    """Limits in force that nobody feeds: what they are held against was never reported."""
+    if state.equity is not None:
+        return ()
+    return tuple(key for key in OF_EQUITY if getattr(state.parameters, key) is not None)
 
 
 _NOWHERE = Market()

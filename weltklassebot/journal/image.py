@@ -135,6 +135,7 @@ class Image(Struct, forbid_unknown_fields=True):
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
     doubted_losses: dict[str, Decimal] = {}
+    requires_equity: bool = False
 
 
 _PAIRS: Final[dict[str, Any]] = {

@@ -37,7 +37,7 @@ class DenialView(Struct, frozen=True, gc=False, omit_defaults=True):
     value: str | None
     message: str
     missing: str | None = None
-    """The symbol, or the pair of currencies, without whose price there is no yes."""
+    """The symbol, or the pair of currencies, without whose price there is no yes; or the account, by its equity."""
 
 
 class CheckAnswer(Struct, gc=False, omit_defaults=True):
@@ -103,8 +103,9 @@ _WORDS: Final[dict[Reason, str]] = {
     "overloaded": "too many commands wait for the disk",
     "stopping": "the daemon is stopping",
     "clock": "the wall clock is in doubt",
-    "equity_doubtful": "an equity report is too far from the one before to be believed yet",
-    "stale_equity": "the last equity report is too old",
+    "equity_doubtful": "what was reported of the account's equity is not believed yet",
+    "no_equity": "the account has not reported its equity, and a limit needs it",
+    "stale_equity": "the account's last equity report is too old",
     "unknown_symbol": "the symbol is not configured",
     "no_mark": "there is no price to value this with",
     "stale_mark": "the last mark is {value} s old, {limit} s are allowed",

@@ -20,8 +20,11 @@ from prometheus_client.core import (
 
 from weltklassebot import __version__, logs
 from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.doubted_equity import stale_accounts
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
+from weltklassebot.core.parameters import OF_EQUITY
+from weltklassebot.core.views import holding, unfed
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
@@ -173,7 +176,12 @@ class Metrics:
         )
         kills = {name: name == state.kill_switch.state for name in ("ACTIVE", "KILLED", "RECOVERING")}
         yield _states("kill_switch_state", "1 for the current state of the kill switch.", kills)
+        yield _gauges(
+            "risk_limit_unfed", "1 while what the limit is held against was never reported.", "limit",
+            {key: key in unfed(state) for key in OF_EQUITY},
+        )  # fmt: skip
         now = state.now
+        stale = {name for name, _ in stale_accounts(state, sequencer.clock.now())}
         limit = state.parameters.max_drawdown
         fallen = drawdown(state.equity, state.peak) if state.equity is not None and state.peak is not None else 0
         for name, text, value in (
@@ -188,6 +196,14 @@ class Metrics:
             ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
+            ("risk_doubted_accounts", "Accounts whose equity is doubted.", len(state.doubted_losses)),
+            (
+                "risk_open_flows",
+                "Deposits and withdrawals that are doubted, or wait for an operator.",
+                sum(len(account.open_flows) for account in state.accounts.values()),
+            ),
+            ("risk_stale_accounts", "Accounts whose equity is too old.", len(stale)),
+            ("risk_stale_accounts_holding", "Those of them that hold a position.", len(stale & holding(state))),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
             (
                 "risk_clock_difference_seconds",
@@ -253,7 +269,11 @@ def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metri
 
 
 def _states(name: str, text: str, values: dict[str, bool]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=["state"])
+    return _gauges(name, text, "state", values)
+
+
+def _gauges(name: str, text: str, label: str, values: dict[str, bool]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], float(value))
     return family

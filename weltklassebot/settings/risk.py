@@ -20,6 +20,7 @@ from weltklassebot.core.parameters import (
     LIMITS,
     MOST_COUNTED,
     NEVER_UNLIMITED,
+    OF_EQUITY,
     WHOLE,
     Instrument,
     Parameters,
@@ -35,6 +36,7 @@ NONE_WORDS: Final = {
     "max_equity_age_seconds": "off",
     "max_start_step_days": "off",
     "equity_max_step": "auto",
+    "require_equity": "auto",
     "require_mark": "auto",
     "currency": "base",
     "tick": "any",
@@ -45,7 +47,7 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "equity_max_step": None}
+_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "equity_max_step": None, "require_equity": None}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
 _DAY = 86_400.0
@@ -159,5 +161,9 @@ def instrument_of(model: BaseModel) -> Instrument:
 
 
 def parameters_of(risk: BaseModel, symbols: dict[str, Any]) -> Parameters:
-    """The core's parameters, whole."""
-    return Parameters(**dict(risk), symbols={name: instrument_of(model) for name, model in symbols.items()})
+    """The core's parameters, whole. Somebody who names a drawdown limit means that equity is reported."""
+    values = dict(risk)
+    named = risk.model_fields_set & set(OF_EQUITY)
+    if values["require_equity"] is None and any(values[key] is not None for key in named):
+        values["require_equity"] = True
+    return Parameters(**values, symbols={name: instrument_of(model) for name, model in symbols.items()})
