@@ -254,7 +254,8 @@ class Oracle:
                 lost.append(account.believed + sum(account.gains, ZERO))
             worse = worse or account.in_doubt or account in old
             worst += min(lost)
-        if against & {"equity_doubtful", "stale_equity"} or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
+        of_its_own = against & {"equity_doubtful", "stale_equity"}
+        if of_its_own or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
             return against
         if purse.peak > 0 and 1 - worst / purse.peak >= Fraction(p.max_drawdown):
             against.add("equity_doubtful")

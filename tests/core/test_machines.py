@@ -122,6 +122,7 @@ EVERY = [
     c.ReportFill(fill_id="f", client_order_id="a", symbol="S", side="buy", quantity=Decimal(1), price=Decimal(1)),
     c.Mark(symbol="S", price=Decimal(1)),
     c.ReportEquity(equity=Decimal(1)),
+    c.AcceptEquity(account="default", reason="r"),
     c.Halt(reason="r"),
     c.Cooldown(reason="r"),
     c.Resume(reason="r"),

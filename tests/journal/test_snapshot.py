@@ -44,7 +44,8 @@ def decided(engine: Engine, record: Record) -> bytes:
 
 
 def test_every_field_of_the_state_is_in_it() -> None:
-    assert [field.name for field in fields(State)] == [field.name for field in msgspec.structs.fields(Image)]
+    gone = ["cooldown_seq"]  # what only older snapshots hold
+    assert [*(field.name for field in fields(State)), *gone] == [field.name for field in msgspec.structs.fields(Image)]
 
 
 def test_what_was_read_is_given_back_and_nothing_else(tmp_path: Path) -> None:

@@ -149,8 +149,6 @@ class State:
     overrides: dict[str, Decimal | None] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=Parameters)
     """`configured` with `overrides` over it: what is in force."""
-    requires_equity: bool = False
-    """An account opens nothing before it has reported its equity."""
     last_seq: int = 0
     now: float = 0.0
     started: float = 0.0
@@ -179,8 +177,6 @@ class State:
     equity: Decimal | None = None
     peak: Decimal | None = None
     doubted_accounts: int = 0
-    doubted_losses: dict[str, Decimal] = field(default_factory=dict)
-    """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
     # exposure
     markets: dict[str, Market] = field(default_factory=dict)
     positions: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
@@ -213,6 +209,10 @@ class State:
     """and the roll before that. What was recorded since is remembered."""
     clock_restarts: list[int] = field(default_factory=list)
     """The records behind which `now` went back."""
+    doubted_losses: dict[str, Decimal] = field(default_factory=dict)
+    """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
+    requires_equity: bool = False
+    """An account opens nothing before it has reported its equity."""
 
     @property
     def corrected(self) -> bool:

@@ -132,10 +132,10 @@ class Image(Struct, forbid_unknown_fields=True):
     """Before format 4 nobody kept it. No earlier than the truth: the snapshot's own time."""
     rolled_before_at: float | None = None
     clock_restarts: list[int] = []
-    cooldown_seq: int = 0
-    """Before format 5 a cooldown overtook approvals."""
     doubted_losses: dict[str, Decimal] = {}
     requires_equity: bool = False
+    cooldown_seq: int = 0
+    """Before format 5 a cooldown overtook approvals."""
 
 
 _PAIRS: Final[dict[str, Any]] = {
