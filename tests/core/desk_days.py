@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from weltklassebot.core.commands import (
+    AcceptAccount,
     AcceptEquity,
     AcceptFill,
     AdjustPosition,
@@ -20,6 +21,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -27,6 +29,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -34,7 +37,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.parameters import Account, Instrument, Parameters
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
@@ -102,6 +105,7 @@ LISTED = Parameters(
     max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
     require_equity=True,
+    accounts={"main": Account()},
     cancel_on_halt="all",
     after_restart="expiry",
     timezone="America/New_York",
@@ -209,6 +213,10 @@ class Days:
     def settle(self, b: bytes, state: State) -> AnyCommand | None:
         """What is doubted of an account is reported once more, or an operator looks."""
         for name, account in state.accounts.items():
+            if account.status == "unconfirmed" and (not state.parameters.accounts or name in state.parameters.accounts):
+                return AcceptAccount(account=name)
+            if account.status == "retired":
+                return ReopenAccount(account=name)
             if account.in_doubt and b[3] % 2:
                 return ReportEquity(account=name, equity=account.equity or Decimal(100_000))
             if account.doubt is not None and b[4] % 4 == 0:
@@ -320,7 +328,12 @@ class Days:
         self.reports.append(report)
         return report
 
-    def word(self, b: bytes) -> AcceptEquity:
+    def word(self, b: bytes) -> AcceptEquity | AcceptAccount | RetireAccount | ReopenAccount:
+        if b[5] > 170:
+            name = ACCOUNTS[b[3] % 2]
+            return (
+                RetireAccount(account=name, reason="closed"), AcceptAccount(account=name), ReopenAccount(account=name),
+            )[b[6] % 5 % 3]  # fmt: skip
         flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
         return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
 

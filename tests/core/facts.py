@@ -71,6 +71,14 @@ class Facts:
     """Of symbols without a mark: what the last fill or adjustment said."""
     purse: Purse = field(default_factory=Purse)
 
+    def __post_init__(self) -> None:
+        self.purse.busy = self.busy
+
+    def busy(self) -> set[str]:
+        """The accounts that hold or rest anything."""
+        pending = {known.order.account for known in self.open()} | {doubt.fill.account for doubt in self.doubtful}
+        return pending | {account for account, symbol in self.places() if self.held(account, symbol)}
+
     def open(self) -> list[Order]:
         return [known for known in self.orders if not known.gone]
 

@@ -218,7 +218,7 @@ class Oracle:
         p, against = self.facts.parameters, set()
         if self.clock_doubted:
             against.add("clock")
-        against |= self._doubted_equity(order.account, now)
+        against |= self._doubted_equity(order.account, now) | self.facts.purse.barred(order.account, p)
         if (
             self.facts.purse.peak is not None
             and p.max_drawdown is not None
@@ -350,9 +350,12 @@ class Oracle:
         """Why this fill is doubtful, if it is."""
         if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2]:
             return "older_than_memory"
+        known = self.find(fill.order_key)
+        named = self.facts.parameters.accounts
+        if named and fill.account not in named and fill.account not in self.facts.busy():
+            return "unknown_account"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"
-        known = self.find(fill.order_key)
         if known is None:
             return "unknown_order"
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or known.withdrawn:

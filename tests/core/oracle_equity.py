@@ -3,10 +3,11 @@ from its end each time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from weltklassebot.core.commands import ReportEquity
+from weltklassebot.core.commands import AcceptAccount, ReopenAccount, ReportEquity, RetireAccount
 from weltklassebot.core.parameters import Parameters
 
 ZERO = Fraction(0)
@@ -39,6 +40,9 @@ class OpenFlow:
 class Account:
     believed: Fraction = ZERO
     known: bool = False
+    aside: Fraction | None = None
+    """What a second account said, which nobody has accepted."""
+    retired: bool = False
     as_of: float = 0.0
     heard: float = 0.0
     last: ReportEquity | None = None
@@ -92,6 +96,8 @@ class Purse:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.peak: Fraction | None = None
+        self.busy: Callable[[], set[str]] = set
+        """Who holds or rests anything."""
 
     def equity(self) -> Fraction | None:
         known = [account.believed for account in self.accounts.values() if account.known]
@@ -128,14 +134,76 @@ class Purse:
             report.as_of > now + p.max_clock_step_seconds or (account is not None and at < account.heard)
         ):
             return "refused"
+        if (verdict := self._whose(report, p)) == "refused":
+            return verdict
         account = self.accounts.setdefault(report.account, Account())
         account.last, account.heard = report, at
+        if verdict == "aside":
+            account.aside = Fraction(report.equity)
+            return verdict
         taken = self._hear(account, report, p)
         if taken:
+            account.aside = None
             account.as_of = at
             account.gains.clear()
             self.peak = max(self.peak, self.equity())
         return "taken" if taken else "doubted"
+
+    def _whose(self, report: ReportEquity, p: Parameters) -> str:
+        """Whether the desk counts this account: "counts", "aside" or "refused"."""
+        account = self.accounts.get(report.account)
+        if account is not None and account.retired:
+            return "refused"
+        if account is not None and account.known:
+            return "counts"
+        if p.accounts:
+            return "counts" if report.account in p.accounts or report.account in self.busy() else "refused"
+        if account is not None:
+            return "counts" if account.aside is None else "aside"
+        return "aside" if any(one.aside is None and not one.retired for one in self.accounts.values()) else "counts"
+
+    def barred(self, name: str, p: Parameters) -> set[str]:
+        """Why an account opens nothing."""
+        account = self.accounts.get(name)
+        if (account is not None and account.retired) or (p.accounts and name not in p.accounts):
+            return {"unknown_account"}
+        aside = account is not None and account.aside is not None
+        return {"unconfirmed_account"} if aside and not p.accounts else set()
+
+    def word(self, command: AcceptAccount | RetireAccount | ReopenAccount, p: Parameters) -> bool:
+        """Whether an operator's word on an account can be taken; then it is."""
+        name = command.account
+        account = self.accounts.get(name)
+        if account is None:
+            return False
+        match command:
+            case ReopenAccount():
+                if not account.retired:
+                    return False
+                account.retired = False
+            case RetireAccount():
+                if account.retired or name in self.busy():
+                    return False
+                if account.known:
+                    before, gone = self.equity(), account.believed
+                    account.known = False
+                    if self.equity() is None:
+                        self.peak = None
+                    else:
+                        self._rescale(before, -gone)
+                        self.peak = max(self.peak, self.equity())
+                flows = {key: flow for key, flow in account.flows.items() if flow.status in ("taken", "dropped")}
+                self.accounts[name] = Account(retired=True, last=account.last, heard=account.heard, flows=flows)
+            case AcceptAccount():
+                if account.retired or account.aside is None or (p.accounts and name not in p.accounts):
+                    return False
+                if account.aside > 0:
+                    self._rescale(self.equity() or ZERO, account.aside)
+                    account.believed = account.day_equity = account.aside
+                    account.known, account.as_of = True, account.heard
+                    self.peak = max(self.peak, self.equity())
+                account.aside = None
+        return True
 
     def _hear(self, account: Account, report: ReportEquity, p: Parameters) -> bool:
         said, n, step = Fraction(report.equity), p.equity_confirmations, step_of(p)
@@ -283,7 +351,7 @@ class Purse:
     def accept(self, name: str, flow_id: str | None, *, drop: bool, p: Parameters) -> bool:
         """Whether there is anything that it can be about."""
         account = self.accounts.get(name)
-        if account is None:
+        if account is None or account.retired or account.aside is not None:
             return False
         if flow_id is None and not drop:
             if not account.doubted:

@@ -26,7 +26,7 @@ from weltklassebot.core.engine import Engine, Replayed
 from weltklassebot.core.events import AnyEvent, EquityDoubt, Flow, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
-from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.parameters import Account, Instrument, Parameters
 from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid, validate
 from weltklassebot.core.views import unfed
@@ -53,6 +53,9 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
+    "accept-account": (c.AcceptAccount, ("account",), {}),
+    "retire": (c.RetireAccount, ("account",), _WHY),
+    "reopen": (c.ReopenAccount, ("account",), {}),
     "accept-equity": (c.AcceptEquity, ("account",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
@@ -165,7 +168,9 @@ class Story:
         for word in words:
             key, _, value = word.partition("=")
             symbol, dot, name = key.rpartition(".")
-            if dot:
+            if symbol == "accounts":
+                self.parameters = replace(self.parameters, accounts={**self.parameters.accounts, name: Account()})
+            elif dot:
                 listed = dict(self.parameters.symbols)
                 instrument = listed.get(symbol, Instrument())
                 listed[symbol] = (

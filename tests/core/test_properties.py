@@ -22,6 +22,7 @@ from tests.core.oracle import Oracle
 from weltklassebot.core import views
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
+    AcceptAccount,
     AcceptEquity,
     AcceptFill,
     AdjustPosition,
@@ -36,6 +37,7 @@ from weltklassebot.core.commands import (
     OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -43,6 +45,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Tick,
@@ -51,7 +54,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import EquityTaken, FillDoubted, OrderApproved
+from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, OrderApproved
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -113,20 +116,7 @@ class Run:
         self.counts[f"{type(command).__name__} {type(outcome).__name__}"] = 1
         if type(outcome) is not Recorded:
             assert repr(state) == self.image, "a refusal or a replay changed something"
-            if type(command) is CheckOrder:
-                assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
-            elif type(command) is ReportFill:
-                self.check_replayed_fill(command, outcome)
-            elif type(command) is RestartClock:
-                assert not self.oracle.may_go_back(command, self.now)
-            elif type(command) is AcceptEquity:
-                assert not self.oracle.accept_equity(command)
-            elif type(command) is ReportEquity:
-                assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
-            elif isinstance(outcome, Replayed):
-                assert self.oracle.find(command.key).gone
-            else:
-                assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
+            self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
         self.seq += 1
         decided = self.now
@@ -138,6 +128,24 @@ class Run:
         self.oracle.facts.forget_prices()
         self.write(command, outcome, released, decided)
         self.compare()
+
+    def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
+        if type(command) is CheckOrder:
+            assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
+        elif type(command) is ReportFill:
+            self.check_replayed_fill(command, outcome)
+        elif type(command) is RestartClock:
+            assert not self.oracle.may_go_back(command, self.now)
+        elif isinstance(command, AcceptAccount | RetireAccount | ReopenAccount):
+            assert not self.oracle.facts.purse.word(command, self.oracle.facts.parameters)
+        elif type(command) is AcceptEquity:
+            assert not self.oracle.accept_equity(command)
+        elif type(command) is ReportEquity:
+            assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
+        elif isinstance(outcome, Replayed):
+            assert self.oracle.find(command.key).gone
+        else:
+            assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
     def check_answer(self, order: CheckOrder, outcome: Recorded, against: set[str]) -> None:
         answer = outcome.events[0]
@@ -185,10 +193,12 @@ class Run:
             case Mark():
                 oracle.mark(command, now)
             case ReportEquity():
-                assert oracle.equity(command, now) == (
-                    "taken" if any(type(event) is EquityTaken for event in outcome.events) else "doubted"
-                )
+                kinds = {type(event) for event in outcome.events}
+                verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
+                assert oracle.equity(command, now) == verdict
                 self.halt_on_breach(released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                assert oracle.facts.purse.word(command, oracle.facts.parameters)
             case AcceptEquity():
                 assert oracle.accept_equity(command)
                 self.halt_on_breach(released)
@@ -347,6 +357,8 @@ class Run:
         assert set(state.accounts) == set(purse.accounts)
         for name, account in state.accounts.items():
             mine = purse.accounts[name]
+            assert account.status == ("retired" if mine.retired else "" if mine.aside is None else "unconfirmed")
+            assert (account.status == "") is (name not in state.barred)
             assert (account.known, Fraction(account.equity)) == (mine.known, mine.believed)
             assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
             assert account.equity - account.doubted_loss == mine.worst

@@ -6,7 +6,7 @@ A test over a running daemon holds the answers against these.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -16,8 +16,8 @@ from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
 __all__ = [
-    "Accepted", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills", "Health",
-    "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
+    "Accepted", "Accounts", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills",
+    "Health", "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -254,6 +254,34 @@ class CancelRequestView(Shape):
 
 class CancelRequests(Shape):
     cancel_requests: list[CancelRequestView]
+
+
+class FlowView(Shape):
+    flow_id: str
+    amount: Text | None
+    status: FlowStatus
+
+
+class AccountView(Shape):
+    account: str
+    status: Literal["counts", "silent", "unconfirmed", "retired"]
+    named: bool
+    """One of [accounts]; true where none is named."""
+    busy: bool
+    """It holds or rests something, or a doubtful fill of it waits."""
+    equity: Text | None
+    """What is believed, or of an unconfirmed account what it said last."""
+    as_of: float | None
+    balance: Text | None
+    """As it was reported last; nothing is held against it."""
+    doubted: Text | None
+    """The worst of what is said of its equity and not believed."""
+    open_flows: list[FlowView]
+    """Deposits and withdrawals that are doubted, or wait for an operator."""
+
+
+class Accounts(Shape):
+    accounts: list[AccountView]
 
 
 class LimitView(Shape):

@@ -21,6 +21,7 @@ from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.plain_text import clean_actor, clean_reason
 from weltklassebot.core.records import FORMAT
+from weltklassebot.core.views import unnamed_accounts
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
@@ -163,6 +164,10 @@ class Daemon:
         )
         if not start_in_doubt(self._engine.state, start):
             self._sequencer.clock.jump(start.wall)
+        if names := unnamed_accounts(self._engine.state):
+            self._log.warning(
+                "unnamed_accounts", accounts=names, meaning="[accounts] does not name them: they may close"
+            )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.doubted_equity import check_equity
 from weltklassebot.core.drawdown import breached, drawdown
@@ -142,6 +143,8 @@ def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
     """What holds for every opening order of the desk or the account."""
     parameters = state.parameters
+    if (state.barred or parameters.accounts) and (why := barred(state, order.account)) is not None:
+        denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
     if state.clock_doubted:

@@ -15,10 +15,11 @@ from msgspec import Meta, Struct
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command",
-    "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType",
-    "ReanchorClock", "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder",
-    "RestartClock", "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
+    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
+    "OrderType", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity", "ReportFill",
+    "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side", "Start", "Stop",
+    "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
@@ -234,6 +235,30 @@ class AcceptEquity(Command, frozen=True, tag="accept_equity"):
     actor: str | None = None
 
 
+class AcceptAccount(Command, frozen=True, tag="accept_account"):
+    """The account is the desk's: the equity that it reports counts from now on."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
+class RetireAccount(Command, frozen=True, tag="retire_account"):
+    """The account is no longer the desk's: its equity counts no more, and is refused."""
+
+    account: Id
+    reason: Reason
+    actor: str | None = None
+
+
+class ReopenAccount(Command, frozen=True, tag="reopen_account"):
+    """A retired account may report its equity again."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
 class SetLimits(Command, frozen=True, tag="set_limits"):
     """Change limits until `unset_limits`. `None` is unlimited."""
 
@@ -317,5 +342,6 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
-    | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
+    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
+    | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

@@ -12,11 +12,13 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from weltklassebot.core.accounts import decide_account
 from weltklassebot.core.admin import decide_limits, decide_start, due
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import decide_check
 from weltklassebot.core.clock import decide_clock, decide_restart
 from weltklassebot.core.commands import (
+    AcceptAccount,
     AcceptEquity,
     AcceptFill,
     AdjustPosition,
@@ -30,6 +32,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -37,6 +40,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -175,6 +179,8 @@ class Engine:
                 return self._decide_mark(command, now)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                return decide_account(state, command)
             case AcceptEquity():
                 return decide_accept_equity(state, command, seq, released)
             case Halt() | Cooldown() | Resume():

@@ -6,6 +6,7 @@ account that reports for the first time is a deposit to the desk. The equity of 
 
 from __future__ import annotations
 
+from weltklassebot.core.accounts import set_aside
 from weltklassebot.core.commands import AcceptEquity, ReportEquity
 from weltklassebot.core.drawdown import breached
 from weltklassebot.core.equity_before import decide_equity_before
@@ -35,6 +36,8 @@ def decide_equity(
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
     _check_time(state, account, report, now)
+    if (aside := set_aside(state, report)) is not None:
+        return aside
     ledger = Ledger(state, account)
     conflict = _take_in(ledger, account, report)
     return [*conflict, *_events(state, ledger, report, seq, released_through_seq)]
@@ -114,6 +117,8 @@ def decide_accept_equity(
     account = state.accounts.get(command.account)
     if account is None:
         raise NotFound(f"account {command.account} never reported equity")
+    if account.status:
+        raise Refused(f"the equity of account {command.account} does not count: it is {account.status}")
     ledger = Ledger(state, account)
     if command.flow_id is not None:
         flow = ledger.find(command.flow_id) or Flow(command.flow_id, None, "dropped")

@@ -13,8 +13,11 @@ from msgspec import Struct
 
 __all__ = [
     "SEVERITY",
+    "AccountAccepted",
     "AccountHalted",
+    "AccountReopened",
     "AccountResumed",
+    "AccountRetired",
     "AnyEvent",
     "ApprovalsWithdrawn",
     "CancelRequest",
@@ -30,6 +33,7 @@ __all__ = [
     "DoubtCause",
     "EquityDoubt",
     "EquityDoubted",
+    "EquitySetAside",
     "EquityTaken",
     "Event",
     "FillAccepted",
@@ -60,7 +64,7 @@ __all__ = [
 FlowStatus = Literal["doubted", "taken", "dropped", "assumed", "waiting", "announced"]
 """`assumed`: a doubted deposit, taken with the equity; `waiting`: a doubted withdrawal, which the equity went without;
 both until an operator's word. `announced`: an operator's word came first."""
-DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "unknown_account"]
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 ClockCause = Literal["step", "start"]
@@ -69,6 +73,8 @@ ClockCause = Literal["step", "start"]
 Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
+    # accounts that are not the desk's
+    "unknown_account", "unconfirmed_account",
     # unknown means no
     "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
     "stale_mark", "no_fx_rate", "stale_fx_rate",
@@ -205,6 +211,24 @@ class FlowsChanged(Event, frozen=True, tag="flows_changed"):
     flows: tuple[Flow, ...]
 
 
+class EquitySetAside(Event, frozen=True, tag="equity_set_aside"):
+    """It counts nothing: nobody has accepted the account yet."""
+
+
+class AccountAccepted(Event, frozen=True, tag="account_accepted"):
+    pass
+
+
+class AccountRetired(Event, frozen=True, tag="account_retired"):
+    equity: Decimal | None
+    """Of the desk, without it; None, and no peak: no account is left."""
+    peak: Decimal | None
+
+
+class AccountReopened(Event, frozen=True, tag="account_reopened"):
+    pass
+
+
 class FlowConflicts(Event, frozen=True, tag="flow_conflicts"):
     """The id stands for another amount: counted nothing."""
 
@@ -325,6 +349,7 @@ class Started(Event, frozen=True, tag="started"):
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
     | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened
     | PeakRebased | RiskStateChanged | KillSwitchChanged
     | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
     | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started

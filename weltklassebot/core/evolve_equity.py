@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from weltklassebot.core.commands import AcceptEquity, AnyCommand, ReportEquity
-from weltklassebot.core.events import EquityDoubt, EquityDoubted, EquityTaken, FlowConflicts, FlowsChanged
+from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
+    AnyCommand,
+    ReopenAccount,
+    ReportEquity,
+    RetireAccount,
+)
+from weltklassebot.core.events import (
+    AccountAccepted,
+    AccountReopened,
+    AccountRetired,
+    EquityDoubt,
+    EquityDoubted,
+    EquitySetAside,
+    EquityTaken,
+    FlowConflicts,
+    FlowsChanged,
+)
 from weltklassebot.core.flows import MOST_SETTLED_FLOWS
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.state import AccountEquity, State
 
-__all__ = ["day_begins", "doubted", "flows_changed", "nothing", "taken", "taken_over"]
+__all__ = [
+    "accepted", "day_begins", "doubted", "flows_changed", "nothing", "reopened", "retired", "set_aside", "taken",
+    "taken_over",
+]  # fmt: skip
 
 
-def taken(state: State, event: EquityTaken, command: ReportEquity | AcceptEquity, seq: int, now: float) -> None:
+def taken(
+    state: State, event: EquityTaken, command: ReportEquity | AcceptEquity | AcceptAccount, seq: int, now: float
+) -> None:
     if not state.corrected:
         assert isinstance(command, ReportEquity)
         _taken_before(state, event, command, now)
         return
     account = state.accounts.setdefault(command.account, AccountEquity())
+    if account.status:
+        _admit(state, command.account)  # named since
     joins = not account.known
     if isinstance(command, ReportEquity):
         account.last = command
@@ -66,6 +90,40 @@ def flows_changed(
     while len(account.flows) > MOST_SETTLED_FLOWS:
         del account.flows[next(iter(account.flows))]
     _note_doubt(state, command.account, account)
+
+
+def set_aside(state: State, event: EquitySetAside, command: ReportEquity, seq: int, now: float) -> None:
+    account = state.accounts.setdefault(command.account, AccountEquity())
+    account.last = command
+    account.doubted_as_of = _as_of(command, now)
+    account.set_aside = command.equity
+    account.status = state.barred[command.account] = "unconfirmed"
+
+
+def accepted(state: State, event: AccountAccepted, command: AcceptAccount, seq: int, now: float) -> None:
+    _admit(state, command.account)
+
+
+def reopened(state: State, event: AccountReopened, command: ReopenAccount, seq: int, now: float) -> None:
+    _admit(state, command.account)
+
+
+def retired(state: State, event: AccountRetired, command: RetireAccount, seq: int, now: float) -> None:
+    before = state.accounts[command.account]
+    account = state.accounts[command.account] = AccountEquity(
+        last=before.last, doubted_as_of=before.doubted_as_of, flows=before.flows, status="retired"
+    )
+    state.barred[command.account] = "retired"
+    state.equity = event.equity
+    state.peak = event.peak
+    _note_doubt(state, command.account, account)
+
+
+def _admit(state: State, name: str) -> None:
+    account = state.accounts[name]
+    account.status = ""
+    account.set_aside = None
+    state.barred.pop(name, None)
 
 
 def nothing(state: State, event: FlowConflicts, command: AnyCommand, seq: int, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.accounts import is_busy, unnamed
 from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
 from weltklassebot.core.events import (
     AccountHalted,
@@ -145,6 +146,8 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
+    if state.corrected and unnamed(state, fill.account) and not is_busy(state, fill.account):
+        return "unknown_account"
     if ended is not None:
         if (ended.symbol, ended.side) != (fill.symbol, fill.side) or ended.reason != "order_ended":
             return "conflicts_with_order"

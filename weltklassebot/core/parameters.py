@@ -20,6 +20,7 @@ __all__ = [
     "NEVER_UNLIMITED",
     "OF_EQUITY",
     "WHOLE",
+    "Account",
     "Instrument",
     "Parameters",
     "limit_error",
@@ -37,6 +38,10 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     lot: Decimal | None = None
     allow_short: bool = True
     delta: Decimal | None = None
+
+
+class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An account of the desk, by name."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +65,8 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # valuation
     base_currency: str = "EUR"
     symbols: dict[str, Instrument] = {}
+    accounts: dict[str, Account] = {}
+    """Once one is named, no other opens anything."""
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0

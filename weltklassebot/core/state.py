@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -21,6 +21,7 @@ from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders, Fill
 
 __all__ = [
     "AccountEquity",
+    "AccountStatus",
     "Cancel",
     "ClockDoubt",
     "DoubtfulFill",
@@ -32,6 +33,10 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
+
+AccountStatus = Literal["", "unconfirmed", "retired"]
+"""Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
+that is no longer the desk's."""
 
 
 class OpenOrder(Struct, gc=False):
@@ -94,6 +99,9 @@ class AccountEquity(Struct, kw_only=True):
     """The first that was believed of the trading day,"""
     withdrawn: Decimal = ZERO
     """and all withdrawals that were taken in it."""
+    status: AccountStatus = ""
+    set_aside: Decimal | None = None
+    """What it said last while it was unconfirmed."""
     moved: Decimal = ZERO
     """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
 
@@ -211,6 +219,8 @@ class State:
     """The records behind which `now` went back."""
     doubted_losses: dict[str, Decimal] = field(default_factory=dict)
     """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
+    barred: dict[str, AccountStatus] = field(default_factory=dict)
+    """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
     requires_equity: bool = False
     """An account opens nothing before it has reported its equity."""
 

@@ -10,11 +10,11 @@ from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import LIMITS, OF_EQUITY
-from weltklassebot.core.state import ClockDoubt, OpenOrder, State
+from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
 __all__ = [
-    "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file", "summary",
-    "unfed",
+    "accounts", "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file",
+    "summary", "unfed", "unnamed_accounts",
 ]  # fmt: skip
 
 
@@ -115,6 +115,39 @@ def limits(state: State) -> dict[str, Any]:
     }
 
 
+def accounts(state: State) -> Iterator[dict[str, Any]]:
+    """Those that reported equity, hold or rest anything, or are named."""
+    busy = {name for market in state.markets.values() for name in market.books}
+    named = state.parameters.accounts
+    for name in sorted({*state.accounts, *busy, *named}):
+        account = state.accounts.get(name, _NOBODY)
+        counts = "counts" if account.known else "silent"
+        doubt = account.doubt
+        yield {
+            "account": name,
+            "status": account.status or counts,
+            "named": not named or name in named,
+            "busy": name in busy,
+            "equity": _text(account.equity if account.known else account.set_aside),
+            "as_of": account.as_of if account.known else None,
+            "balance": _text(account.last.balance) if account.last is not None else None,
+            "doubted": plain(doubt.value) if doubt is not None else None,
+            "open_flows": [
+                {"flow_id": flow.flow_id, "amount": _text(flow.amount), "status": flow.status}
+                for flow in account.open_flows.values()
+            ],
+        }
+
+
+def unnamed_accounts(state: State) -> list[str]:
+    """Those that hold, rest or count anything, and are none of [accounts]."""
+    if not state.parameters.accounts:
+        return []
+    busy = {name for market in state.markets.values() for name in market.books}
+    counting = {name for name, account in state.accounts.items() if account.known}
+    return sorted((busy | counting) - state.parameters.accounts.keys())
+
+
 def holding(state: State) -> set[str]:
     """The accounts that hold a position."""
     return {name for market in state.markets.values() for name, book in market.books.items() if book.quantity}
@@ -128,6 +161,7 @@ def unfed(state: State) -> tuple[str, ...]:
 
 
 _NOWHERE = Market()
+_NOBODY = AccountEquity()
 
 
 def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:

@@ -96,6 +96,8 @@ UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", stat
 _WORDS: Final[dict[Reason, str]] = {
     "kill_switch": "the kill switch is not ACTIVE",
     "halted": "trading is halted",
+    "unknown_account": "the account is not one of the desk's: [accounts] does not name it, or it was retired",
+    "unconfirmed_account": "the account is a second one that nobody has accepted yet",
     "account_halted": "the account is halted: doubtful fills wait for an operator",
     "journal_failed": "the journal cannot be written",
     "max_drawdown": "drawdown {value} reaches its limit {limit}",

@@ -24,7 +24,7 @@ from weltklassebot.core.doubted_equity import stale_accounts
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.core.parameters import OF_EQUITY
-from weltklassebot.core.views import holding, unfed
+from weltklassebot.core.views import holding, unfed, unnamed_accounts
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.commit import Entry
@@ -201,6 +201,16 @@ class Metrics:
                 "risk_open_flows",
                 "Deposits and withdrawals that are doubted, or wait for an operator.",
                 sum(len(account.open_flows) for account in state.accounts.values()),
+            ),
+            (
+                "risk_unconfirmed_accounts",
+                "Accounts that report, and that nobody has accepted.",
+                list(state.barred.values()).count("unconfirmed"),
+            ),
+            (
+                "risk_unnamed_accounts",
+                "Accounts that hold, rest or count anything and are not named.",
+                len(unnamed_accounts(state)),
             ),
             ("risk_stale_accounts", "Accounts whose equity is too old.", len(stale)),
             ("risk_stale_accounts_holding", "Those of them that hold a position.", len(stale & holding(state))),

@@ -19,6 +19,7 @@ from weltklassebot.core.events import (
     CancelsRequested,
     ClockRestarted,
     EquityDoubted,
+    EquitySetAside,
     EquityTaken,
     FillBooked,
     FillDoubted,
@@ -84,6 +85,18 @@ def answer(state: State, record: Record, before: str) -> Answer:
     return Done(body)
 
 
+def _said_of_equity(event: EquityDoubted | EquityTaken | EquitySetAside | FlowsChanged) -> dict[str, Any]:
+    match event:
+        case EquityDoubted():
+            return {"doubtful": True, "agreeing": event.agreeing}
+        case EquityTaken(doubt=doubt):
+            return {} if doubt is None else {"doubtful": True, "agreeing": max(len(doubt.run), doubt.agreed)}
+        case EquitySetAside():
+            return {"notices": ["account: a second one, which counts nothing until `accounts accept`"]}
+        case FlowsChanged(flows=flows):
+            return {"flows": {flow.flow_id: flow.status for flow in flows}}
+
+
 def _notice(report: ReportEquity, events: list[AnyEvent]) -> str | None:
     """What became of a flow that was not counted."""
     if report.flow and report.flow_id is None:
@@ -106,12 +119,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {"reserved_quantity": plain(event.reserved), "ended": event.ended}
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
-        case EquityDoubted():
-            return {"doubtful": True, "agreeing": event.agreeing}
-        case EquityTaken(doubt=doubt):
-            return {} if doubt is None else {"doubtful": True, "agreeing": max(len(doubt.run), doubt.agreed)}
-        case FlowsChanged(flows=flows):
-            return {"flows": {flow.flow_id: flow.status for flow in flows}}
+        case EquityDoubted() | EquityTaken() | EquitySetAside() | FlowsChanged():
+            return _said_of_equity(event)
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
         case ClockRestarted():
@@ -158,7 +167,7 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     return Done(body)
 
 
-_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503, "bad_input": 422}
+_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503, "bad_input": 422, "unknown_account": 409}
 _TITLE = {409: "Not possible now", 404: "Not found", 503: "No room", 422: "Bad input"}
 
 

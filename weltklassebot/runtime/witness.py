@@ -14,6 +14,7 @@ from weltklassebot.core.events import (
     ClockReanchored,
     ClockRestarted,
     EquityDoubted,
+    EquitySetAside,
     FillDoubted,
     Flow,
     FlowConflicts,
@@ -29,8 +30,8 @@ __all__ = ["Witness"]
 
 
 _ALARMING: Final = frozenset({
-    FillDoubted, AccountHalted, EquityDoubted, FlowsChanged, FlowConflicts, ClockDoubted, ClockReanchored,
-    ClockRestarted, StartBelieved,
+    FillDoubted, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, ClockDoubted,
+    ClockReanchored, ClockRestarted, StartBelieved,
 })  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
@@ -86,16 +87,8 @@ class Witness:
                 )
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
-            case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
-                self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
-            case FlowsChanged(flows=flows), ReportEquity(account=account):
-                for flow in flows:
-                    if _is_news(flow):
-                        self._log.warning(f"flow_{flow.status}", seq=record.seq, account=account, flow_id=flow.flow_id)
-            case FlowConflicts(known=known), ReportEquity() as report:
-                self._log.warning(
-                    "flow_conflicts", seq=record.seq, account=report.account, flow_id=report.flow_id, known=plain(known)
-                )
+            case _, ReportEquity() as report:
+                self._alarm_of_equity(record.seq, report, event)
             case ClockDoubted(difference=difference), _:
                 self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=event.cause, help=_HELP)
             case StartBelieved(ahead=ahead), _:
@@ -105,5 +98,23 @@ class Witness:
                 self._log.warning("clock_restarted", seq=record.seq, old=old, new=new, reason=record.reason)
             case ClockReanchored(offset=offset), _:
                 self._log.warning("clock_reanchored", seq=record.seq, offset=offset, reason=record.reason)
+            case _:
+                pass
+
+    def _alarm_of_equity(self, seq: int, report: ReportEquity, event: object) -> None:
+        account = report.account
+        match event:
+            case EquityDoubted(agreeing=agreeing):
+                self._log.warning("equity_doubtful", seq=seq, account=account, agreeing=agreeing)
+            case EquitySetAside():
+                self._log.warning("account_unconfirmed", seq=seq, account=account)
+            case FlowsChanged(flows=flows):
+                for flow in flows:
+                    if _is_news(flow):
+                        self._log.warning(f"flow_{flow.status}", seq=seq, account=account, flow_id=flow.flow_id)
+            case FlowConflicts(known=known):
+                self._log.warning(
+                    "flow_conflicts", seq=seq, account=account, flow_id=report.flow_id, known=plain(known)
+                )
             case _:
                 pass

@@ -153,9 +153,10 @@ def _variables(environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
 def _environment_tree(variables: Mapping[str, str], problems: list[str]) -> Tree:
     try:
         return _Environment(variables)()
-    except UnreadableVariable:
-        # Only `symbols` is read as JSON.
-        problems.append(f"{ENV_PREFIX}SYMBOLS: must be a JSON object of symbols")
+    except UnreadableVariable as unreadable:
+        # Only the open tables are read as JSON.
+        name = next(key for key in sorted(OPEN_TABLES, reverse=True) if key == "accounts" or key in str(unreadable))
+        problems.append(f"{ENV_PREFIX}{name.upper()}: must be a JSON object of {name}")
         raise SettingsError(problems) from None
 
 

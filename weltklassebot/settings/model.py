@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.settings.directories import ADMIN_SOCKET
-from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
+from weltklassebot.settings.risk import AccountSettings, Risk, SymbolSettings, parameters_of
 from weltklassebot.settings.sources import ENV_PREFIX
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import choice, directory, number, optional, text, whole
@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     snapshot_dir: Annotated[Path, validated(directory())]
     risk: Risk = Risk()
     symbols: SymbolSettings = {}
+    accounts: AccountSettings = {}
     runtime: Runtime = Runtime()
     journal: Journal = Journal()
     auth: Auth = Auth()
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
 
     def parameters(self) -> Parameters:
         """What the core is told: limits, policy, instruments, bounds."""
-        return parameters_of(self.risk, self.symbols)
+        return parameters_of(self.risk, self.symbols, self.accounts)
 
     @classmethod
     def settings_customise_sources(  # pydantic passes all five, by name

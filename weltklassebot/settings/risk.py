@@ -1,4 +1,4 @@
-"""`[risk]` and `[symbols.X]`: the core's own structs as settings, field by field.
+"""`[risk]`, `[symbols.X]` and `[accounts.X]`: the core's own structs as settings, field by field.
 
 The models are made from the structs, so the two cannot drift: a field without a range here fails at import, and a new
 one is a setting, with its default, as soon as it has one.
@@ -22,6 +22,7 @@ from weltklassebot.core.parameters import (
     NEVER_UNLIMITED,
     OF_EQUITY,
     WHOLE,
+    Account,
     Instrument,
     Parameters,
     limit_error,
@@ -29,7 +30,7 @@ from weltklassebot.core.parameters import (
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
-__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
+__all__ = ["NONE_WORDS", "AccountSettings", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
 
 NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
@@ -139,9 +140,11 @@ def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str
 if TYPE_CHECKING:
     Risk = BaseModel
     _Symbol = BaseModel
+    _Account = BaseModel
 else:
-    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols"}))
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "accounts"}))
     _Symbol = _model_of(Instrument, "Symbol")
+    _Account = _model_of(Account, "Account")
 
 
 def _symbol_name(value: Any) -> str:
@@ -156,14 +159,30 @@ SymbolSettings = Annotated[
 ]
 
 
+def _account_name(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(ID_PATTERN, value):
+        return value
+    raise ValueError("the name of an account is 1 to 64 characters out of A-Z a-z 0-9 . _ : -")
+
+
+AccountSettings = Annotated[
+    dict[Annotated[str, validated(_account_name)], _Account],
+    Field(max_length=1_000),
+]
+
+
 def instrument_of(model: BaseModel) -> Instrument:
     return Instrument(**dict(model))
 
 
-def parameters_of(risk: BaseModel, symbols: dict[str, Any]) -> Parameters:
+def parameters_of(risk: BaseModel, symbols: dict[str, Any], accounts: dict[str, Any]) -> Parameters:
     """The core's parameters, whole. Somebody who names a drawdown limit means that equity is reported."""
     values = dict(risk)
     named = risk.model_fields_set & set(OF_EQUITY)
     if values["require_equity"] is None and any(values[key] is not None for key in named):
         values["require_equity"] = True
-    return Parameters(**values, symbols={name: instrument_of(model) for name, model in symbols.items()})
+    return Parameters(
+        **values,
+        symbols={name: instrument_of(model) for name, model in symbols.items()},
+        accounts={name: Account(**dict(model)) for name, model in accounts.items()},
+    )

@@ -19,7 +19,7 @@ __all__ = ["HIDDEN", "OPEN_TABLES", "keys", "line", "shown", "suggestion"]
 
 HIDDEN: Final = "********"
 """What stands for a secret."""
-OPEN_TABLES: Final = frozenset({"symbols"})
+OPEN_TABLES: Final = frozenset({"accounts", "symbols"})
 """Tables whose keys the desk names itself."""
 
 
