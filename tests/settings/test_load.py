@@ -69,7 +69,7 @@ def test_a_credential_says_what_risk_is_allowed(tmp_path):
 
 def test_every_field_of_the_core_is_a_setting():
     named = {key.removeprefix("risk.") for key in keys() if key.startswith("risk.")}
-    assert named | {"symbols"} == {field.name for field in msgspec.structs.fields(Parameters)}
+    assert named | {"symbols", "accounts"} == {field.name for field in msgspec.structs.fields(Parameters)}
 
 
 def test_environment_over_file_over_defaults(tmp_path):

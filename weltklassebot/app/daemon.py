@@ -164,10 +164,6 @@ class Daemon:
         )
         if not start_in_doubt(self._engine.state, start):
             self._sequencer.clock.jump(start.wall)
-        if names := unnamed_accounts(self._engine.state):
-            self._log.warning(
-                "unnamed_accounts", accounts=names, meaning="[accounts] does not name them: they may close"
-            )
         if not start.parameters.symbols:
             self._log.info("no_symbols", meaning="every symbol is worth quantity x price in the base currency")
         if self._recovered.live_records >= min(SEGMENT_AT_START_RECORDS, self._settings.journal.segment_records):
@@ -176,6 +172,8 @@ class Daemon:
             self._settings.journal.stall_fail_seconds, self._sequencer.commit.fail, "the disk has not answered"
         )
         await self._sequencer.ask(start, DAEMON)
+        if names := unnamed_accounts(self._engine.state):
+            self._log.warning("unnamed_accounts", accounts=names, meaning="not in [accounts]: they may only close")
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=start.latch_actor or None), DAEMON)
         if latch is not None:
