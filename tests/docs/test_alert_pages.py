@@ -67,6 +67,11 @@ def silent(daemon: Daemon) -> None:
     daemon.post("/v1/equity", equity="100000")
 
 
+def second_account(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.post("/v1/equity", account="mian", equity="100000")
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -107,6 +112,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "EquityDoubtful": doubted,
     "EquityStale": silent,
     "EquityStaleHolding": silent,
+    "AccountUnconfirmed": second_account,
+    "AccountUnnamed": busy,
     "LimitUnfed": busy,
     "DoubtfulFills": doubtful,
     "AccountHalted": doubtful,

@@ -51,6 +51,8 @@ CASES = {
     "EquityDoubtful": Case({"risk_doubted_accounts": "0 1x15 0x5", "risk_open_flows": "0x40"}, 11, 18),
     "EquityStale": Case({"risk_stale_accounts": "0 1x5 0x5"}, 2, 7),
     "EquityStaleHolding": Case({"risk_stale_accounts_holding": "0 1x5 0x5"}, 2, 7),
+    "AccountUnconfirmed": Case({"risk_unconfirmed_accounts": "0 0 1x5 0x5"}, 2, 8),
+    "AccountUnnamed": Case({"risk_unnamed_accounts": "0 1x10 0x5"}, 6, 12),
     "LimitUnfed": Case(
         {'risk_limit_unfed{limit="max_drawdown"}': "1x80 0x20", 'risk_decisions_total{decision="allowed"}': "0+1x100"},
         61,
