@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.daemon.clients import order
-from tests.daemon.daemon import Daemon
+from tests.daemon.daemon import ROOT, Daemon
 
 
 def test_a_second_account_waits_for_an_operator(daemon: Daemon) -> None:
@@ -41,12 +46,24 @@ def test_nobody_is_no_account(daemon: Daemon, path: str) -> None:
     assert daemon.http("POST", f"/v1/accounts/{path}", {"account": "nobody", "reason": "r"}).status == 404
 
 
+def config_check(daemon: Daemon) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "weltklassebot", "config", "check", "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "WELTKLASSE_RISK_STORE_DIR": str(daemon.store), **daemon.settings},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return done.stdout
+
+
 def test_naming_one_account_traps_no_other(make) -> None:
     daemon = make().start()
     daemon.post("/v1/equity", account="main", equity="100000")
     daemon.post("/v1/positions/adjust", account="old", symbol="X", quantity="5", price="10", reason="carried over")
     daemon.terminate()
     daemon.settings["WELTKLASSE_ACCOUNTS"] = '{"main": {}}'
+    assert json.loads(config_check(daemon)) == {"ok": True, "unnamed_accounts": ["old"]}
     daemon.start()
     assert daemon.log("unnamed_accounts")["accounts"] == ["old"]
     assert daemon.check("o-1", account="old")["denials"][0]["reason"] == "unknown_account"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -139,13 +139,14 @@ def accounts(state: State) -> Iterator[dict[str, Any]]:
         }
 
 
-def unnamed_accounts(state: State) -> list[str]:
-    """Those that hold, rest or count anything, and are none of [accounts]."""
-    if not state.parameters.accounts:
+def unnamed_accounts(state: State, named: Collection[str] | None = None) -> list[str]:
+    """Those that hold, rest or count anything, and are none of [accounts]. `named`: those that will be."""
+    named = state.parameters.accounts if named is None else named
+    if not named:
         return []
     busy = {name for market in state.markets.values() for name in market.books}
     counting = {name for name, account in state.accounts.items() if account.known}
-    return sorted((busy | counting) - state.parameters.accounts.keys())
+    return sorted((busy | counting) - set(named))
 
 
 def holding(state: State) -> set[str]:
