@@ -149,10 +149,11 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
         denials.append(Denial("account_halted"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
-    if not state.corrected:
-        _check_equity_before(state, now, denials)
-    elif state.doubted_losses or parameters.max_equity_age_seconds is not None:
-        check_equity(state, order.account, now, denials)
+    if state.doubted_accounts or parameters.max_equity_age_seconds is not None:
+        if state.corrected:
+            check_equity(state, order.account, now, denials)
+        else:
+            _check_equity_before(state, now, denials)
     if state.requires_equity and ((known := state.accounts.get(order.account)) is None or not known.known):
         denials.append(Denial("no_equity", missing=order.account))
     limit = parameters.max_drawdown
