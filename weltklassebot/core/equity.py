@@ -14,6 +14,7 @@ from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken, Flow
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, Ledger
 from weltklassebot.core.memory import NotFound, Refused, Replayed
 from weltklassebot.core.state import AccountEquity, State
+from weltklassebot.core.steps import side_of
 from weltklassebot.core.stops import halt_events
 
 __all__ = ["decide_accept_equity", "decide_equity"]
@@ -36,11 +37,30 @@ def decide_equity(
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
     _check_time(state, account, report, now)
-    if (aside := set_aside(state, report)) is not None:
+    if not account.known and (aside := set_aside(state, report)) is not None:
         return aside
+    if _is_plain(state, account, report):
+        return _take_plainly(state, account, report, seq, released_through_seq)
     ledger = Ledger(state, account)
     conflict = _take_in(ledger, account, report)
     return [*conflict, *_events(state, ledger, report, seq, released_through_seq)]
+
+
+def _is_plain(state: State, account: AccountEquity, report: ReportEquity) -> bool:
+    if not account.known or report.flow or account.doubt is not None or account.open_flows:
+        return False
+    return side_of(account.equity, report.equity, state.parameters.equity_step) == "within"
+
+
+def _take_plainly(
+    state: State, account: AccountEquity, report: ReportEquity, seq: int, released_through_seq: int | None
+) -> list[AnyEvent]:
+    """What nearly every report is: neither a step nor a flow, and nothing is doubted."""
+    assert state.equity is not None
+    assert state.peak is not None
+    desk = state.equity - account.equity + report.equity
+    taken = EquityTaken(equity=desk, peak=max(state.peak, desk))
+    return [taken, *_halt(state, taken, seq, released_through_seq)]
 
 
 def _check_time(state: State, account: AccountEquity, report: ReportEquity, now: float) -> None:
@@ -98,16 +118,18 @@ def _events(
         return events
     peak = ledger.desk if ledger.peak is None else max(ledger.peak, ledger.desk)
     said = command.equity if isinstance(command, ReportEquity) else None
-    events.append(
-        EquityTaken(
-            equity=ledger.desk, peak=peak, flow=ledger.taken,
-            believed=None if ledger.believed == said else ledger.believed, doubt=ledger.doubt,
-        )
+    taken = EquityTaken(
+        equity=ledger.desk, peak=peak, flow=ledger.taken,
+        believed=None if ledger.believed == said else ledger.believed, doubt=ledger.doubt,
     )  # fmt: skip
+    return [*events, taken, *_halt(state, taken, seq, released_through_seq)]
+
+
+def _halt(state: State, taken: EquityTaken, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     limit = state.parameters.max_drawdown
-    if limit is not None and breached(ledger.desk, peak, limit) and state.risk.state != "HALTED":
-        events += halt_events(state, seq, released_through_seq, cause="max_drawdown")
-    return events
+    if limit is None or not breached(taken.equity, taken.peak, limit) or state.risk.state == "HALTED":
+        return []
+    return halt_events(state, seq, released_through_seq, cause="max_drawdown")
 
 
 def decide_accept_equity(

@@ -148,7 +148,7 @@ def taken_over(state: State) -> None:
 
 
 def _note_doubt(state: State, name: str, account: AccountEquity) -> None:
-    if account.in_doubt:
+    if (account.doubt is not None or account.open_flows) and account.in_doubt:
         state.doubted_losses[name] = account.doubted_loss
     else:
         state.doubted_losses.pop(name, None)
