@@ -88,6 +88,7 @@ _LISTED = {
     "SPOT": Instrument(allow_short=False),
 }
 SMALL = Parameters(
+    equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
     max_trades_per_day=12,
@@ -98,6 +99,7 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
+    equity_confirmations=3,
     symbols={**_LISTED, "*": Instrument(currency="USD")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
@@ -128,6 +130,7 @@ STRICT = Parameters(
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
     max_notional=Decimal(2000),

@@ -75,7 +75,7 @@ class Story:
     """Tells a story line by line. The journal is folded along, and has to give the same state."""
 
     def __init__(self) -> None:
-        self.parameters = Parameters()
+        self.parameters = Parameters(equity_confirmations=3)
         self.engine, self.folded = Engine(), Engine()
         self.seq, self.now = 0, BASE
 

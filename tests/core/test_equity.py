@@ -8,6 +8,7 @@ from weltklassebot.core.commands import AcceptEquity, CheckOrder, ReportEquity, 
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, MOST_SETTLED_FLOWS
+from weltklassebot.core.manager import RiskManager
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import FORMAT
 
@@ -20,7 +21,7 @@ class Desk:
         self.start(version)
 
     def start(self, version: int = FORMAT) -> None:
-        self.do(Start(version="t", format=version, parameters=Parameters(), wall=NOW + self.seq))
+        self.do(Start(version="t", format=version, parameters=Parameters(equity_confirmations=3), wall=NOW + self.seq))
 
     def do(self, command) -> list[AnyEvent]:
         self.seq += 1
@@ -45,6 +46,16 @@ def test_what_an_older_version_recorded_is_decided_as_it_was():
     )
     (denied,) = desk.do(order)
     assert [denial.reason for denial in denied.denials] == ["equity_doubtful"], "it was everybody's doubt"
+
+
+def test_in_process_nothing_is_doubted():
+    manager = RiskManager()
+    for equity, flow in ((100_000, 0), (1_000_000, 0), (500_000, -500_000), (0, 0), (250_000, 250_000)):
+        flow_id = f"f-{flow}" if flow else None
+        manager.submit(ReportEquity(equity=Decimal(equity), flow=Decimal(flow), flow_id=flow_id), NOW)
+        assert manager.engine.state.equity == equity
+    assert manager.engine.state.peak == 750_000, "nothing was left of 500,000, and 250,000 came"
+    assert not manager.engine.state.doubted_losses
 
 
 def test_a_doubt_is_taken_over():

@@ -36,7 +36,7 @@ def written(path: Path, content: str) -> Path:
 def test_the_defaults_are_the_cores_own():
     """But where an old start record that does not name a parameter has to mean that there was no such rule."""
     assert load(None, HOME).parameters() == Parameters(
-        max_start_step_days=30.0, equity_max_step=None, require_equity=None
+        max_start_step_days=30.0, equity_max_step=None, equity_confirmations=3, require_equity=None
     )
 
 

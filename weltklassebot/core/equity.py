@@ -76,7 +76,7 @@ def _check_time(state: State, account: AccountEquity, report: ReportEquity, now:
 def _take_in(ledger: Ledger, account: AccountEquity, report: ReportEquity) -> list[AnyEvent]:
     """Let the ledger hear the report."""
     if not account.known:
-        if report.equity > 0:
+        if report.equity > 0 or not ledger.doubts:
             ledger.join(report.equity, report.flow_id, report.flow)
         else:
             ledger.doubt_joining(report.equity)

@@ -67,8 +67,9 @@ class Ledger:
         return tuple(self._changed.values())
 
     @property
-    def in_doubt(self) -> bool:
-        return self.doubt is not None or bool(self._doubted())
+    def doubts(self) -> bool:
+        """Whether anything is doubted at all."""
+        return self._confirmations > 0
 
     def find(self, flow_id: str) -> Flow | None:
         account = self._account
@@ -100,6 +101,11 @@ class Ledger:
 
     def hear(self, said: Decimal, flow: Flow | None, *, doubtful: bool) -> None:
         """A report, with a flow that was never heard of before. `doubtful`: not to be believed at once."""
+        if not self.doubts:
+            if flow is not None:
+                self.take_announced(flow)
+            self._believe(said)
+            return
         if flow is not None and flow.amount is not None and self._is_likely(said, flow.amount):
             self._flow(flow.amount)
             self._change(replace(flow, status="taken"))

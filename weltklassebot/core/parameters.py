@@ -73,7 +73,9 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # equity
     equity_max_step: Decimal | None = Decimal("0.2")
     """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
-    equity_confirmations: int = 3
+    equity_confirmations: int = 0
+    """Reports in a row that are believed against what was. 0: nothing is doubted, neither equity nor flows, as suits a
+    backtest; every start record names it."""
     max_equity_age_seconds: float | None = None
     require_equity: bool | None = False
     """An account opens nothing before it has reported its equity. None: once a drawdown limit is set at run time, or

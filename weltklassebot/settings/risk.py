@@ -48,7 +48,12 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "equity_max_step": None, "require_equity": None}
+_NEW_DEFAULTS: Final = {
+    "max_start_step_days": 30.0,
+    "equity_max_step": None,
+    "equity_confirmations": 3,
+    "require_equity": None,
+}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
 _DAY = 86_400.0
