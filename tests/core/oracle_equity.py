@@ -140,6 +140,7 @@ class Purse:
         account.last, account.heard = report, at
         if verdict == "aside":
             account.aside = Fraction(report.equity)
+            account.gains.clear()
             return verdict
         taken = self._hear(account, report, p)
         if taken:
@@ -383,6 +384,7 @@ class Purse:
         account.believed = last
         account.forget_doubt()
         account.as_of = max(account.as_of, account.heard)
+        account.gains.clear()
 
     def _drop(self, flow: OpenFlow) -> bool:
         if flow.status == "taken":
@@ -401,11 +403,11 @@ class Purse:
                 account.believed = account.last_doubted
                 account.forget_doubt()
             account.as_of = max(account.as_of, account.heard)
+            account.gains.clear()
             return True
         if flow.status == "waiting":
             self._rescale(flow.desk, flow.amount)
             account.withdrawn.append(-flow.amount)
-            account.as_of = max(account.as_of, account.heard)
         elif flow.status != "assumed":
             return False
         flow.status = "taken"

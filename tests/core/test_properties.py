@@ -363,6 +363,8 @@ class Run:
             assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
             assert account.equity - account.doubted_loss == mine.worst
             assert account.as_of == mine.as_of
+            if state.parameters.max_equity_age_seconds is not None and account.known:
+                assert account.moved == sum(mine.gains)
             assert account.withdrawn == sum(mine.withdrawn)
             flows = account.open_flows | account.flows
             assert {key: flow.status for key, flow in flows.items()} == {k: f.status for k, f in mine.flows.items()}

@@ -46,17 +46,25 @@ def taken(
         account.last = command
         account.as_of = account.doubted_as_of = _as_of(command, now)
         account.equity = command.equity if event.believed is None else event.believed
-    else:
+        account.moved = ZERO
+    elif event.believed is not None and not _is_of_the_peak_alone(account, event, command):
         account.as_of = max(account.as_of, account.doubted_as_of)
-        account.equity = account.equity if event.believed is None else event.believed
+        account.equity = event.believed
+        account.moved = account.moved if isinstance(command, AcceptAccount) else ZERO
     account.known = True
     account.doubt = event.doubt
-    account.moved = ZERO
     if joins:
         account.day_equity = account.equity
     state.equity = event.equity
     state.peak = event.peak
     _note_doubt(state, command.account, account)
+
+
+def _is_of_the_peak_alone(account: AccountEquity, event: EquityTaken, command: AcceptEquity | AcceptAccount) -> bool:
+    """An operator's word on a flow that the equity contains already."""
+    if isinstance(command, AcceptAccount):
+        return False
+    return command.drop or (command.flow_id is not None and event.believed == account.equity)
 
 
 def doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
@@ -97,6 +105,7 @@ def set_aside(state: State, event: EquitySetAside, command: ReportEquity, seq: i
     account.last = command
     account.doubted_as_of = _as_of(command, now)
     account.set_aside = command.equity
+    account.moved = ZERO
     account.status = state.barred[command.account] = "unconfirmed"
 
 
