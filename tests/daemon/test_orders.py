@@ -238,6 +238,7 @@ def test_a_flow_counts_once_and_not_at_all_without_an_id(daemon):
     assert nameless["doubtful"]
     assert "no flow_id" in nameless["notices"][0]
     assert daemon.state()["peak_equity"].startswith("120526.3")
+    assert b"\nuncounted_flows_total 2.0" in daemon.http("GET", "/metrics").body
 
 
 def test_an_operators_word_on_equity(daemon):

@@ -61,6 +61,11 @@ def doubted(daemon: Daemon) -> None:
     daemon.post("/v1/equity", equity="40000", flow="-60000", flow_id="w-1")
 
 
+def nameless(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", equity="100000")
+    daemon.post("/v1/equity", equity="101000", flow="1000")
+
+
 def silent(daemon: Daemon) -> None:
     daemon.settings |= {"WELTKLASSE_RISK__MAX_EQUITY_AGE_SECONDS": "0.01"}
     daemon.restart()
@@ -110,6 +115,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
     "EquityDoubtful": doubted,
+    "FlowsNotCounted": nameless,
     "EquityStale": silent,
     "EquityStaleHolding": silent,
     "AccountUnconfirmed": second_account,

@@ -19,7 +19,7 @@ from prometheus_client.core import (
 )
 
 from weltklassebot import __version__, logs
-from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.commands import ReportEquity, ReportFill
 from weltklassebot.core.doubted_equity import stale_accounts
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
@@ -76,6 +76,7 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.uncounted_flows = 0
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
@@ -118,6 +119,10 @@ class Metrics:
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
+        elif type(answer) is Done and type(entry.command) is ReportEquity:
+            flows = answer.body.get("flows")
+            if (entry.command.flow and "notices" in answer.body) or (flows and "dropped" in flows.values()):
+                self.uncounted_flows += 1
 
     def count_check(self, answer: CheckAnswer) -> None:
         if answer.replayed:
@@ -140,6 +145,11 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            (
+                "uncounted_flows",
+                "Reports with a deposit or withdrawal that is not counted: without an id, under another's, or dropped.",
+                self.uncounted_flows,
+            ),
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
