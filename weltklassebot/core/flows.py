@@ -105,6 +105,7 @@ class Ledger:
             if flow is not None:
                 self.take_announced(flow)
             self._believe(said)
+            self.doubt = None
             return
         if flow is not None and flow.amount is not None and self._is_likely(said, flow.amount):
             self._flow(flow.amount)
