@@ -8,6 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -20,6 +22,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -27,6 +30,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -34,7 +38,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.parameters import Instrument, Parameters, Venue
+from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
@@ -66,8 +70,23 @@ PRICES = tuple(Decimal(text) for text in ("100", "100.5", "90", "250", "99.5", "
 SHORT = (0.0, 0.0, 0.0, 0.000001, 0.01, 0.3, 2.0, 6.0)
 LONG = (61.0, 20.0, 400.0, 61.0, 1200.0, 20_000.0, 100_000.0, 300_000.0)
 EQUITIES = tuple(
-    Decimal(text) for text in ("100000", "95000", "81000", "80000", "60000", "1000000", "0", "-5000", "101000")
+    Decimal(text)
+    for text in (
+        "100000",
+        "95000",
+        "81000",
+        "80000",
+        "60000",
+        "1000000",
+        "0",
+        "-5000",
+        "101000",
+        "95000",
+        "140000",
+        "105000",
+    )
 )
+FLOWS = tuple(Decimal(text) for text in ("0", "0", "0", "5000", "-5000", "-14000", "0.000001", "-80000", "40000"))
 
 _LISTED = {
     "BTC-EUR": Instrument(asset="BTC", tick=Decimal("0.5"), lot=Decimal("0.01")),
@@ -75,6 +94,7 @@ _LISTED = {
     "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
+    equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
     max_trades_per_day=12,
@@ -85,6 +105,7 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
+    equity_confirmations=3,
     symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
     venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
@@ -92,6 +113,8 @@ LISTED = Parameters(
     max_trades_per_day=30,
     max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
+    require_equity=True,
+    accounts={"main": Account()},
     cancel_on_halt="all",
     after_restart="expiry",
     timezone="America/New_York",
@@ -107,11 +130,14 @@ STRICT = Parameters(
     allow_reducing_when_halted="never",
     cancel_on_halt="none",
     equity_confirmations=2,
+    equity_max_step=None,
+    require_equity=None,
     max_start_step_days=2.0,
     max_start_step_unsynchronised_days=0.5,
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
     max_notional=Decimal(2000),
@@ -165,7 +191,7 @@ class Days:
             symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
             price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
             return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
-        if kind < 180:
+        if kind < 184:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
@@ -187,9 +213,8 @@ class Days:
         if state.halted_accounts:
             account = min(state.halted_accounts)
             return Resume(reason="go on", account=account, fills=self.waiting(state, account))
-        for name, account in state.accounts.items():
-            if account.doubted is not None:
-                return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
+        if (word := self.settle(b, state)) is not None:
+            return word
         if state.overrides and b[2] % 2:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
@@ -200,6 +225,23 @@ class Days:
         if stale:
             return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
         return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
+
+    def settle(self, b: bytes, state: State) -> AnyCommand | None:
+        """What is doubted of an account is reported once more, or an operator looks."""
+        for name, account in state.accounts.items():
+            if account.status == "unconfirmed" and (not state.parameters.accounts or name in state.parameters.accounts):
+                return AcceptAccount(account=name)
+            if account.status == "retired":
+                return ReopenAccount(account=name)
+            if account.in_doubt and b[3] % 2:
+                return ReportEquity(account=name, equity=account.equity or Decimal(100_000))
+            if account.doubt is not None and b[4] % 4 == 0:
+                return AcceptEquity(account=name, reason="looked")
+            if account.in_doubt and account.last is not None:
+                return ReportEquity(account=name, equity=account.last.equity)
+            if account.open_flows:
+                return AcceptEquity(account=name, reason="looked", drop=True)
+        return None
 
     def check(self, b: bytes) -> CheckOrder:
         if self.said and b[1] > 235:
@@ -306,23 +348,27 @@ class Days:
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:
             return self.reports[-1 - b[2] % min(len(self.reports), 3)]
+        if b[1] > 180:
+            return self.word(b)
+        flow = FLOWS[b[5] % len(FLOWS)]
         report = ReportEquity(
             account=ACCOUNTS[b[3] % 4 % 3 % 2],
             equity=EQUITIES[b[4] % len(EQUITIES)],
-            flow=(
-                Decimal(0),
-                Decimal(0),
-                Decimal(0),
-                Decimal(0),
-                Decimal(5000),
-                Decimal(-5000),
-                Decimal("0.000001"),
-                Decimal(-100_000),
-            )[b[5] % 8],
+            flow=flow,
+            flow_id=f"w-{b[2] % 8 + len(self.reports) // 8 * 4}" if flow and b[2] < 240 else None,
             as_of=_stamp(b[6], now),
         )
         self.reports.append(report)
         return report
+
+    def word(self, b: bytes) -> AcceptEquity | AcceptAccount | RetireAccount | ReopenAccount:
+        if b[5] > 170:
+            name = ACCOUNTS[b[3] % 2]
+            return (
+                RetireAccount(account=name, reason="closed"), AcceptAccount(account=name), ReopenAccount(account=name),
+            )[b[6] % 5 % 3]  # fmt: skip
+        flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
+        return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
 
     def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
         pick = b[2]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from weltklassebot.core.commands import CheckOrder, ReportEquity, ReportFill
+from tests.core.oracle_equity import Purse
+from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 
 ZERO = Fraction(0)
@@ -75,17 +76,6 @@ class Doubt:
 
 
 @dataclass
-class Account:
-    equity: Fraction = ZERO
-    as_of: float = 0.0
-    known: bool = False
-    doubted: Fraction | None = None
-    agreeing: int = 0
-    pending: Fraction = ZERO
-    last: ReportEquity | None = None
-
-
-@dataclass
 class Facts:
     parameters: Parameters = field(default_factory=Parameters)
     orders: list[Order] = field(default_factory=list)
@@ -94,7 +84,15 @@ class Facts:
     marks: dict[str, tuple[Fraction, float]] = field(default_factory=dict)
     prices: dict[str, Fraction] = field(default_factory=dict)
     """Of symbols without a mark: what the last fill or adjustment said."""
-    accounts: dict[str, Account] = field(default_factory=dict)
+    purse: Purse = field(default_factory=Purse)
+
+    def __post_init__(self) -> None:
+        self.purse.busy = self.busy
+
+    def busy(self) -> set[str]:
+        """The accounts that hold or rest anything."""
+        pending = {known.order.account for known in self.open()} | {doubt.fill.account for doubt in self.doubtful}
+        return pending | {account for account, symbol in self.places() if self.held(account, symbol)}
 
     def open(self) -> list[Order]:
         return [known for known in self.orders if not known.gone]
@@ -189,8 +187,7 @@ class Facts:
         return total
 
     def equity(self) -> Fraction | None:
-        known = [account.equity for account in self.accounts.values() if account.known]
-        return sum(known, ZERO) if known else None
+        return self.purse.equity()
 
     def forget_prices(self) -> None:
         """Where nothing is held or open there is nothing to value, and a price that is no mark is not kept."""

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from tests.core.facts import ZERO, Account, Doubt, Facts, Order, fraction
+from tests.core.facts import ZERO, Doubt, Facts, Order, fraction
 from tests.core.oracle_fills import Booked, Executions, meant, spelled
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     CheckOrder,
@@ -44,7 +45,8 @@ class Oracle:
         self.facts = Facts()
         self.configured = self.facts.parameters
         self.overrides: dict = {}
-        self.peak: Fraction | None = None
+        self.named = False
+        """A reload named a drawdown limit."""
         self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
         self.kill = "ACTIVE"
         self.kill_until = 0.0
@@ -108,6 +110,7 @@ class Oracle:
                 self.rolled.append(now - self.jumped)
                 self.day_number += 1
             self.day = today.isoformat()
+            self.facts.purse.day_begins()
             self.cooldown_taken = False
         if self.risk == "COOLDOWN" and not self.awaiting and now >= self.until:
             self.risk, self.cause, self.until = "RUNNING", "expired", None
@@ -195,7 +198,7 @@ class Oracle:
                 against.add("short_not_allowed")
         against |= self._bounds(order, reducing)
         if not reducing:
-            against |= self._desk(now) | self._value(order, now)
+            against |= self._desk(order, now) | self._value(order, now)
         return against
 
     def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:
@@ -231,25 +234,55 @@ class Oracle:
             or all_of_it >= p.max_remembered + max(1, p.max_remembered // 4) + extra
         )
 
-    def _desk(self, now: float) -> set[str]:
+    def _desk(self, order: CheckOrder, now: float) -> set[str]:
         p, against = self.facts.parameters, set()
         if self.clock_doubted:
             against.add("clock")
-        accounts = self.facts.accounts.values()
-        if any(account.doubted is not None for account in accounts):
-            against.add("equity_doubtful")
-        if p.max_equity_age_seconds is not None and (
-            not accounts or any(not a.known or now - a.as_of > p.max_equity_age_seconds for a in accounts)
+        against |= self._doubted_equity(order.account, now) | self.facts.purse.barred(order.account, p)
+        if (
+            self.facts.purse.peak is not None
+            and p.max_drawdown is not None
+            and (self.facts.purse.peak <= 0 or self.breached())
         ):
-            against.add("stale_equity")
-        if self.peak is not None and p.max_drawdown is not None and (self.peak <= 0 or self.breached()):
             against.add("max_drawdown")
         if p.max_trades_per_day is not None and self.trades_today() >= p.max_trades_per_day:
             against.add("max_trades_per_day")
         return against
 
+    def equity_wanted(self) -> bool:
+        """Whether somebody named a limit on what is lost."""
+        wanted = self.facts.parameters.require_equity
+        return (self.named or self.overrides.get("max_drawdown") is not None) if wanted is None else wanted
+
+    def _doubted_equity(self, name: str, now: float) -> set[str]:
+        """An account in doubt, or too old, opens nothing; others only where the worst would not reach the limit."""
+        p, purse, against = self.facts.parameters, self.facts.purse, set()
+        own, worst = purse.accounts.get(name), ZERO
+        if self.equity_wanted() and (own is None or not own.known):
+            against.add("no_equity")
+        if own is not None and own.in_doubt:
+            against.add("equity_doubtful")
+        oldest, old = p.max_equity_age_seconds, []
+        if oldest is not None:
+            old = [one for one in purse.accounts.values() if one.known and now - one.as_of > oldest]
+            if own is None or own in old:
+                against.add("stale_equity")
+        worse = False
+        for account in purse.accounts.values():
+            lost = [account.worst if account.known else ZERO]
+            if account in old:
+                lost.append(account.believed + sum(account.gains, ZERO))
+            worse = worse or account.in_doubt or account in old
+            worst += min(lost)
+        of_its_own = against & {"equity_doubtful", "stale_equity"}
+        if of_its_own or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
+            return against
+        if purse.peak > 0 and 1 - worst / purse.peak >= Fraction(p.max_drawdown):
+            against.add("equity_doubtful")
+        return against
+
     def breached(self) -> bool:
-        limit, equity, peak = self.facts.parameters.max_drawdown, self.facts.equity(), self.peak
+        limit, equity, peak = self.facts.parameters.max_drawdown, self.facts.equity(), self.facts.purse.peak
         if limit is None or equity is None or peak is None or peak <= 0:
             return False
         return 1 - equity / peak >= Fraction(limit)
@@ -377,6 +410,10 @@ class Oracle:
         is_open = known is not None and not known.gone
         if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
             return "older_than_memory"
+        known = self.find(fill.order_key)
+        named = self.facts.parameters.accounts
+        if named and fill.account not in named and fill.account not in self.facts.busy():
+            return "unknown_account"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"
         if known is None:
@@ -461,38 +498,18 @@ class Oracle:
 
     def mark(self, command: Mark, now: float) -> None:
         as_of = now if command.ts is None else min(command.ts, now)
+        before, unit = self.facts.marks.get(command.symbol), self.facts.unit(command.symbol)
+        if self.facts.parameters.max_equity_age_seconds is not None and before is not None and unit is not None:
+            for name, account in self.facts.purse.accounts.items():
+                gain = (Fraction(command.price) - before[0]) * unit * self.facts.held(name, command.symbol)
+                account.gains.append(gain)
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
 
     def equity(self, report: ReportEquity, now: float) -> str:
-        """ "same", "doubted" or "taken"."""
-        p = self.facts.parameters
-        account = self.facts.accounts.setdefault(report.account, Account())
-        if report.as_of is not None and account.last == report:
-            return "same"
-        account.last = report
-        said, flow, step = Fraction(report.equity), account.pending + Fraction(report.flow), Fraction(p.equity_max_step)
-        expected = account.equity + flow
-        likely = said > 0 and (not account.known or (expected > 0 and abs(said / expected - 1) <= step))
-        if not likely:
-            before = None if account.doubted is None else account.doubted + Fraction(report.flow)
-            agrees = before is not None and abs(said - before) <= step * abs(before)
-            account.agreeing = account.agreeing + 1 if agrees else 1
-            account.doubted, account.pending = said, flow
-            if account.agreeing < p.equity_confirmations:
-                return "doubted"
-        before_it = self.facts.equity() or ZERO
-        brought = flow if account.known else said
-        if self.peak is None:
-            self.peak = brought
-        elif brought and before_it > 0 and before_it + brought > 0:
-            rescaled = self.peak * (before_it + brought) / before_it
-            self.peak = Fraction(round(rescaled * 10**18), 10**18)
-        else:
-            self.peak += brought
-        as_of = now if report.as_of is None else min(now, report.as_of)
-        self.facts.accounts[report.account] = Account(said, as_of, known=True, last=report)
-        self.peak = max(self.peak, self.facts.equity())
-        return "taken"
+        return self.facts.purse.report(report, now, self.facts.parameters)
+
+    def accept_equity(self, command: AcceptEquity) -> bool:
+        return self.facts.purse.accept(command.account, command.flow_id, drop=command.drop, p=self.facts.parameters)
 
     # --- stops --------------------------------------------------------------------------------------------------
 
@@ -574,14 +591,15 @@ class Oracle:
             del self.halted_accounts[command.account]
             self.doubted_at = [(ts, account) for ts, account in self.doubted_at if account != command.account]
             return
-        if command.rebase_peak and self.peak is not None:
-            self.peak = self.facts.equity()
+        if command.rebase_peak and self.facts.purse.peak is not None:
+            self.facts.purse.peak = self.facts.equity()
         self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
 
     # --- the rest -----------------------------------------------------------------------------------------------
 
     def limits(self, command: SetLimits | UnsetLimits | ConfigureLimits) -> None:
         if isinstance(command, ConfigureLimits):
+            self.named = self.named or command.set.get("max_drawdown") is not None
             self.configured = with_limits(self.configured, command.set)
         elif isinstance(command, SetLimits):
             self.overrides |= command.set
@@ -591,7 +609,7 @@ class Oracle:
         self.facts.parameters = with_limits(self.configured, self.overrides)
 
     def start(self, command: Start, seq: int, now: float) -> None:
-        self.configured = command.parameters
+        self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.executions.join()
         self.awaiting = self.risk == "HALTED" or (
@@ -654,8 +672,9 @@ class Oracle:
         for known in facts.orders:
             known.day = "over"
         facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
-        for account in facts.accounts.values():
-            account.as_of = 0.0
+        facts.purse.day_begins()
+        for account in facts.purse.accounts.values():
+            account.as_of = account.heard = 0.0
         for known in self.refused():
             known.again_at = min(known.again_at, new)
         self.account_stops.clear()

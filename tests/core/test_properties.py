@@ -20,9 +20,10 @@ from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
 from tests.core.oracle_fills import as_listed
 from weltklassebot.core import views
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -36,6 +37,7 @@ from weltklassebot.core.commands import (
     OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -43,14 +45,16 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Tick,
     TriggerKillSwitch,
     UnsetLimits,
 )
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import FillDoubted, OrderApproved
+from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, OrderApproved
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -113,16 +117,7 @@ class Run:
         self.counts[f"{type(command).__name__} {type(outcome).__name__}"] = 1
         if type(outcome) is not Recorded:
             assert repr(state) == self.image, "a refusal or a replay changed something"
-            if type(command) is CheckOrder:
-                assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
-            elif type(command) is ReportFill:
-                self.check_replayed_fill(command, outcome)
-            elif type(command) is RestartClock:
-                assert not self.oracle.may_go_back(command, self.now)
-            elif isinstance(outcome, Replayed):
-                assert type(command) is ReportEquity or self.oracle.find(command.key).gone
-            else:
-                assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
+            self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
         self.seq += 1
         decided = self.now
@@ -134,6 +129,24 @@ class Run:
         self.oracle.facts.forget_prices()
         self.write(said, outcome, released, decided)
         self.compare()
+
+    def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
+        if type(command) is CheckOrder:
+            assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
+        elif type(command) is ReportFill:
+            self.check_replayed_fill(command, outcome)
+        elif type(command) is RestartClock:
+            assert not self.oracle.may_go_back(command, self.now)
+        elif isinstance(command, AcceptAccount | RetireAccount | ReopenAccount):
+            assert not self.oracle.facts.purse.word(command, self.oracle.facts.parameters)
+        elif type(command) is AcceptEquity:
+            assert not self.oracle.accept_equity(command)
+        elif type(command) is ReportEquity:
+            assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
+        elif isinstance(outcome, Replayed):
+            assert self.oracle.find(command.key).gone
+        else:
+            assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
     def check_answer(self, order: CheckOrder, outcome: Recorded, against: set[str]) -> None:
         answer = outcome.events[0]
@@ -183,9 +196,14 @@ class Run:
             case Mark():
                 oracle.mark(command, now)
             case ReportEquity():
-                assert oracle.equity(command, now) == (
-                    "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
-                )
+                kinds = {type(event) for event in outcome.events}
+                verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
+                assert oracle.equity(command, now) == verdict
+                self.halt_on_breach(released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                assert oracle.facts.purse.word(command, oracle.facts.parameters)
+            case AcceptEquity():
+                assert oracle.accept_equity(command)
                 self.halt_on_breach(released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():
                 oracle.limits(command)
@@ -339,12 +357,13 @@ class Run:
         assert state.next_due == oracle.deadline()
         equity = facts.equity()
         assert (state.equity is None and equity is None) or Fraction(state.equity) == equity
-        if oracle.peak is not None:
-            assert Fraction(state.peak) == oracle.peak
-            if oracle.peak > 0:
-                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / oracle.peak)) <= Fraction(
+        if facts.purse.peak is not None:
+            assert Fraction(state.peak) == facts.purse.peak
+            if facts.purse.peak > 0:
+                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / facts.purse.peak)) <= Fraction(
                     1, 10**18
                 )
+        self.compare_equity()
         risk = state.risk
         assert (risk.state, risk.until, risk.awaiting_admin) == (oracle.risk, oracle.until, oracle.awaiting)
         assert risk.state == "RUNNING" or risk.cause == oracle.cause
@@ -356,6 +375,23 @@ class Run:
         assert len(state.doubtful) == len(facts.doubtful)
         self.bounded()
         self.seen_from_outside()
+
+    def compare_equity(self) -> None:
+        state, purse = self.engine.state, self.oracle.facts.purse
+        assert set(state.accounts) == set(purse.accounts)
+        for name, account in state.accounts.items():
+            mine = purse.accounts[name]
+            assert account.status == ("retired" if mine.retired else "" if mine.aside is None else "unconfirmed")
+            assert (account.status == "") is (name not in state.barred)
+            assert (account.known, Fraction(account.equity)) == (mine.known, mine.believed)
+            assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
+            assert account.equity - account.doubted_loss == mine.worst
+            assert account.as_of == mine.as_of
+            if state.parameters.max_equity_age_seconds is not None and account.known:
+                assert account.moved == sum(mine.gains)
+            assert account.withdrawn == sum(mine.withdrawn)
+            flows = account.open_flows | account.flows
+            assert {key: flow.status for key, flow in flows.items()} == {k: f.status for k, f in mine.flows.items()}
 
     def bounded(self) -> None:
         state = self.engine.state

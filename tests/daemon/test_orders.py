@@ -218,13 +218,63 @@ def test_equity_moves_the_drawdown_and_a_doubtful_one_does_not(daemon):
     daemon.post("/v1/equity", account="main", equity="110000")
     doubted = daemon.post("/v1/equity", account="main", equity="1000000")
     assert (doubted["doubtful"], doubted["agreeing"]) == (True, 1)
-    assert daemon.check("e-1")["denials"][0]["reason"] == "equity_doubtful"
-    daemon.post("/v1/equity", account="main", equity="104500")
+    (denial,) = daemon.check("e-1")["denials"]
+    assert (denial["reason"], denial["missing"]) == ("equity_doubtful", "main")
+    assert daemon.check("o-1", account="other")["allowed"], "it is nobody else's doubt"
+    for _ in range(3):
+        daemon.post("/v1/equity", account="main", equity="104500")
     state = daemon.state()
     assert (state["equity"], state["peak_equity"], state["drawdown"]) == ("104500", "110000", "0.05")
-    daemon.post("/v1/equity", account="main", equity="114500", flow="10000")
-    assert daemon.state()["drawdown"] == "0.05", "a deposit is no profit"
     assert daemon.check("e-2")["allowed"]
+
+
+def test_a_flow_counts_once_and_not_at_all_without_an_id(daemon):
+    daemon.post("/v1/equity", account="main", equity="110000")
+    daemon.post("/v1/equity", account="main", equity="104500")
+    for flow in ({"d-1": "taken"}, None):
+        answer = daemon.post("/v1/equity", account="main", equity="114500", flow="10000", flow_id="d-1")
+        assert answer.get("flows") == flow
+        assert daemon.state()["drawdown"] == "0.05", "a deposit is no profit"
+    conflict = daemon.post("/v1/equity", account="main", equity="114500", flow="9000", flow_id="d-1")
+    assert "stands for a flow of 10000" in conflict["notices"][0]
+    nameless = daemon.post("/v1/equity", account="main", equity="114500", flow="10000")
+    assert nameless["doubtful"]
+    assert "no flow_id" in nameless["notices"][0]
+    assert daemon.state()["peak_equity"].startswith("120526.3")
+    assert b"\nuncounted_flows_total 2.0" in daemon.http("GET", "/metrics").body
+
+
+def test_an_operators_word_on_equity(daemon):
+    daemon.post("/v1/equity", account="main", equity="100000")
+    ahead = daemon.post("/v1/equity/accept", account="main", flow_id="w-1", reason="paid out")
+    assert ahead["flows"] == {"w-1": "announced"}
+    daemon.post("/v1/equity", account="main", equity="40000", flow="-60000", flow_id="w-1")
+    assert (daemon.state()["equity"], daemon.state()["drawdown"]) == ("40000", "0")
+    assert daemon.post("/v1/equity", account="main", equity="60000")["doubtful"]
+    daemon.post("/v1/equity/accept", account="main", reason="it is so")
+    assert (daemon.state()["equity"], daemon.state()["equity_doubtful"]) == ("60000", False)
+    for body, status in (
+        ({"account": "main", "reason": "r"}, 409),
+        ({"account": "main", "reason": "r", "flow_id": "w-1"}, 409),
+        ({"account": "main", "reason": "r", "drop": True}, 409),
+        ({"account": "nobody", "reason": "r"}, 404),
+    ):
+        assert daemon.http("POST", "/v1/equity/accept", body).status == status
+
+
+def test_limits_that_nobody_feeds_are_shown(make):
+    daemon = make().start()
+    assert daemon.state()["unfed"] == ["max_drawdown"]
+    assert daemon.check("e-1")["allowed"]
+    daemon.terminate()
+    daemon.settings["WELTKLASSE_RISK__MAX_DRAWDOWN"] = "0.2"
+    daemon.start()
+    (denial,) = daemon.check("e-2")["denials"]
+    assert (denial["reason"], denial["missing"]) == ("no_equity", "main")
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.restart()
+    assert daemon.state()["unfed"] == []
+    assert daemon.check("e-3")["allowed"]
 
 
 def test_times_may_be_written_as_iso_8601(daemon):

@@ -87,7 +87,7 @@ def test_recovery_waits_for_its_cooldown_and_a_trigger_ends_it(make):
 
 
 def test_a_drawdown_halts_and_resumes_only_with_a_new_peak(make):
-    daemon = make(RISK__MAX_DRAWDOWN="0.1").start()
+    daemon = make(RISK__MAX_DRAWDOWN="0.1", RISK__EQUITY_MAX_STEP="0.2").start()
     daemon.post("/v1/equity", account="main", equity="100000")
     assert daemon.post("/v1/equity", account="main", equity="90000.01")["state"] == "RUNNING"
     assert daemon.post("/v1/equity", account="main", equity="90000")["state"] == "HALTED", "it reaches its limit at >="
@@ -105,7 +105,7 @@ def test_a_drawdown_halts_and_resumes_only_with_a_new_peak(make):
 
 
 def test_a_halt_by_drawdown_lets_positions_be_closed_and_a_persons_does_not(make):
-    daemon = make(RISK__MAX_DRAWDOWN="0.1").start()
+    daemon = make(RISK__MAX_DRAWDOWN="0.1", RISK__EQUITY_MAX_STEP="0.2").start()
     daemon.post(
         "/v1/positions/adjust", symbol="X", account="main", strategy="test", quantity="5", price="10", reason="x"
     )

@@ -96,6 +96,27 @@ def shared_an_id(daemon: Daemon) -> None:
         daemon.post("/v1/fills", fill_id="f-1", client_order_id=name, **FILL)
 
 
+def doubted(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", equity="100000")
+    daemon.post("/v1/equity", equity="40000", flow="-60000", flow_id="w-1")
+
+
+def nameless(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", equity="100000")
+    daemon.post("/v1/equity", equity="101000", flow="1000")
+
+
+def silent(daemon: Daemon) -> None:
+    daemon.settings |= {"WELTKLASSE_RISK__MAX_EQUITY_AGE_SECONDS": "0.01"}
+    daemon.restart()
+    daemon.post("/v1/equity", equity="100000")
+
+
+def second_account(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.post("/v1/equity", account="mian", equity="100000")
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -145,6 +166,13 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "UnconfirmedCancels": uncancelled,
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
+    "EquityDoubtful": doubted,
+    "FlowsNotCounted": nameless,
+    "EquityStale": silent,
+    "EquityStaleHolding": silent,
+    "AccountUnconfirmed": second_account,
+    "AccountUnnamed": busy,
+    "LimitUnfed": busy,
     "DoubtfulFills": doubtful,
     "LateFills": filled_late,
     "PositionUnprotected": unprotected,
@@ -185,7 +213,7 @@ def test_every_page_is_followed() -> None:
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_page_helps(name: str, make: Callable[..., Daemon]) -> None:
-    daemon = make(RISK__RECOVERY_COOLDOWN_SECONDS=0, RISK__MAX_DRAWDOWN="0.2").start()
+    daemon = make(RISK__RECOVERY_COOLDOWN_SECONDS=0).start()
     SITUATIONS[name](daemon)
     Page(f"runbooks/alerts/{name}.md").follow("Do now", Shell(daemon))
     if name == "DaemonDown":

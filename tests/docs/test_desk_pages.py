@@ -63,6 +63,17 @@ def test_configuration(desk: Daemon) -> None:
     assert "feed repaired" in said
 
 
+def test_equity(desk: Daemon) -> None:
+    desk.post("/v1/equity", account="main", equity="100000")
+    desk.post("/v1/equity", account="hedge", equity="5000")
+    page, shell = Page("runbooks/equity.md"), Shell(desk)
+    said = page.follow("Do now", shell)
+    assert "unconfirmed" in said
+    assert "paid out on Friday" in page.follow("Follow up", shell)
+    desk.post("/v1/equity", account="main", equity="40000", flow="-60000", flow_id="w-7")
+    assert (desk.state()["equity"], desk.state()["drawdown"]) == ("40000", "0")
+
+
 def test_incident(desk: Daemon) -> None:
     page, shell = Page("runbooks/incident.md"), Shell(desk)
     said = page.follow("Do now", shell)

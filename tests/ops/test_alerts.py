@@ -48,6 +48,17 @@ CASES = {
         {"risk_drawdown_ratio": "0.17 0.19x15 0.1x5", "risk_drawdown_limit_ratio": "0.2x40"}, 11, 17
     ),
     "DuplicateFills": Case({"duplicate_fills_total": "0 0 1x30"}, 2, 20),
+    "EquityDoubtful": Case({"risk_doubted_accounts": "0 1x15 0x5", "risk_open_flows": "0x40"}, 11, 18),
+    "FlowsNotCounted": Case({"uncounted_flows_total": "0 0 1x30"}, 2, 20),
+    "EquityStale": Case({"risk_stale_accounts": "0 1x5 0x5"}, 2, 7),
+    "EquityStaleHolding": Case({"risk_stale_accounts_holding": "0 1x5 0x5"}, 2, 7),
+    "AccountUnconfirmed": Case({"risk_unconfirmed_accounts": "0 0 1x5 0x5"}, 2, 8),
+    "AccountUnnamed": Case({"risk_unnamed_accounts": "0 1x10 0x5"}, 6, 12),
+    "LimitUnfed": Case(
+        {'risk_limit_unfed{limit="max_drawdown"}': "1x80 0x20", 'risk_decisions_total{decision="allowed"}': "0+1x100"},
+        61,
+        82,
+    ),
     "DoubtfulFills": Case({"risk_doubtful_fills": "0 1x10 0x5"}, 6, 12),
     "LateFills": Case({"late_fills_total": "0 0 2x30"}, 2, 14),
     "PositionUnprotected": Case({"unprotected_positions_total": "0 0 1x30"}, 2, 14),

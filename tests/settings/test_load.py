@@ -35,7 +35,13 @@ def written(path: Path, content: str) -> Path:
 
 def test_the_defaults_are_the_cores_own():
     """But where an old start record that does not name a parameter has to mean that there was no such rule."""
-    assert load(None, HOME).parameters() == Parameters(max_start_step_days=30.0)
+    assert load(None, HOME).parameters() == Parameters(
+        max_start_step_days=30.0,
+        recovery_cooldown_seconds=300.0,
+        equity_max_step=None,
+        equity_confirmations=3,
+        require_equity=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_a_credential_says_what_risk_is_allowed(tmp_path):
 
 def test_every_field_of_the_core_is_a_setting():
     named = {key.removeprefix("risk.") for key in keys() if key.startswith("risk.")}
-    assert named | {"symbols", "venues"} == {field.name for field in msgspec.structs.fields(Parameters)}
+    assert named | {"symbols", "venues", "accounts"} == {field.name for field in msgspec.structs.fields(Parameters)}
 
 
 def test_environment_over_file_over_defaults(tmp_path):

@@ -45,7 +45,7 @@ class Denial:
     value: str | None = None
     message: str = ""
     missing: str | None = None
-    """The symbol, or the pair of currencies, whose price is missing or too old."""
+    """The symbol, or the pair of currencies, whose price is missing or too old; or the account, by its equity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ PATHS: Final = {
 }
 
 _NUMBERS: Final = frozenset({
-    "delta", "equity", "fee", "filled_quantity", "flow", "price", "quantity", "stop_price",
+    "balance", "delta", "equity", "fee", "filled_quantity", "flow", "price", "quantity", "stop_price",
 })  # fmt: skip
 _DEFAULTS: Final = {
     "check": ("account", "strategy", "venue"),
@@ -99,9 +99,12 @@ class MarkExtras(TypedDict, total=False):
 
 
 class EquityExtras(TypedDict, total=False):
-    """`flow` is the deposit (+) or withdrawal (-) that this report contains for the first time."""
+    """`flow` is the deposit (+) or withdrawal (-) that this report contains for the first time. It counts once under
+    its `flow_id`, and not at all without one."""
 
     flow: Number | None
+    flow_id: str | None
+    balance: Number | None
     account: str
     as_of: float | str | None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from weltklassebot.core.calendar import TradingCalendar
-from weltklassebot.core.checks import breached
 from weltklassebot.core.clock import doubt_at_start
 from weltklassebot.core.commands import ConfigureLimits, SetLimits, Start, UnsetLimits
+from weltklassebot.core.drawdown import breached
 from weltklassebot.core.events import (
     AnyEvent,
     CancelsRequested,

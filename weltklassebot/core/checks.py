@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.doubted_equity import check_equity
+from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
-from weltklassebot.core.numbers import EXACT, ONE, ZERO, ratio
+from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.state import State
 
@@ -142,37 +145,38 @@ def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
     """What holds for every opening order of the desk or the account."""
     parameters = state.parameters
+    if (state.barred or parameters.accounts) and (why := barred(state, order.account)) is not None:
+        denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
-    if state.doubted_accounts:
-        denials.append(Denial("equity_doubtful"))
+    if state.doubted_accounts or parameters.max_equity_age_seconds is not None:
+        if state.corrected:
+            check_equity(state, order.account, now, denials)
+        else:
+            _check_equity_before(state, now, denials)
+    if state.requires_equity and ((known := state.accounts.get(order.account)) is None or not known.known):
+        denials.append(Denial("no_equity", missing=order.account))
     limit = parameters.max_drawdown
     if limit is not None and state.peak is not None and state.equity is not None:
         if state.peak <= 0:
             denials.append(Denial("max_drawdown", limit))  # of nothing there is no fraction: unknown means no
         elif breached(state.equity, state.peak, limit):
             denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
-    if (oldest := parameters.max_equity_age_seconds) is not None:
-        reports = state.accounts.values()
-        if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
-            denials.append(Denial("stale_equity"))
     most = parameters.max_trades_per_day
     if most is not None and state.trades_today >= most:
         denials.append(Denial("max_trades_per_day", Decimal(most), Decimal(state.trades_today + 1)))
 
 
-def breached(equity: Decimal, peak: Decimal, limit: Decimal) -> bool:
-    """Whether 1 - equity / peak >= limit, without a division."""
-    return peak > 0 and peak - equity >= limit * peak
-
-
-def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
-    """1 - equity / peak, to 18 places; zero while there is no positive peak."""
-    if peak <= 0:
-        return ZERO
-    return ratio(EXACT.subtract(peak, equity), peak)
+def _check_equity_before(state: State, now: float, denials: list[Denial]) -> None:
+    """The rule before format 4: one account's doubt was everybody's."""
+    if state.doubted_accounts:
+        denials.append(Denial("equity_doubtful"))
+    if (oldest := state.parameters.max_equity_age_seconds) is not None:
+        reports = state.accounts.values()
+        if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
+            denials.append(Denial("stale_equity"))
 
 
 def _check_inputs(

@@ -16,10 +16,11 @@ from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
-    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
-    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock",
-    "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
+    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
+    "OrderType", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity", "ReportFill",
+    "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side", "Start", "Stop",
+    "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -123,12 +124,14 @@ class Mark(Command, frozen=True, tag="mark"):
 
 class ReportEquity(Command, frozen=True, tag="equity"):
     """An account's equity in the base currency; `flow` is the deposit (+) or withdrawal (-) it contains for the first
-    time."""
+    time. `flow_id` names it, so that it counts once; without one it is not counted. `balance` is recorded, no more."""
 
     equity: Decimal
     account: Id = "default"
     flow: Decimal = Decimal(0)
     as_of: Timestamp | None = None
+    flow_id: Id | None = None
+    balance: Decimal | None = None
 
 
 # --- what operators do ----------------------------------------------------------------------------------------------
@@ -229,6 +232,41 @@ class AcceptFill(Command, frozen=True, tag="accept_fill"):
     actor: str | None = None
 
 
+class AcceptEquity(Command, frozen=True, tag="accept_equity"):
+    """An operator's word on what is doubted of an account: its last doubted equity, or with `flow_id` this deposit or
+    withdrawal, before or after its report. `drop`: that flow never was; without an id, none that is open."""
+
+    account: Id
+    reason: Reason
+    flow_id: Id | None = None
+    drop: bool = False
+    actor: str | None = None
+
+
+class AcceptAccount(Command, frozen=True, tag="accept_account"):
+    """The account is the desk's: the equity that it reports counts from now on."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
+class RetireAccount(Command, frozen=True, tag="retire_account"):
+    """The account is no longer the desk's: its equity counts no more, and is refused."""
+
+    account: Id
+    reason: Reason
+    actor: str | None = None
+
+
+class ReopenAccount(Command, frozen=True, tag="reopen_account"):
+    """A retired account may report its equity again."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
 class SetLimits(Command, frozen=True, tag="set_limits"):
     """Change limits until `unset_limits`. `None` is unlimited."""
 
@@ -311,6 +349,7 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
+    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
+    | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

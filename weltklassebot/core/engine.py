@@ -12,12 +12,15 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from weltklassebot.core.accounts import decide_account
 from weltklassebot.core.admin import decide_limits, decide_start, due
 from weltklassebot.core.aliases import aliases_of, respelled
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import decide_check
 from weltklassebot.core.clock import decide_clock, decide_restart
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -30,6 +33,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -37,6 +41,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -44,7 +49,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.equity import decide_equity
+from weltklassebot.core.equity import decide_accept_equity, decide_equity
 from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
@@ -190,6 +195,10 @@ class Engine:
                 return self._decide_mark(command, now)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                return decide_account(state, command)
+            case AcceptEquity():
+                return decide_accept_equity(state, command, seq, released)
             case Halt() | Cooldown() | Resume():
                 return decide_admin(state, command, seq, now, released)
             case TriggerKillSwitch() | RecoverKillSwitch() | CompleteRecovery():

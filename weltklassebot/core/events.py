@@ -15,8 +15,11 @@ from weltklassebot.core.commands import OrderStatus
 
 __all__ = [
     "SEVERITY",
+    "AccountAccepted",
     "AccountHalted",
+    "AccountReopened",
     "AccountResumed",
+    "AccountRetired",
     "AnyEvent",
     "ApprovalsWithdrawn",
     "CancelRequest",
@@ -30,7 +33,9 @@ __all__ = [
     "DayRolled",
     "Denial",
     "DoubtCause",
+    "EquityDoubt",
     "EquityDoubted",
+    "EquitySetAside",
     "EquityTaken",
     "Event",
     "FillAccepted",
@@ -38,6 +43,10 @@ __all__ = [
     "FillDiscarded",
     "FillDoubted",
     "FillIdShared",
+    "Flow",
+    "FlowConflicts",
+    "FlowStatus",
+    "FlowsChanged",
     "KillSwitchChanged",
     "KillSwitchState",
     "LimitChange",
@@ -58,9 +67,12 @@ __all__ = [
     "Unprotected",
 ]  # fmt: skip
 
+FlowStatus = Literal["doubted", "taken", "dropped", "assumed", "waiting", "announced"]
+"""`assumed`: a doubted deposit, taken with the equity; `waiting`: a doubted withdrawal, which the equity went without;
+both until an operator's word. `announced`: an operator's word came first."""
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill",
+    "fee_exceeds_fill", "unknown_account",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -70,9 +82,11 @@ ClockCause = Literal["step", "start"]
 Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
+    # accounts that are not the desk's
+    "unknown_account", "unconfirmed_account",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
-    "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
+    "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
     "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
     "max_trades_per_day",
@@ -92,7 +106,7 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     limit: Decimal | None = None
     value: Decimal | None = None
     missing: str | None = None
-    """What is missing, or too old: a symbol, or the pair of currencies."""
+    """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
@@ -168,17 +182,80 @@ class MarkTaken(Event, frozen=True, tag="mark_taken"):
     """The older of the source's time and the receipt."""
 
 
+class EquityDoubt(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an account says of its equity that is not believed yet (`steps`)."""
+
+    value: Decimal
+    """The worst of it that could be true: the lowest since the doubt began, or of reports upwards the last."""
+    last: Decimal
+    """What was said last without being believed."""
+    run: tuple[Decimal, ...] = ()
+    """The reports in a row that speak against what is believed, all to one side of it."""
+    agreed: int = 0
+    """The reports in a row that agree with what is believed."""
+
+
+class Flow(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A deposit (+) or withdrawal (-) of an account, known by its id."""
+
+    flow_id: str
+    amount: Decimal | None
+    """None: an operator's word came before the report."""
+    status: FlowStatus
+    fits: int = 0
+    """Reports in a row that are as they must be if the flow is true,"""
+    fits_without: int = 0
+    """and those that can only be as they are if it is not."""
+    before: Decimal | None = None
+    """Desk equity just before the reports that contain it were taken; of one that is `assumed` or `waiting`."""
+
+
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
     equity: Decimal
     """Of the desk."""
     peak: Decimal
     flow: Decimal = Decimal(0)
-    """That of the doubted reports before it included."""
+    """All that was taken with it."""
+    believed: Decimal | None = None
+    """Of the account, where it is not what the report says."""
+    doubt: EquityDoubt | None = None
+    """What is still doubted of the account."""
 
 
 class EquityDoubted(Event, frozen=True, tag="equity_doubted"):
     agreeing: int
     """How many reports in a row say so by now."""
+    doubt: EquityDoubt | None = None
+
+
+class FlowsChanged(Event, frozen=True, tag="flows_changed"):
+    """Flows of the account that were taken, dropped, doubted, or are nearer to it by a report."""
+
+    flows: tuple[Flow, ...]
+
+
+class EquitySetAside(Event, frozen=True, tag="equity_set_aside"):
+    """It counts nothing: nobody has accepted the account yet."""
+
+
+class AccountAccepted(Event, frozen=True, tag="account_accepted"):
+    pass
+
+
+class AccountRetired(Event, frozen=True, tag="account_retired"):
+    equity: Decimal | None
+    """Of the desk, without it; None, and no peak: no account is left."""
+    peak: Decimal | None
+
+
+class AccountReopened(Event, frozen=True, tag="account_reopened"):
+    pass
+
+
+class FlowConflicts(Event, frozen=True, tag="flow_conflicts"):
+    """The id stands for another amount: counted nothing."""
+
+    known: Decimal
 
 
 class PeakRebased(Event, frozen=True, tag="peak_rebased"):
@@ -317,7 +394,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged
+    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored
     | ClockRestarted | StartBelieved | Started

@@ -6,22 +6,27 @@ An event is folded together with the command that it came of, so `evolve` takes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, cast
 
-from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from msgspec.structs import replace
+
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
     ConfigureLimits,
-    ReportEquity,
     RestartClock,
     SetLimits,
     Start,
     UnsetLimits,
 )
 from weltklassebot.core.events import (
+    AccountAccepted,
     AccountHalted,
+    AccountReopened,
     AccountResumed,
+    AccountRetired,
     AnyEvent,
     ApprovalsWithdrawn,
     CancelsAccepted,
@@ -32,12 +37,15 @@ from weltklassebot.core.events import (
     ClockTrusted,
     DayRolled,
     EquityDoubted,
+    EquitySetAside,
     EquityTaken,
     FillAccepted,
     FillBooked,
     FillDiscarded,
     FillDoubted,
     FillIdShared,
+    FlowConflicts,
+    FlowsChanged,
     KillSwitchChanged,
     LimitsChanged,
     MarkTaken,
@@ -53,10 +61,10 @@ from weltklassebot.core.events import (
     Unprotected,
 )
 from weltklassebot.core.executions import Fills
-from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.parameters import OF_EQUITY, with_limits
 from weltklassebot.core.remembered import EndedOrders
 from weltklassebot.core.schedule import schedule
-from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
+from weltklassebot.core.state import KillSwitch, Risk, State
 
 __all__ = ["EVOLVERS", "evolve"]
 
@@ -76,6 +84,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     if not state.started:
         state.risk.since = state.kill_switch.since = now
     state.started = now
+    corrected = state.corrected
     state.format = command.format
     state.clock_doubted = False
     state.clock_doubt = None
@@ -84,6 +93,9 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     evolve_clock.pass_over(state, now - state.now)
     join(state)
     valuation.revalue_all(state)
+    state.requires_equity = _requires_equity(state)
+    if state.corrected and not corrected:
+        evolve_equity.taken_over(state)
     schedule(state)
 
 
@@ -96,6 +108,7 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.cooldown_taken = False
     state.shared_fill_ids = []
     state.day_equity = state.equity
+    evolve_equity.day_begins(state)
     schedule(state)
 
 
@@ -169,29 +182,18 @@ def _kill_switch_changed(state: State, event: KillSwitchChanged, command: AnyCom
         state.kill_seq = seq
 
 
-def _equity_taken(state: State, event: EquityTaken, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is not None:
-        state.doubted_accounts -= 1
-    as_of = now if command.as_of is None else min(now, command.as_of)
-    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True, last=command)
-    state.equity = event.equity
-    state.peak = event.peak
-
-
-def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is None:
-        state.doubted_accounts += 1
-    account.last = command
-    account.doubted = command.equity
-    account.doubted_as_of = now if command.as_of is None else min(now, command.as_of)
-    account.agreeing = event.agreeing
-    account.pending_flow += command.flow
-
-
 def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: int, now: float) -> None:
     state.peak = event.new
+
+
+def _requires_equity(state: State) -> bool:
+    required = state.parameters.require_equity
+    return state.corrected and (_of_equity(state.overrides) if required is None else required)
+
+
+def _of_equity(limits: dict[str, Decimal | None]) -> bool:
+    """Whether one of them is held against equity."""
+    return any(limits.get(key) is not None for key in OF_EQUITY)
 
 
 def _limits_changed(
@@ -199,12 +201,15 @@ def _limits_changed(
 ) -> None:
     if isinstance(command, ConfigureLimits):
         state.configured = with_limits(state.configured, command.set)
+        if state.configured.require_equity is None and _of_equity(command.set):
+            state.configured = replace(state.configured, require_equity=True)
     elif isinstance(command, SetLimits):
         state.overrides.update(command.set)
     else:
         for key in command.keys or tuple(state.overrides):
             state.overrides.pop(key, None)
     state.parameters = with_limits(state.configured, state.overrides)
+    state.requires_equity = _requires_equity(state)
 
 
 def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand, seq: int, now: float) -> None:
@@ -240,8 +245,14 @@ EVOLVERS: Final = cast(
         DayRolled: _day_rolled,
         RiskStateChanged: _risk_changed,
         KillSwitchChanged: _kill_switch_changed,
-        EquityTaken: _equity_taken,
-        EquityDoubted: _equity_doubted,
+        EquityTaken: evolve_equity.taken,
+        EquityDoubted: evolve_equity.doubted,
+        FlowsChanged: evolve_equity.flows_changed,
+        FlowConflicts: evolve_equity.nothing,
+        EquitySetAside: evolve_equity.set_aside,
+        AccountAccepted: evolve_equity.accepted,
+        AccountRetired: evolve_equity.retired,
+        AccountReopened: evolve_equity.reopened,
         PeakRebased: _peak_rebased,
         LimitsChanged: _limits_changed,
         CancelsAccepted: _cancels_accepted,

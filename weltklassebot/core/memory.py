@@ -39,9 +39,11 @@ _encode: Final = msgspec.json.Encoder().encode
 class Refused(Exception):
     """A command that is well-formed and not possible now. It changes nothing and leaves no record."""
 
-    def __init__(self, message: str, *, code: str = "conflict") -> None:
+    def __init__(self, message: str, *, code: str = "conflict", field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.field = field
+        """Of the command, where one of them is wrong (`bad_input`)."""
 
 
 class Conflict(Refused):

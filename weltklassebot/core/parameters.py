@@ -18,8 +18,10 @@ __all__ = [
     "LIMITS",
     "MOST_COUNTED",
     "NEVER_UNLIMITED",
+    "OF_EQUITY",
     "REST",
     "WHOLE",
+    "Account",
     "Instrument",
     "Parameters",
     "Venue",
@@ -55,6 +57,10 @@ class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 _PLAIN: Final = Instrument()
 
 
+class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An account of the desk, by name."""
+
+
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the core must know besides the commands."""
 
@@ -77,13 +83,21 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_currency: str = "EUR"
     symbols: dict[str, Instrument] = {}
     venues: dict[str, Venue] = {}
+    accounts: dict[str, Account] = {}
+    """Once one is named, no other opens anything."""
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
     # equity
-    equity_max_step: Decimal = Decimal("0.2")
-    equity_confirmations: int = 3
+    equity_max_step: Decimal | None = Decimal("0.2")
+    """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
+    equity_confirmations: int = 0
+    """Reports in a row that are believed against what was. 0: nothing is doubted, neither equity nor flows, as suits a
+    backtest; every start record names it."""
     max_equity_age_seconds: float | None = None
+    require_equity: bool | None = False
+    """An account opens nothing before it has reported its equity. None: once a drawdown limit is set at run time, or
+    configured anew."""
     # the trading day
     timezone: str = "UTC"
     day_roll: str = "00:00"
@@ -124,15 +138,28 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return listed is not None and listed.fill_ids == "unique"
 
     @property
+    def equity_step(self) -> Decimal:
+        """The step of equity in force."""
+        if self.equity_max_step is not None:
+            return self.equity_max_step
+        half = None if self.max_drawdown is None else self.max_drawdown * _HALF
+        return _LARGEST_STEP if half is None or half > _LARGEST_STEP else half
+
+    @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 
 
 REST: Final = "*"
 """Among the symbols: all that are not listed."""
+_LARGEST_STEP: Final = Decimal("0.2")
+_HALF: Final = Decimal("0.5")
 
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""
+
+OF_EQUITY: Final = ("max_drawdown",)
+"""Those of them that mean nothing while no equity is reported."""
 
 WHOLE: Final = frozenset({"max_trades_per_day", "cooldown_minutes"})
 """Those of them that count."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, EquityDoubt, Flow, KillSwitchState, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
@@ -22,6 +22,7 @@ from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 
 __all__ = [
     "AccountEquity",
+    "AccountStatus",
     "Cancel",
     "ClockDoubt",
     "DoubtfulFill",
@@ -33,6 +34,10 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
+
+AccountStatus = Literal["", "unconfirmed", "retired"]
+"""Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
+that is no longer the desk's."""
 
 
 class OpenOrder(Struct, gc=False):
@@ -88,14 +93,40 @@ class DoubtfulFill(Struct, kw_only=True):
 
 class AccountEquity(Struct, kw_only=True):
     equity: Decimal = ZERO
+    """What is believed."""
     as_of: float = 0.0
     known: bool = False
+    """It counts: something was believed, and is part of the desk's equity."""
     last: ReportEquity | None = None
     """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
     doubted_as_of: float = 0.0
     agreeing: int = 0
     pending_flow: Decimal = ZERO
+    """These four, but for the time, by the rule before format 4."""
+    doubt: EquityDoubt | None = None
+    open_flows: dict[str, Flow] = {}
+    """Doubted, or waiting for an operator's word;"""
+    flows: dict[str, Flow] = {}
+    """and the last ones of which nothing is open: taken, or dropped."""
+    day_equity: Decimal = ZERO
+    """The first that was believed of the trading day,"""
+    withdrawn: Decimal = ZERO
+    """and all withdrawals that were taken in it."""
+    status: AccountStatus = ""
+    set_aside: Decimal | None = None
+    """What it said last while it was unconfirmed."""
+    moved: Decimal = ZERO
+    """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.doubt is not None or any(flow.status == "doubted" for flow in self.open_flows.values())
+
+    @property
+    def doubted_loss(self) -> Decimal:
+        """What would be missing of the desk's equity if the worst that is doubted were true."""
+        return max(self.equity - self.doubt.value, ZERO) if self.known and self.doubt is not None else ZERO
 
 
 class Risk(Struct, kw_only=True):
@@ -205,6 +236,12 @@ class State:
     """The records behind which `now` went back."""
     shared_fill_ids: list[str] = field(default_factory=list)
     """Venues of which it was said today that they give one fill id to several executions."""
+    doubted_losses: dict[str, Decimal] = field(default_factory=dict)
+    """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
+    barred: dict[str, AccountStatus] = field(default_factory=dict)
+    """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
+    requires_equity: bool = False
+    """An account opens nothing before it has reported its equity."""
 
     @property
     def corrected(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
-from weltklassebot.core.checks import breached, drawdown
 from weltklassebot.core.commands import (
     CancelAll,
     CompleteRecovery,
@@ -20,6 +19,7 @@ from weltklassebot.core.commands import (
     Resume,
     TriggerKillSwitch,
 )
+from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import (
     AccountResumed,
     AnyEvent,

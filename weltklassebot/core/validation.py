@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -20,6 +21,7 @@ from weltklassebot.core.commands import (
     Mark,
     OrderStatus,
     OrderType,
+    ReportEquity,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -44,7 +46,7 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
 )
 _SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
@@ -216,6 +218,22 @@ def _check_kind(order: CheckOrder) -> None:
         raise Invalid("stop_price", f"a {kind} order needs one")
 
 
+def _check_flow(command: ReportEquity | AcceptEquity) -> None:
+    if command.flow_id is None:
+        return
+    if isinstance(command, ReportEquity) and not command.flow:
+        raise Invalid("flow_id", "must not be there: there is no flow")
+    _check_id("flow_id", command.flow_id)
+
+
+def _check_status(status: str, filled: Decimal | None) -> None:
+    _check_choice("status", status, _STATUSES)
+    if filled is not None and filled < 0:
+        raise Invalid("filled_quantity", "must not be negative")
+    if filled and status in _NOTHING_FILLED:
+        raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
         case ReportFill(quantity=quantity, side=side):
@@ -227,13 +245,11 @@ def _check_meaning(command: AnyCommand) -> None:
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
-            _check_choice("status", status, _STATUSES)
-            if filled is not None and filled < 0:
-                raise Invalid("filled_quantity", "must not be negative")
-            if filled and status in _NOTHING_FILLED:
-                raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
+            _check_status(status, filled)
         case AcceptFill(side=side) if side is not None:
             _check_choice("side", side, _SIDES)
+        case ReportEquity() | AcceptEquity():
+            _check_flow(command)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

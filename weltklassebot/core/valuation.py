@@ -15,6 +15,8 @@ __all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "r
 
 def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
     market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
+    if state.parameters.max_equity_age_seconds is not None and state.corrected:
+        _note_gains(state, market, mark.price)
     market.mark = mark.price
     market.as_of = event.as_of
     market.delta = mark.delta
@@ -30,6 +32,16 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
             if instrument is not None and instrument.currency == currency:
                 other.unit = unit_of(state, symbol)
                 reprice_all(state, other)
+
+
+def _note_gains(state: State, market: Market, price: Decimal) -> None:
+    """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
+    if market.mark is None or market.unit is None or price == market.mark:
+        return
+    gain = (price - market.mark) * market.unit
+    for name, book in market.books.items():
+        if book.quantity and (account := state.accounts.get(name)) is not None:
+            account.moved += book.quantity * gain
 
 
 def revalue_all(state: State) -> None:

@@ -34,6 +34,7 @@ from weltklassebot.core.remembered import (
 )
 from weltklassebot.core.state import (
     AccountEquity,
+    AccountStatus,
     Cancel,
     ClockDoubt,
     DoubtfulFill,
@@ -135,6 +136,9 @@ class Image(Struct, forbid_unknown_fields=True):
     rolled_before_at: float | None = None
     clock_restarts: list[int] = []
     shared_fill_ids: list[str] = []
+    doubted_losses: dict[str, Decimal] = {}
+    barred: dict[str, AccountStatus] = {}
+    requires_equity: bool = False
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 

@@ -37,7 +37,7 @@ class DenialView(Struct, frozen=True, gc=False, omit_defaults=True):
     value: str | None
     message: str
     missing: str | None = None
-    """The symbol, or the pair of currencies, without whose price there is no yes."""
+    """The symbol, or the pair of currencies, without whose price there is no yes; or the account, by its equity."""
 
 
 class CheckAnswer(Struct, gc=False, omit_defaults=True):
@@ -96,6 +96,8 @@ UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", stat
 _WORDS: Final[dict[Reason, str]] = {
     "kill_switch": "the kill switch is not ACTIVE",
     "halted": "trading is halted",
+    "unknown_account": "the account is not one of the desk's: [accounts] does not name it, or it was retired",
+    "unconfirmed_account": "the account is a second one that nobody has accepted yet",
     "account_halted": "the account is halted: doubtful fills wait for an operator",
     "journal_failed": "the journal cannot be written",
     "max_drawdown": "drawdown {value} reaches its limit {limit}",
@@ -103,8 +105,9 @@ _WORDS: Final[dict[Reason, str]] = {
     "overloaded": "too many commands wait for the disk",
     "stopping": "the daemon is stopping",
     "clock": "the wall clock is in doubt",
-    "equity_doubtful": "an equity report is too far from the one before to be believed yet",
-    "stale_equity": "the last equity report is too old",
+    "equity_doubtful": "what was reported of the account's equity is not believed yet",
+    "no_equity": "the account has not reported its equity, and a limit needs it",
+    "stale_equity": "the account's last equity report is too old",
     "unknown_symbol": "the symbol is not configured",
     "no_mark": "there is no price to value this with",
     "stale_mark": "the last mark is {value} s old, {limit} s are allowed",

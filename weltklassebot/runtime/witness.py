@@ -14,9 +14,13 @@ from weltklassebot.core.events import (
     ClockReanchored,
     ClockRestarted,
     EquityDoubted,
+    EquitySetAside,
     FillBooked,
     FillDoubted,
     FillIdShared,
+    Flow,
+    FlowConflicts,
+    FlowsChanged,
     OrdersKept,
     StartBelieved,
     Unprotected,
@@ -31,11 +35,21 @@ __all__ = ["Witness"]
 
 _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
 _OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
-_ALARMING: Final = _OF_THE_CLOCK | {FillDoubted, FillIdShared, AccountHalted, EquityDoubted, OrdersKept, Unprotected}
+_ALARMING: Final = _OF_THE_CLOCK | {
+    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
+    Unprotected,
+}  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
 
 _HELP: Final = "runbooks/clock.md"
+
+
+def _is_news(flow: Flow) -> bool:
+    """What was taken is as it should be, and what is doubted was told of at its first report."""
+    return flow.status in ("dropped", "assumed", "waiting") or (
+        flow.status == "doubted" and flow.fits + flow.fits_without <= 1
+    )
 
 
 class Witness:
@@ -89,8 +103,8 @@ class Witness:
                     )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
-            case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
-                self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
+            case _, ReportEquity() as report:
+                self._alarm_of_equity(record.seq, report, event)
             case _:
                 pass
 
@@ -120,5 +134,23 @@ class Witness:
                 self._log.warning("clock_restarted", seq=record.seq, old=old, new=new, reason=record.reason)
             case ClockReanchored(offset=offset):
                 self._log.warning("clock_reanchored", seq=record.seq, offset=offset, reason=record.reason)
+            case _:
+                pass
+
+    def _alarm_of_equity(self, seq: int, report: ReportEquity, event: object) -> None:
+        account = report.account
+        match event:
+            case EquityDoubted(agreeing=agreeing):
+                self._log.warning("equity_doubtful", seq=seq, account=account, agreeing=agreeing)
+            case EquitySetAside():
+                self._log.warning("account_unconfirmed", seq=seq, account=account)
+            case FlowsChanged(flows=flows):
+                for flow in flows:
+                    if _is_news(flow):
+                        self._log.warning(f"flow_{flow.status}", seq=seq, account=account, flow_id=flow.flow_id)
+            case FlowConflicts(known=known):
+                self._log.warning(
+                    "flow_conflicts", seq=seq, account=account, flow_id=report.flow_id, known=plain(known)
+                )
             case _:
                 pass

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from weltklassebot.core.parameters import Parameters, symbols_error
 from weltklassebot.settings.directories import ADMIN_SOCKET
 from weltklassebot.settings.keys import private_key
-from weltklassebot.settings.risk import Risk, SymbolSettings, VenueSettings, parameters_of
+from weltklassebot.settings.risk import AccountSettings, Risk, SymbolSettings, VenueSettings, parameters_of
 from weltklassebot.settings.secrets import bearer, https, secret
 from weltklassebot.settings.sources import ENV_PREFIX, quoted
 from weltklassebot.settings.validators import validated
@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     snapshot_dir: Annotated[Path, validated(directory())]
     risk: Risk = Risk()
     symbols: SymbolSettings = {}
+    accounts: AccountSettings = {}
     venues: VenueSettings = {}
     runtime: Runtime = Runtime()
     journal: Journal = Journal()
@@ -136,7 +137,7 @@ class Settings(BaseSettings):
 
     def parameters(self) -> Parameters:
         """What the core is told: limits, policy, instruments, bounds."""
-        return parameters_of(self.risk, self.symbols, self.venues)
+        return parameters_of(self.risk, self.symbols, self.venues, self.accounts)
 
     @classmethod
     def settings_customise_sources(  # pydantic passes all five, by name

@@ -1,4 +1,4 @@
-"""`[risk]` and `[symbols.X]`: the core's own structs as settings, field by field.
+"""`[risk]`, `[symbols.X]` and `[accounts.X]`: the core's own structs as settings, field by field.
 
 The models are made from the structs, so the two cannot drift: a field without a range here fails at import, and a new
 one is a setting, with its default, as soon as it has one.
@@ -19,8 +19,10 @@ from weltklassebot.core.parameters import (
     LIMITS,
     MOST_COUNTED,
     NEVER_UNLIMITED,
+    OF_EQUITY,
     REST,
     WHOLE,
+    Account,
     Instrument,
     Parameters,
     Venue,
@@ -29,12 +31,16 @@ from weltklassebot.core.parameters import (
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
-__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "parameters_of"]
+__all__ = [
+    "NONE_WORDS", "AccountSettings", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "parameters_of",
+]  # fmt: skip
 
 NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
     "max_equity_age_seconds": "off",
     "max_start_step_days": "off",
+    "equity_max_step": "auto",
+    "require_equity": "auto",
     "require_mark": "auto",
     "currency": "base",
     "tick": "any",
@@ -49,7 +55,13 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0, "recovery_cooldown_seconds": 300.0}
+_NEW_DEFAULTS: Final = {
+    "max_start_step_days": 30.0,
+    "recovery_cooldown_seconds": 300.0,
+    "equity_max_step": None,
+    "equity_confirmations": 3,
+    "require_equity": None,
+}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
 _MOST_ALIASES: Final = 100
@@ -157,10 +169,12 @@ if TYPE_CHECKING:
     Risk = BaseModel
     _Symbol = BaseModel
     _Venue = BaseModel
+    _Account = BaseModel
 else:
-    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues"}))
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues", "accounts"}))
     _Symbol = _model_of(Instrument, "Symbol")
     _Venue = _model_of(Venue, "Venue")
+    _Account = _model_of(Account, "Account")
 
 
 def _symbol_name(value: Any) -> str:
@@ -176,16 +190,24 @@ SymbolSettings = Annotated[
 
 
 VenueSettings = Annotated[dict[Annotated[str, validated(_id)], _Venue], Field(max_length=1_000)]
+AccountSettings = Annotated[dict[Annotated[str, validated(_id)], _Account], Field(max_length=1_000)]
 
 
 def instrument_of(model: BaseModel) -> Instrument:
     return Instrument(**dict(model))
 
 
-def parameters_of(risk: BaseModel, symbols: dict[str, Any], venues: dict[str, Any]) -> Parameters:
-    """The core's parameters, whole."""
+def parameters_of(
+    risk: BaseModel, symbols: dict[str, Any], venues: dict[str, Any], accounts: dict[str, Any]
+) -> Parameters:
+    """The core's parameters, whole. Somebody who names a drawdown limit means that equity is reported."""
+    values = dict(risk)
+    named = risk.model_fields_set & set(OF_EQUITY)
+    if values["require_equity"] is None and any(values[key] is not None for key in named):
+        values["require_equity"] = True
     return Parameters(
-        **dict(risk),
+        **values,
         symbols={name: instrument_of(model) for name, model in symbols.items()},
         venues={name: Venue(**dict(model)) for name, model in venues.items()},
+        accounts={name: Account(**dict(model)) for name, model in accounts.items()},
     )
