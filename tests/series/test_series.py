@@ -19,7 +19,7 @@ HOURLY_EURUSD = (
     Decimal(60_000),
     10,
     40,
-    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 120),
+    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 60),
     {"halted", "max_drawdown", "max_trades_per_day"},
 )
 DAILY_GOOG = (
