@@ -91,6 +91,9 @@ def test_the_life_of_an_order_at_every_door(daemon: Daemon) -> None:
         with RiskClient(door, token=secret, account=f"a{len(door)}", strategy="s", timeout=4) as risk:
             risk.mark("BTC-EUR", Decimal(64000))
             assert risk.equity(100_000).seq
+            if door != daemon.orders:  # a second account waits for an operator
+                daemon.say("accounts", "accept", f"a{len(door)}", "--reason", "a door of its own")
+                assert risk.equity(100_000).seq
             answer = risk.check(ORDER)
             assert answer, answer
             assert 0 < answer.deadline - time.monotonic() <= 5
