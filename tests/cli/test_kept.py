@@ -212,6 +212,10 @@ def test_what_is_printed_to_be_kept_makes_a_file(desk, store, kept, verify):
     assert [line.count(b"\n") for line in lines] == [1, 1]
     found = verify("--checkpoints", kept(*lines))
     assert (found.code, found.json["compared"]) == (0, 2)
+    for line in lines:
+        found = verify("--checkpoints", kept(line.rstrip()))  # as it was pasted
+        assert (found.code, found.json["compared"]) == (0, 1)
+        assert "torn_checkpoints" not in found.json
 
 
 def test_keys_are_made_and_shown_and_openssl_reads_them(desk, tmp_path):

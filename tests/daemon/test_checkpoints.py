@@ -246,6 +246,12 @@ def test_signed_ones_are_posted(make, collector):
     assert not any("open-sesame" in line or "desk=1" in line for line in daemon.text)
 
 
+def test_a_name_that_no_host_can_have_is_a_sentence_and_not_a_traceback(make):
+    daemon = with_key(make(), checkpoint_url="https://collector..example/").start()
+    assert daemon.log("chore_failed")["problem"].startswith("the checkpoints could not be posted: ")
+    assert not [line for line in daemon.text if "Traceback" in line]
+
+
 def test_no_redirect_is_followed_and_no_unknown_certificate_believed(make, collector):
     collector.status = 307
     daemon = posting(make, collector).start()

@@ -157,6 +157,16 @@ def test_streams_are_bounded_and_counted(daemon):
     until(lambda: streams(daemon) == 0)
 
 
+def test_who_went_has_room_to_come_back_at_once(daemon):
+    """A page that is loaded again closes its streams and opens them; a browser does not ask again after a 503."""
+    token = daemon.token("viewer", "page")
+    for _ in range(6):
+        with ExitStack() as stack:
+            for _ in range(MAX_STREAMS_OF_ONE):
+                assert stack.enter_context(Reader(daemon, token=token)).status == 200
+    until(lambda: streams(daemon) == 0)
+
+
 def test_who_stops_reading_is_cut_off_and_others_are_not(daemon):
     """Meanwhile somebody for whom there is nothing to see gets signs of life."""
     token = daemon.token("viewer")

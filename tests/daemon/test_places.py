@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import count
 
 import pytest
 
@@ -88,6 +91,19 @@ def test_a_guest_that_asks_goes_behind_one_that_does_not(desk, stack):
     assert asks.get("/healthz") == 200
 
 
+def test_a_guest_that_has_had_its_last_answer_goes_before_one_that_waits(desk, stack):
+    """It may still be sending what nobody reads, and keeps its place for that as long as nobody else needs one."""
+    waits = Client(desk, stack)
+    waits.sock.sendall(HALF)
+    refused = [Client(desk, stack) for _ in range(8)]
+    for one in refused:
+        one.sock.sendall(b"POST /v1/fills HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        assert b" 401 " in one.sock.recv(65536)
+    assert Client(desk, stack).get("/healthz") == 200
+    waits.sock.sendall(b"\r\n")
+    assert b" 200 " in waits.sock.recv(65536)
+
+
 def test_an_address_has_its_share_whoever_is_there(desk, stack):
     token = desk.token("viewer")
     bots = [Client(desk, stack, token=token) for _ in range(9)]
@@ -102,14 +118,15 @@ def test_an_address_has_its_share_whoever_is_there(desk, stack):
     assert [bot.get("/v1/state") for bot in bots] == [200] * 9
 
 
-def test_a_revoked_token_has_no_place_of_its_own(desk, stack):
+@pytest.mark.parametrize(("path", "status"), [("/v1/state", 401), ("/healthz", 200), ("/nowhere", 404)])
+def test_a_revoked_token_has_no_place_of_its_own(desk, stack, path, status):
     leaver = Client(desk, stack, token=desk.token("viewer", "leaver"))
     assert leaver.get("/v1/state") == 200
     bots = [Client(desk, stack, token=desk.token("viewer", f"bot-{number}")) for number in range(8)]
     assert [bot.get("/v1/state") for bot in bots] == [200] * 8
     assert Client(desk, stack).get("/healthz") == 503
     TokenFile(desk.directory / "state" / "tokens.json").revoke("leaver")
-    assert leaver.get("/v1/state") == 401
+    assert leaver.get(path) == status
     assert Client(desk, stack).get("/healthz") == 200
     assert leaver.has_ended()
 
@@ -135,6 +152,32 @@ def test_a_guest_that_waits_for_its_refusal_gives_way(desk, stack):
     began = time.monotonic()
     assert Client(desk, stack).get("/healthz") == 200
     assert time.monotonic() - began < 1
+
+
+def test_who_comes_and_goes_in_a_hurry_has_one_share_and_leaves_nothing_in_the_log(desk, stack):
+    """Most are reset before they are looked at: they have no address any more, and a request that waits."""
+    over = threading.Event()
+
+    def hurry() -> None:
+        for number in count():
+            if over.is_set():
+                return
+            with suppress(OSError), socket.create_connection(("127.0.0.1", desk.port), SECONDS) as sock:
+                sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                if number % 3:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    crowd = [threading.Thread(target=hurry) for _ in range(4)]
+    for one in crowd:
+        one.start()
+    try:
+        assert [Client(desk, stack, "127.0.0.2").get("/healthz") for _ in range(30)] == [200] * 30
+    finally:
+        over.set()
+        for one in crowd:
+            one.join()
+    assert desk.terminate() == 0
+    assert not [line for line in desk.logs if line.get("level") in ("error", "critical")]
 
 
 def test_what_one_address_is():

@@ -258,19 +258,32 @@ def test_whoever_is_let_in_waits_no_longer_behind_those_who_are_not(shared):
 
 
 def test_a_body_that_is_costly_to_parse_leaves_the_others_most_of_the_daemons_time(make):
-    """From somebody who was let in, beside a bot: chunks of one byte."""
+    """From somebody who was let in, beside a bot: chunks of one byte. A burst is free, so it takes a few to tell."""
     daemon: Daemon = make().start()
     request = head("/v1/fills", f"Authorization: Bearer {daemon.token('trader')}", "Transfer-Encoding: chunked")
     with daemon.stream() as bot, knock(daemon) as wire:
         assert bot.check("a")["allowed"]
 
         def ask() -> None:
-            for _ in range(4):
+            for _ in range(6):
                 wire.send(request, b"1\r\n{\r\n" * 40_000, b"0\r\n\r\n")
                 assert wire.answer()[0] in (400, 422)
 
-        assert busy(daemon, ask) < 0.5
+        assert busy(daemon, ask) < 0.25
         assert bot.check("b")["allowed"]
+
+
+def test_a_crowd_that_asks_for_metrics_leaves_others_their_answer(make):
+    """Each of the crowd has its turn before a newcomer has one: what they ask for must cost little."""
+    daemon: Daemon = make().start()
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(knock(daemon)) for _ in range(100)]
+        for one in crowd:
+            one.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        began = time.monotonic()
+        for path in ("/metrics", "/healthz"):
+            assert daemon.http("GET", path, token="").status == 200
+        assert time.monotonic() - began < 2
 
 
 def large(number: int) -> bytes:

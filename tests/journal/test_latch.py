@@ -96,6 +96,11 @@ def test_a_fifo_does_not_hold_up_the_start(tmp_path: Path) -> None:
     found = read_latch(tmp_path)
     assert found is not None
     assert found.kind == "kill"
+    held = os.open(tmp_path / "latch.json", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert read_latch(tmp_path) == found, "somebody holds the other end, and says nothing"
+    finally:
+        os.close(held)
 
 
 def test_clearing_takes_only_the_latch_that_was_seen(tmp_path: Path) -> None:

@@ -106,6 +106,12 @@ class Access:
             connection.recognise(None)
         return found
 
+    def look_again(self, request: web.BaseRequest) -> None:
+        """For a request that needs no role: whoever was let in here before the tokens changed has to show one again."""
+        connection = cast(Any, request.protocol)
+        if connection.known is not None and not self.holds(connection.known):
+            connection.recognise(None)
+
     def holds(self, known: Known) -> bool:
         """Whether it is still so."""
         return known.generation == _BY_KERNEL or known.generation == self._tokens.generation()

@@ -86,6 +86,11 @@ class Connections:
         if place in self._guests:
             self._guests.add(place)
 
+    def parts(self, place: Place) -> None:
+        """It has had its last answer: if this is a guest, it is the first one to go."""
+        if place in self._guests:
+            self._guests.put_first(place)
+
     def let_in(self, place: Place) -> None:
         """No guest any more: the place is its own."""
         self._guests.discard(place)

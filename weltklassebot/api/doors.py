@@ -73,6 +73,8 @@ class Doors:
 
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             found = table.find(request)
+            if isinstance(found, Problem) or found.role is None:
+                self._access.look_again(request)
             if isinstance(found, Route):
                 response = await self._serve(request, found)
             else:

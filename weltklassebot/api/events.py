@@ -107,6 +107,9 @@ class Events:
 
     def _full(self, call: Call) -> str | None:
         """Why there is no room for one more, if so."""
+        if gone := [one for one in self._open if one.gone]:
+            self._open.difference_update(gone)
+            self.recent.wake()  # each sees it now, and not at its next look
         name = call.principal.name
         if len(self._open) >= MAX_STREAMS:
             return f"{MAX_STREAMS} are open"
@@ -172,10 +175,14 @@ class _Stream:
         if transport is not None and transport.get_write_buffer_size():
             transport.abort()
 
-    def _wanted(self) -> bool:
+    @property
+    def gone(self) -> bool:
+        """Nobody reads this any more."""
         transport, connection = self._call.request.transport, cast(Any, self._call.request.protocol)
-        gone = transport is None or transport.is_closing() or connection.half_closed
-        return not gone and not self._events.closing and self._events.doors.still(self._call)
+        return transport is None or transport.is_closing() or connection.half_closed
+
+    def _wanted(self) -> bool:
+        return not self.gone and not self._events.closing and self._events.doors.still(self._call)
 
     async def _catch_up(self) -> None:
         """From where the reader was to what memory holds; further back than is kept for that, with a gap."""

@@ -1,12 +1,14 @@
 """TCP connections on which nobody has been let in: they keep their places only as long as nobody else needs one.
 
 What scrapes `/metrics`, what only says hello, and what never says a word are all the same here, so the one that has
-asked for nothing for longest gives way. Whoever comes is served before as many others come as there are places.
+asked for nothing for longest gives way, and before it one that has had its last answer. Whoever comes is served before
+as many others come as there are places.
 """
 
 from __future__ import annotations
 
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -34,8 +36,8 @@ class Guests:
     """The one that has been quiet for longest first, of all and of each network."""
 
     def __init__(self) -> None:
-        self._all: Final[dict[Place, None]] = {}
-        self._of: Final[dict[str, dict[Place, None]]] = {}
+        self._all: Final[OrderedDict[Place, None]] = OrderedDict()
+        self._of: Final[dict[str, OrderedDict[Place, None]]] = {}
 
     def __contains__(self, place: Place) -> bool:
         return place in self._all
@@ -44,7 +46,12 @@ class Guests:
         """As the last to go. One that is here already moves there."""
         self.discard(place)
         self._all[place] = None
-        self._of.setdefault(place.network, {})[place] = None
+        self._of.setdefault(place.network, OrderedDict())[place] = None
+
+    def put_first(self, place: Place) -> None:
+        """As the first to go."""
+        self._all.move_to_end(place, last=False)
+        self._of[place.network].move_to_end(place, last=False)
 
     def discard(self, place: Place) -> None:
         if place in self._all:

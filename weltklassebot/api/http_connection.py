@@ -56,6 +56,9 @@ class HttpConnection(HttpIntake):
     # --- its life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.door == "tcp" and not transport.get_extra_info("peername"):
+            cast(asyncio.Transport, transport).abort()  # reset already: it has no address, and would be no address's
+            return
         self._place = self._place_of(transport)
         self._counted = self._shared.places.enter(self._place)
         if self._counted:
@@ -73,8 +76,7 @@ class HttpConnection(HttpIntake):
     def _place_of(self, transport: asyncio.BaseTransport) -> Place:
         if self.door != "tcp":
             return Place(self.door)  # the kernel has let in whoever comes there
-        address = (transport.get_extra_info("peername") or ("",))[0]
-        return Place(self.door, network_of(address), self._give_way)
+        return Place(self.door, network_of(transport.get_extra_info("peername")[0]), self._give_way)
 
     def _give_way(self) -> None:
         if self._wire is not None:
@@ -183,6 +185,7 @@ class HttpConnection(HttpIntake):
         if self.half_closed:
             wire.close()
         else:
+            self._shared.places.parts(self._place)
             self._parting = Parting(wire, self._shared.anteroom)
 
     async def _handle_request(

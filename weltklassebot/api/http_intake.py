@@ -126,6 +126,11 @@ class HttpIntake(web.RequestHandler):
         """Nobody was let in here. Who comes over a unix socket is known by the kernel."""
         return self.known is None and self.door == "tcp"
 
+    @property
+    def crowded(self) -> bool:
+        """One of many on which nobody was let in, and all together have asked for more than their share."""
+        return self._stranger and self._shared.anteroom.busy
+
     def data_received(self, data: bytes) -> None:
         if self._parting is not None:
             self._parting.throw_away(len(data))
@@ -158,6 +163,8 @@ class HttpIntake(web.RequestHandler):
 
     def take_turn(self) -> None:
         """The anteroom's word."""
+        if self._wire is None or self._wire.is_closing():
+            return  # aiohttp would hand over a request that nobody waits for any more
         if not self._held:
             self._read_on()
         elif not self._broken:
@@ -168,7 +175,7 @@ class HttpIntake(web.RequestHandler):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        if self._wire is None or self._parting is not None:
+        if self._wire is None or self._wire.is_closing() or self._parting is not None:
             return
         if not self._held:
             self._regulate()
@@ -188,7 +195,8 @@ class HttpIntake(web.RequestHandler):
         else:
             began = time.thread_time()
             self._parse_some(A_TURN_BYTES)
-            self._fair.spend(time.thread_time() - began, math.inf)
+            spent = time.thread_time() - began
+            self._fair.spend(2 * spent if self._chunked else spent, math.inf)  # chunks cost their reader as much again
 
     def _parse_some(self, most: int) -> None:
         if not self._stranger:
@@ -248,6 +256,11 @@ class HttpIntake(web.RequestHandler):
             self._stopped = False
             if not self._reading_paused and not self._buffer_paused:
                 self._resume_transport_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp says so behind each chunk that is read, and has the parser look for what it kept back."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def _resume_transport_reading(self) -> None:
         if not self._stopped:

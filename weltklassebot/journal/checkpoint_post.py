@@ -53,7 +53,7 @@ def post(task: Post) -> dict[str, int]:
     try:
         connection.request("POST", path, body, headers)
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:  # Unicode: no host can have such a name
         raise NotPosted(f"the checkpoints could not be posted: {str(error) or type(error).__name__}") from None
     finally:
         connection.close()

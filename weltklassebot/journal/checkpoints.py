@@ -23,8 +23,9 @@ A file of checkpoints is JSON, one object a line, oldest first:
     journal, which may be empty
     key
 
-An unsigned checkpoint has the first four members alone, and may be written `SEQ HASH`. Only the daemon appends; a line
-without its newline is one that a crash cut off, and the next checkpoint takes its place.
+An unsigned checkpoint has the first four members alone, and may be written `SEQ HASH`. Only the daemon appends; a last
+line that is not whole is one that a crash cut off, and the next checkpoint takes its place. What people or collectors
+wrote down may lack the last newline alone.
 """
 
 from __future__ import annotations
@@ -111,8 +112,9 @@ class CheckpointFile:
                 if not line.endswith(b"\n"):
                     if len(line) > MAX_LINE:
                         raise Unfit(number, f"the line has more than {MAX_LINE} bytes")
-                    self.torn = True
-                    return
+                    if not _is_whole(line):
+                        self.torn = True
+                        return
                 found = self._checked(line, number)
                 if found.seq < last:
                     raise Unfit(number, f"it is of record {found.seq}, and the one before it of {last}", found.seq)
@@ -121,7 +123,7 @@ class CheckpointFile:
 
     def _checked(self, line: bytes, number: int) -> Checkpoint:
         try:
-            found = msgspec.convert(_plain(line), Checkpoint) if line[:1].isdigit() else _decode(line)
+            found = _understood(line)
         except (ValueError, msgspec.DecodeError) as error:
             raise Unfit(number, f"it is no checkpoint ({error})") from None
         if not self._prove:
@@ -137,6 +139,20 @@ class CheckpointFile:
 
 
 _decode: Final = msgspec.json.Decoder(Checkpoint).decode
+
+
+def _understood(line: bytes) -> Checkpoint:
+    """Raises `ValueError` or `msgspec.DecodeError`."""
+    return msgspec.convert(_plain(line), Checkpoint) if line[:1].isdigit() else _decode(line)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a line without a newline lacks nothing else."""
+    try:
+        _understood(line)
+    except (ValueError, msgspec.DecodeError):
+        return False
+    return True
 
 
 def _plain(line: bytes) -> dict[str, object]:

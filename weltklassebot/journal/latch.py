@@ -166,7 +166,8 @@ def _content(path: Path) -> bytes | OSError | None:
     """None: there is none."""
     try:
         with open(open_as_found(path), "rb", buffering=0) as file:
-            return file.read(_MAX_BYTES)
+            content = file.read(_MAX_BYTES)
+            return b"" if content is None else content  # a pipe that somebody holds open and says nothing on
     except FileNotFoundError:
         return None
     except OSError as error:
