@@ -108,7 +108,13 @@ def write(home: Home, run: str, commands: int) -> None:
             while sent - got < WINDOW and sent < commands:
                 name, strategy = f"{run}{sent // 2}", f"s{sent // 2 % 7}"
                 if sent % 2:
-                    line = {"op": "order_event", "client_order_id": name, "strategy": strategy, "status": "canceled"}
+                    line = {
+                        "op": "order_event",
+                        "client_order_id": name,
+                        "strategy": strategy,
+                        "status": "canceled",
+                        "filled_quantity": "0",
+                    }
                 else:
                     line = {**ORDER, "client_order_id": name, "strategy": strategy, "symbol": f"S{sent // 2 % 500}"}
                 batch.append(encode(line))

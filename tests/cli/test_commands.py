@@ -108,6 +108,11 @@ def test_config_check_and_show(desk, tmp_path):
     assert desk("config", "check", "--config", str(file)) == (0, "the settings are good\n", "")
     rows = {row["key"]: row for row in desk("--json", "config", "show", WELTKLASSE_CONFIG=str(file)).json}
     assert rows["metrics_port"] == {"key": "metrics_port", "value": "7", "source": str(file)}
+    file.write_text('[symbols."BTC/USDT:USDT"]\naliases = ["XBT USDT", "币安"]\n[venues.X]\nfill_ids = "unique"\n')
+    key = 'symbols."BTC/USDT:USDT".aliases'
+    assert desk("config", "show", key, "--config", str(file), PYTHONUTF8="1").out == '["XBT USDT", "币安"]\n'
+    rows = {row["key"]: row for row in desk("--json", "config", "show", WELTKLASSE_CONFIG=str(file)).json}
+    assert (rows[key]["source"], rows["venues.X.fill_ids"]["value"]) == (str(file), "unique")
     file.write_text("metrics_prt = 7\n[risk]\nmax_drawdown = 2\n")
     result = desk("config", "check", "--config", str(file), WELTKLASSE_HOTS="x")
     assert result.code == 78

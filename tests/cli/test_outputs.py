@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.test_transport import listening, says
 from tests.daemon.conftest import daemon, make  # noqa: F401 - fixtures
+from weltklassebot.cli.output import columns, table
 from weltklassebot.journal.latch import read_latch
 
 OUTPUTS = ("full", "closed", "unread")
@@ -211,3 +212,11 @@ def test_no_file_of_ours_lands_on_a_closed_descriptor(tmp_path):
         for number in (0, 1, 2):
             if f"{number}<&-" in closed or f"{number}>&-" in closed:
                 assert targets[number] == "/dev/null", closed
+
+
+def test_columns_stand_below_each_other_whatever_letters_are_wide():
+    symbols = ("币安人生USDT", "BRK B", "q\u0303")
+    said = list(table([{"symbol": symbol, "held": f"={number}"} for number, symbol in enumerate(symbols)]))
+    assert [columns(line[: line.index(mark)]) for line, mark in zip(said, ("held", "=0", "=1", "=2"), strict=True)] == [
+        14
+    ] * 4

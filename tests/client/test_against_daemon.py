@@ -87,9 +87,13 @@ def daemon() -> Iterator[Daemon]:
 def test_the_life_of_an_order_at_every_door(daemon: Daemon) -> None:
     token = daemon.say("token", "create", "--role", "trader", "--name", "bot")["token"]
     for door, secret in ((daemon.orders, None), (daemon.admin, None), (daemon.tcp, token)):
-        with RiskClient(door, token=secret, account="main", strategy=f"s{len(door)}", timeout=4) as risk:
+        # Each door its own account: three doubtful fills would halt one.
+        with RiskClient(door, token=secret, account=f"a{len(door)}", strategy="s", timeout=4) as risk:
             risk.mark("BTC-EUR", Decimal(64000))
             assert risk.equity(100_000).seq
+            if door != daemon.orders:  # a second account waits for an operator
+                daemon.say("accounts", "accept", f"a{len(door)}", "--reason", "a door of its own")
+                assert risk.equity(100_000).seq
             answer = risk.check(ORDER)
             assert answer, answer
             assert 0 < answer.deadline - time.monotonic() <= 5
@@ -104,8 +108,10 @@ def test_the_life_of_an_order_at_every_door(daemon: Daemon) -> None:
             fill |= {"quantity": "0.01", "price": 64000}
             assert risk.fill(**fill).seq
             assert risk.fill(**fill).replayed
+            doubtful = risk.fill(**{**fill, "quantity": "0.02"})
+            assert doubtful.raw["cause"] == "contradicts_fill"
             with pytest.raises(RefusedError) as refused:
-                risk.fill(**{**fill, "quantity": "0.02"})
+                risk.report(name, "accepted")
             assert refused.value.status == 409
             big = risk.check(ORDER, quantity=1)
             assert (big.allowed, big.reason) == (False, "max_order_notional")

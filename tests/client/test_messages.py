@@ -96,7 +96,7 @@ def test_what_each_call_says(service: Service) -> None:
         risk.report("a-1", "filled", filled_quantity=Decimal("2.0"))
         risk.fill(fill_id="f", client_order_id="a-1", symbol="X", side="buy", quantity=2, price="5", ts=1.5, fee=None)
         risk.mark("X", "5", ts=1.5)
-        risk.equity(100_000, flow="-5", account="other", as_of="2026-11-21T10:00:00+01:00")
+        risk.equity(100_000, flow="-5", flow_id="w-1", account="other", as_of="2026-11-21T10:00:00+01:00")
     who = {"account": "main", "strategy": "ma"}
     order = {"symbol": "X", "side": "buy", "quantity": "3", "reduce_only": True, "venue": "kraken"}
     fill = {"fill_id": "f", "symbol": "X", "side": "buy", "quantity": "2", "price": "5", "ts": 1.5, "venue": "kraken"}
@@ -105,7 +105,14 @@ def test_what_each_call_says(service: Service) -> None:
         {"op": "order_event", **who, "client_order_id": "a-1", "status": "filled", "filled_quantity": "2"},
         {"op": "fill", **who, **fill, "client_order_id": "a-1"},
         {"op": "mark", "symbol": "X", "price": "5", "ts": 1.5},
-        {"op": "equity", "account": "other", "equity": "100000", "flow": "-5", "as_of": "2026-11-21T10:00:00+01:00"},
+        {
+            "op": "equity",
+            "account": "other",
+            "equity": "100000",
+            "flow": "-5",
+            "flow_id": "w-1",
+            "as_of": "2026-11-21T10:00:00+01:00",
+        },
     ]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -19,6 +22,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -26,6 +30,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -33,14 +38,20 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
+from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
 BASE = 1_763_712_000.0
 STEP = 8
+ALIAS = "BTC/EUR"
+"""A spelling of the first symbol in some settings, in others a symbol of its own."""
 SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER")
 ACCOUNTS = ("main", "hedge")
 STRATEGIES = ("ma", "mm")
+FEES = tuple(Decimal(text) for text in ("0.001", "-0.0005", "0.1", "7"))
+CURRENCIES = ("BTC", "SPT", "EUR", "BTC")
+VENUES = ("default", "kraken", "default", "binance")
 STATUSES = (
     "sent",
     "accepted",
@@ -59,15 +70,31 @@ PRICES = tuple(Decimal(text) for text in ("100", "100.5", "90", "250", "99.5", "
 SHORT = (0.0, 0.0, 0.0, 0.000001, 0.01, 0.3, 2.0, 6.0)
 LONG = (61.0, 20.0, 400.0, 61.0, 1200.0, 20_000.0, 100_000.0, 300_000.0)
 EQUITIES = tuple(
-    Decimal(text) for text in ("100000", "95000", "81000", "80000", "60000", "1000000", "0", "-5000", "101000")
+    Decimal(text)
+    for text in (
+        "100000",
+        "95000",
+        "81000",
+        "80000",
+        "60000",
+        "1000000",
+        "0",
+        "-5000",
+        "101000",
+        "95000",
+        "140000",
+        "105000",
+    )
 )
+FLOWS = tuple(Decimal(text) for text in ("0", "0", "0", "5000", "-5000", "-14000", "0.000001", "-80000", "40000"))
 
 _LISTED = {
-    "BTC-EUR": Instrument(tick=Decimal("0.5"), lot=Decimal("0.01")),
+    "BTC-EUR": Instrument(asset="BTC", tick=Decimal("0.5"), lot=Decimal("0.01")),
     "ES": Instrument(currency="USD", multiplier=Decimal(50), tick=Decimal("0.25")),
-    "SPOT": Instrument(allow_short=False),
+    "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
+    equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
     max_trades_per_day=12,
@@ -78,12 +105,16 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
-    symbols={**_LISTED, "*": Instrument(currency="USD")},
+    equity_confirmations=3,
+    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
+    venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
     max_trades_per_day=30,
     max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
+    require_equity=True,
+    accounts={"main": Account()},
     cancel_on_halt="all",
     after_restart="expiry",
     timezone="America/New_York",
@@ -99,11 +130,14 @@ STRICT = Parameters(
     allow_reducing_when_halted="never",
     cancel_on_halt="none",
     equity_confirmations=2,
+    equity_max_step=None,
+    require_equity=None,
     max_start_step_days=2.0,
     max_start_step_unsynchronised_days=0.5,
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
     max_notional=Decimal(2000),
@@ -115,6 +149,11 @@ LOOSE = Parameters(
     recovery_cooldown_seconds=1.0,
 )
 SETTINGS = (SMALL, LISTED, STRICT, LOOSE)
+
+
+def _spelled(said: Any, pick: int) -> Any:
+    """Now and then in another spelling."""
+    return replace(said, symbol=ALIAS) if said.symbol == SYMBOLS[0] and pick % 8 == 7 else said
 
 
 class Days:
@@ -134,7 +173,7 @@ class Days:
         return _moved(chosen, home)
 
     def start(self, choice: int, now: float, *, late: float = 0.0, **more: object) -> Start:
-        return Start(version="t", format=1, parameters=self.settings(choice), wall=now + late, **more)
+        return Start(version="t", format=FORMAT, parameters=self.settings(choice), wall=now + late, **more)
 
     @staticmethod
     def pause(b: bytes) -> float:
@@ -152,7 +191,7 @@ class Days:
             symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
             price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
             return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
-        if kind < 180:
+        if kind < 184:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
@@ -172,10 +211,10 @@ class Days:
         if state.clock_doubted:
             return ReanchorClock(reason="looked", wall=now + (0.0, 0.0, 40_000.0, 4_000_000.0)[b[2] % 4])
         if state.halted_accounts:
-            return Resume(reason="go on", account=min(state.halted_accounts))
-        for name, account in state.accounts.items():
-            if account.doubted is not None:
-                return ReportEquity(account=name, equity=account.equity + account.pending_flow or Decimal(100_000))
+            account = min(state.halted_accounts)
+            return Resume(reason="go on", account=account, fills=self.waiting(state, account))
+        if (word := self.settle(b, state)) is not None:
+            return word
         if state.overrides and b[2] % 2:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
@@ -187,9 +226,27 @@ class Days:
             return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
         return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
 
+    def settle(self, b: bytes, state: State) -> AnyCommand | None:
+        """What is doubted of an account is reported once more, or an operator looks."""
+        for name, account in state.accounts.items():
+            if account.status == "unconfirmed" and (not state.parameters.accounts or name in state.parameters.accounts):
+                return AcceptAccount(account=name)
+            if account.status == "retired":
+                return ReopenAccount(account=name)
+            if account.in_doubt and b[3] % 2:
+                return ReportEquity(account=name, equity=account.equity or Decimal(100_000))
+            if account.doubt is not None and b[4] % 4 == 0:
+                return AcceptEquity(account=name, reason="looked")
+            if account.in_doubt and account.last is not None:
+                return ReportEquity(account=name, equity=account.last.equity)
+            if account.open_flows:
+                return AcceptEquity(account=name, reason="looked", drop=True)
+        return None
+
     def check(self, b: bytes) -> CheckOrder:
         if self.said and b[1] > 235:
-            return self.said[-1 - b[2] % min(len(self.said), 6)]
+            order = self.said[-1 - b[2] % min(len(self.said), 6)]
+            return _spelled(order, b[3])
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
         order = CheckOrder(
             client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
@@ -201,16 +258,24 @@ class Days:
             stop_price=PRICES[b[6] // 8 % 8] if kind in ("stop", "stop_limit") else None,
             account=ACCOUNTS[b[7] % 3 % 2],
             strategy=STRATEGIES[b[7] // 4 % 2],
+            venue=VENUES[b[7] // 8 % 5 % 3],
             reduce_only=b[3] > 200,
         )
+        order = _spelled(order, b[4] // 8)
         self.said.append(order)
         return order
 
     def fill(self, b: bytes, state: State, now: float) -> ReportFill:
         if self.fills and b[1] > 230:
-            return self.fills[b[2] % len(self.fills)]
+            again = self.fills[b[2] % len(self.fills)]
+            if b[3] % 4 == 0:
+                again = replace(again, quantity=QUANTITIES[b[4] % len(QUANTITIES)])
+            venue = again.venue if b[5] % 4 else VENUES[b[5] // 4 % 4]
+            if b[6] % 4 == 0:
+                again = replace(again, fee=Decimal(1), fee_currency=None)
+            return _spelled(replace(again, venue=venue), b[7])
         quantity, price = QUANTITIES[b[4] % len(QUANTITIES)], Decimal(0) if b[7] == 255 else PRICES[b[5] % 4]
-        number = f"f-{len(self.fills) if b[1] else 0}"
+        number = f"f-{len(self.fills) if b[1] > 40 else b[1] % 3}"
         known = list(state.orders.values())
         if (known and b[2] < 220) or (self.said and b[2] < 250):
             order = known[b[3] % len(known)].order if known and b[2] < 220 else self.said[b[3] % len(self.said)]
@@ -227,6 +292,7 @@ class Days:
                 price=price,
                 account=order.account,
                 strategy=order.strategy,
+                venue=order.venue if b[6] // 4 % 4 else VENUES[b[6] // 16 % 4],
                 ts=_stamp(b[7], now),
             )
         else:
@@ -239,6 +305,8 @@ class Days:
                 price=price,
                 account=ACCOUNTS[b[7] % 2],
             )
+        fee = FEES[b[2] % 16] if b[2] % 16 < len(FEES) else None
+        fill = _spelled(replace(fill, fee=fee, fee_currency=None if fee is None else CURRENCIES[b[3] % 4]), b[5] // 4)
         self.fills.append(fill)
         return fill
 
@@ -260,7 +328,7 @@ class Days:
                 account=account,
                 strategy=strategy,
                 status=status,
-                filled_quantity=None if status == "not_sent" else filled,
+                filled_quantity=None if status in ("not_sent", "rejected") else filled,
                 reason="looked it up",
             )
         status = STATUSES[b[6] % len(STATUSES)]
@@ -269,29 +337,38 @@ class Days:
             account=account,
             strategy=strategy,
             status=status,
-            filled_quantity=None if status == "not_sent" else filled,
+            filled_quantity=None if status in ("not_sent", "rejected") else filled,
         )
+
+    @staticmethod
+    def waiting(state: State, account: str) -> tuple[str, ...]:
+        """The doubtful fills of an account."""
+        return tuple(one.fill.fill_id for one in state.doubtful.values() if one.fill.account == account)
 
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:
             return self.reports[-1 - b[2] % min(len(self.reports), 3)]
+        if b[1] > 180:
+            return self.word(b)
+        flow = FLOWS[b[5] % len(FLOWS)]
         report = ReportEquity(
             account=ACCOUNTS[b[3] % 4 % 3 % 2],
             equity=EQUITIES[b[4] % len(EQUITIES)],
-            flow=(
-                Decimal(0),
-                Decimal(0),
-                Decimal(0),
-                Decimal(0),
-                Decimal(5000),
-                Decimal(-5000),
-                Decimal("0.000001"),
-                Decimal(-100_000),
-            )[b[5] % 8],
+            flow=flow,
+            flow_id=f"w-{b[2] % 8 + len(self.reports) // 8 * 4}" if flow and b[2] < 240 else None,
             as_of=_stamp(b[6], now),
         )
         self.reports.append(report)
         return report
+
+    def word(self, b: bytes) -> AcceptEquity | AcceptAccount | RetireAccount | ReopenAccount:
+        if b[5] > 170:
+            name = ACCOUNTS[b[3] % 2]
+            return (
+                RetireAccount(account=name, reason="closed"), AcceptAccount(account=name), ReopenAccount(account=name),
+            )[b[6] % 5 % 3]  # fmt: skip
+        flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
+        return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
 
     def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
         pick = b[2]
@@ -302,7 +379,8 @@ class Days:
                 return Cooldown(reason="breathe", minutes=(None, 1.0, 0.5, 600.0)[pick % 4])
             case 54 | 55:
                 account = ACCOUNTS[pick % 2] if b[3] % 3 == 0 else None
-                return Resume(reason="go on", rebase_peak=b[4] % 2 == 0, account=account)
+                named = self.waiting(state, account) if account is not None and b[5] % 4 else ()
+                return Resume(reason="go on", rebase_peak=b[4] % 2 == 0, account=account, fills=named)
             case 56:
                 ids = tuple(state.cancels) if b[3] % 4 else ("c1-1",)
                 return (
@@ -315,11 +393,15 @@ class Days:
                 doubtful = list(state.doubtful.values())
                 if not doubtful:
                     return CancelAll(reason="tidy", symbol=(None, *SYMBOLS)[pick % 5])
-                fill = doubtful[pick % len(doubtful)].fill
+                one = doubtful[pick % len(doubtful)]
+                fill = one.fill
                 return AcceptFill(
                     fill_id=fill.fill_id,
                     symbol=fill.symbol,
                     account=fill.account,
+                    venue=fill.venue,
+                    seq=one.seq if b[5] % 3 else None,
+                    side=fill.side if b[4] % 4 == 0 else None,
                     reason="seen",
                     discard=b[3] % 2 == 0,
                 )

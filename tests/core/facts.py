@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from weltklassebot.core.commands import CheckOrder, ReportEquity, ReportFill
+from tests.core.oracle_equity import Purse
+from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 
 ZERO = Fraction(0)
@@ -38,6 +39,20 @@ class Order:
     gone_in: int = 0
     """The day (counted from the start) in which that was."""
     withdrawn: bool = False
+    reported: bool = False
+    """Something was said of it, by a status, a fill or a doubtful one."""
+    asked_back: bool = False
+    """Once."""
+    attempt: int = 1
+    """Of its cancellation."""
+    again_at: float | None = None
+    """When that is asked for once more: the venue refused."""
+    slot: bool = True
+    """It was not reducing when it was approved."""
+    guards: bool = False
+    """A stop, no larger than the position and what was open to build it."""
+    settled: bool = False
+    """It was not sent, or an operator said how much was filled."""
 
     @property
     def own(self) -> Fraction:
@@ -45,23 +60,19 @@ class Order:
 
     @property
     def holds_slot(self) -> bool:
-        return not self.over or self.filled > 0 or self.claimed > 0
+        return self.slot and (not self.over or self.filled > 0 or self.claimed > 0)
 
 
 @dataclass
 class Doubt:
     fill: ReportFill
-
-
-@dataclass
-class Account:
-    equity: Fraction = ZERO
-    as_of: float = 0.0
-    known: bool = False
-    doubted: Fraction | None = None
-    agreeing: int = 0
-    pending: Fraction = ZERO
-    last: ReportEquity | None = None
+    seq: int
+    venue: str
+    """Where it would book."""
+    contradicts: bool
+    """The same execution was reported before, with another quantity or price."""
+    valued: bool = True
+    """False: nobody knew what it is worth when it came."""
 
 
 @dataclass
@@ -73,7 +84,15 @@ class Facts:
     marks: dict[str, tuple[Fraction, float]] = field(default_factory=dict)
     prices: dict[str, Fraction] = field(default_factory=dict)
     """Of symbols without a mark: what the last fill or adjustment said."""
-    accounts: dict[str, Account] = field(default_factory=dict)
+    purse: Purse = field(default_factory=Purse)
+
+    def __post_init__(self) -> None:
+        self.purse.busy = self.busy
+
+    def busy(self) -> set[str]:
+        """The accounts that hold or rest anything."""
+        pending = {known.order.account for known in self.open()} | {doubt.fill.account for doubt in self.doubtful}
+        return pending | {account for account, symbol in self.places() if self.held(account, symbol)}
 
     def open(self) -> list[Order]:
         return [known for known in self.orders if not known.gone]
@@ -88,6 +107,12 @@ class Facts:
         symbols = self.parameters.symbols
         return (symbols.get(symbol) or symbols.get("*")) if symbols else Instrument()
 
+    def fee_in_asset(self, fill: ReportFill) -> Fraction:
+        """A fee that is taken from what is traded."""
+        listed = self.parameters.symbols.get(fill.symbol)
+        mine = listed is not None and listed.asset is not None and listed.asset == fill.fee_currency
+        return fraction(fill.fee) if mine else ZERO
+
     def unit(self, symbol: str) -> Fraction | None:
         """What quantity 1 at price 1 is worth in the base currency."""
         instrument = self.instrument(symbol)
@@ -99,8 +124,10 @@ class Facts:
         rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
         return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
 
-    def pending(self, account: str, symbol: str, side: str) -> list[tuple[Fraction, Fraction]]:
-        """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills."""
+    def pending(self, account: str, symbol: str, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
+        """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills.
+
+        `valued`: only those whose worth is known, which add to what the desk is worth."""
         orders = [
             (known.remaining, known.own)
             for known in self.open()
@@ -110,21 +137,23 @@ class Facts:
             (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
             for doubt in self.doubtful
             if (doubt.fill.account, doubt.fill.symbol, doubt.fill.side) == (account, symbol, side)
+            and (doubt.valued or not valued)
         ]
         return orders + fills
 
-    def closable(self, account: str, symbol: str, side: str) -> Fraction:
+    def closable(self, account: str, symbol: str, side: str, without: Order | None = None) -> Fraction:
         held = self.held(account, symbol)
         if held == 0 or (held > 0) == (side == "buy"):
             return ZERO
-        return max(abs(held) - sum((q for q, _ in self.pending(account, symbol, side)), ZERO), ZERO)
+        pending = sum((q for q, _ in self.pending(account, symbol, side)), ZERO)
+        return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
 
     def exposure(self, account: str, symbol: str, extra: CheckOrder | None = None) -> Fraction | None:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
         price = self.price(symbol)
         held = self.held(account, symbol)
-        buys = self.pending(account, symbol, "buy")
-        sells = self.pending(account, symbol, "sell")
+        buys = self.pending(account, symbol, "buy", valued=True)
+        sells = self.pending(account, symbol, "sell", valued=True)
         if extra is not None:
             own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
             (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))
@@ -158,8 +187,7 @@ class Facts:
         return total
 
     def equity(self) -> Fraction | None:
-        known = [account.equity for account in self.accounts.values() if account.known]
-        return sum(known, ZERO) if known else None
+        return self.purse.equity()
 
     def forget_prices(self) -> None:
         """Where nothing is held or open there is nothing to value, and a price that is no mark is not kept."""

@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from tests.core.facts import ZERO, Account, Doubt, Facts, Order, fraction
+from tests.core.facts import ZERO, Doubt, Facts, Order, fraction
+from tests.core.oracle_fills import Booked, Executions, meant, spelled
 from weltklassebot.core.commands import (
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     CheckOrder,
@@ -43,18 +45,19 @@ class Oracle:
         self.facts = Facts()
         self.configured = self.facts.parameters
         self.overrides: dict = {}
-        self.peak: Fraction | None = None
+        self.named = False
+        """A reload named a drawdown limit."""
         self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
         self.kill = "ACTIVE"
         self.kill_until = 0.0
         self.stops: list[tuple[int, str, bool]] = []
-        """(seq, reason, whether reducing orders pass) of every kill, halt and admin cooldown."""
+        """(seq, reason, whether reducing orders pass) of every kill and halt."""
         self.halted_accounts: dict[str, float] = {}
         self.account_stops: list[tuple[float, str, bool]] = []
         """(when, account, whether reducing orders pass) of every account's halt, over or not."""
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
-        self.fills: list[tuple[ReportFill, int]] = []
+        self.executions = Executions(self.facts)
         self.day = ""
         self.day_number = 0
         self.rolls: list[float] = []
@@ -90,10 +93,14 @@ class Oracle:
         return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(zone)).astimezone(UTC).timestamp()
 
     def deadline(self) -> float:
-        roll = self.roll_of(date.fromisoformat(self.day))
+        roll = min([self.roll_of(date.fromisoformat(self.day)), *(known.again_at for known in self.refused())])
         if self.risk == "COOLDOWN" and not self.awaiting:
             return min(roll, self.until)
         return roll
+
+    def refused(self) -> list[Order]:
+        """What rests because its venue refused to cancel it, and is to be asked for again."""
+        return [known for known in self.facts.open() if known.again_at is not None and not known.over]
 
     def tick(self, now: float) -> None:
         today, last = self.date_of(now), date.fromisoformat(self.day)
@@ -103,9 +110,16 @@ class Oracle:
                 self.rolled.append(now - self.jumped)
                 self.day_number += 1
             self.day = today.isoformat()
+            self.facts.purse.day_begins()
             self.cooldown_taken = False
         if self.risk == "COOLDOWN" and not self.awaiting and now >= self.until:
             self.risk, self.cause, self.until = "RUNNING", "expired", None
+        self.ask_again([known for known in self.refused() if now >= known.again_at])
+
+    @staticmethod
+    def ask_again(orders: list[Order]) -> None:
+        for known in orders:
+            known.attempt, known.again_at = known.attempt + 1, None
 
     def trades_today(self) -> int:
         return sum(1 for known in self.facts.orders if known.day == self.day and known.holds_slot)
@@ -137,10 +151,19 @@ class Oracle:
             for ts, account, passes in self.account_stops
         )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
-        return "no" if known.gone or overtaken or expired else "yes"
+        # Without itself: does it still do no more than close?
+        closes = self.facts.closable(order.account, order.symbol, order.side, without=known)
+        too_large = known.reducing and not self.fits(order, closes)
+        never = known.gone or known.reported or known.asked_back
+        return "no" if never or overtaken or expired or too_large else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
-        return Fraction(order.quantity) <= self.facts.closable(order.account, order.symbol, order.side)
+        return self.fits(order, self.facts.closable(order.account, order.symbol, order.side))
+
+    def fits(self, order: CheckOrder, closes: Fraction) -> bool:
+        """No larger than what can be closed, but for a trillionth."""
+        excess = Fraction(order.quantity) - closes
+        return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
     def halt_passes_reducing(self, cause: str) -> bool:
         policy = self.facts.parameters.allow_reducing_when_halted
@@ -163,7 +186,10 @@ class Oracle:
             against.add("reduce_only")
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
-            if instrument.lot is not None and Fraction(order.quantity) % Fraction(instrument.lot):
+            closes_all = reducing and Fraction(order.quantity) >= facts.closable(
+                order.account, order.symbol, order.side
+            )
+            if instrument.lot is not None and not closes_all and Fraction(order.quantity) % Fraction(instrument.lot):
                 against.add("lot")
             for price in (order.price, order.stop_price):
                 if price is not None and instrument.tick is not None and Fraction(price) % Fraction(instrument.tick):
@@ -172,7 +198,7 @@ class Oracle:
                 against.add("short_not_allowed")
         against |= self._bounds(order, reducing)
         if not reducing:
-            against |= self._desk(now) | self._value(order, now)
+            against |= self._desk(order, now) | self._value(order, now)
         return against
 
     def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:
@@ -194,7 +220,8 @@ class Oracle:
         recent = self.day_number - 1
         ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
         owners = [(order.account, order.strategy) for order in ended]
-        owners += [(fill.account, fill.strategy) for fill, day in self.fills if day >= recent]
+        known = self.executions.known(self.day_number)
+        owners += [(one.fill.account, one.fill.strategy) for one in known]
         return owners.count((account, strategy)), len(owners)
 
     def no_room(self, fill: ReportFill) -> bool:
@@ -207,25 +234,55 @@ class Oracle:
             or all_of_it >= p.max_remembered + max(1, p.max_remembered // 4) + extra
         )
 
-    def _desk(self, now: float) -> set[str]:
+    def _desk(self, order: CheckOrder, now: float) -> set[str]:
         p, against = self.facts.parameters, set()
         if self.clock_doubted:
             against.add("clock")
-        accounts = self.facts.accounts.values()
-        if any(account.doubted is not None for account in accounts):
-            against.add("equity_doubtful")
-        if p.max_equity_age_seconds is not None and (
-            not accounts or any(not a.known or now - a.as_of > p.max_equity_age_seconds for a in accounts)
+        against |= self._doubted_equity(order.account, now) | self.facts.purse.barred(order.account, p)
+        if (
+            self.facts.purse.peak is not None
+            and p.max_drawdown is not None
+            and (self.facts.purse.peak <= 0 or self.breached())
         ):
-            against.add("stale_equity")
-        if self.peak is not None and p.max_drawdown is not None and (self.peak <= 0 or self.breached()):
             against.add("max_drawdown")
         if p.max_trades_per_day is not None and self.trades_today() >= p.max_trades_per_day:
             against.add("max_trades_per_day")
         return against
 
+    def equity_wanted(self) -> bool:
+        """Whether somebody named a limit on what is lost."""
+        wanted = self.facts.parameters.require_equity
+        return (self.named or self.overrides.get("max_drawdown") is not None) if wanted is None else wanted
+
+    def _doubted_equity(self, name: str, now: float) -> set[str]:
+        """An account in doubt, or too old, opens nothing; others only where the worst would not reach the limit."""
+        p, purse, against = self.facts.parameters, self.facts.purse, set()
+        own, worst = purse.accounts.get(name), ZERO
+        if self.equity_wanted() and (own is None or not own.known):
+            against.add("no_equity")
+        if own is not None and own.in_doubt:
+            against.add("equity_doubtful")
+        oldest, old = p.max_equity_age_seconds, []
+        if oldest is not None:
+            old = [one for one in purse.accounts.values() if one.known and now - one.as_of > oldest]
+            if own is None or own in old:
+                against.add("stale_equity")
+        worse = False
+        for account in purse.accounts.values():
+            lost = [account.worst if account.known else ZERO]
+            if account in old:
+                lost.append(account.believed + sum(account.gains, ZERO))
+            worse = worse or account.in_doubt or account in old
+            worst += min(lost)
+        of_its_own = against & {"equity_doubtful", "stale_equity"}
+        if of_its_own or not worse or self.breached() or purse.equity() is None or p.max_drawdown is None:
+            return against
+        if purse.peak > 0 and 1 - worst / purse.peak >= Fraction(p.max_drawdown):
+            against.add("equity_doubtful")
+        return against
+
     def breached(self) -> bool:
-        limit, equity, peak = self.facts.parameters.max_drawdown, self.facts.equity(), self.peak
+        limit, equity, peak = self.facts.parameters.max_drawdown, self.facts.equity(), self.facts.purse.peak
         if limit is None or equity is None or peak is None or peak <= 0:
             return False
         return 1 - equity / peak >= Fraction(limit)
@@ -238,8 +295,8 @@ class Oracle:
         against = set()
         own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
         if order.symbol not in facts.marks:
-            limited = order.order_type in ("limit", "stop_limit")
-            if p.mark_required or not limited or not own:
+            limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
+            if p.mark_required or not limited or order.side == "sell":
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")
@@ -268,11 +325,17 @@ class Oracle:
 
     def approved(self, order: CheckOrder, seq: int, now: float) -> None:
         reducing = self.reducing(order)
-        self.facts.orders.append(Order(order, seq, now, self.day, reducing, Fraction(order.quantity)))
+        long = self.facts.held(order.account, order.symbol) * (1 if order.side == "sell" else -1)
+        other = "buy" if order.side == "sell" else "sell"
+        building = sum((quantity for quantity, _ in self.facts.pending(order.account, order.symbol, other)), ZERO)
+        guards = order.order_type in ("stop", "stop_limit") and order.quantity <= max(long, ZERO) + building
+        self.facts.orders.append(
+            Order(order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards)
+        )
         p = self.facts.parameters
         most = p.max_trades_per_day
         last = most is not None and self.trades_today() >= most
-        if last and p.cooldown_minutes > 0 and not self.cooldown_taken and self.risk == "RUNNING":
+        if last and not reducing and p.cooldown_minutes > 0 and not self.cooldown_taken and self.risk == "RUNNING":
             self.cooldown_taken = True
             self.risk, self.cause, self.awaiting = "COOLDOWN", "max_trades_per_day", False
             self.until = after(now, p.cooldown_minutes * 60)
@@ -285,13 +348,19 @@ class Oracle:
     def end(self, known: Order) -> None:
         known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
 
-    def report(self, command: ReportOrder | ResolveOrder) -> None:
+    def report(self, command: ReportOrder | ResolveOrder, now: float) -> None:
         known = self.find(command.key)
         if known is None or known.gone:
             return
+        known.reported = True
+        if command.status == "cancel_rejected" and known.asked_back:
+            known.again_at = after(now, min(30.0, 2.0 ** (known.attempt - 1)))
+        known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
         if command.status == "not_sent":
             known.claimed = ZERO
             self.end(known)
+        elif self.says_too_little(command, known):
+            return
         elif command.status in ENDS:
             if command.filled_quantity is not None:
                 claimed = Fraction(command.filled_quantity)
@@ -302,69 +371,121 @@ class Oracle:
                 claimed = max(known.claimed, known.filled) if keeps else known.filled
             known.over, known.sent, known.claimed = True, True, claimed
             known.remaining = claimed - known.filled
-            if not known.remaining:
+            instrument = self.facts.instrument(known.order.symbol)
+            lot = None if instrument is None else instrument.lot
+            least = Fraction(known.order.quantity) / 10**8 if lot is None else Fraction(lot)
+            if known.remaining < least:
                 self.end(known)
         elif command.status != "unknown":
             known.sent = True
 
+    def says_too_little(self, command: ReportOrder | ResolveOrder, known: Order) -> bool:
+        """A bot's end that does not say how much was executed, and no end was known before."""
+        says = command.filled_quantity is not None or command.status not in ("canceled", "expired")
+        return isinstance(command, ReportOrder) and not says and not known.over
+
+    def contradicts(self, command: ReportOrder | ResolveOrder) -> bool:
+        """Whether an end cannot be one of this order, whatever is known of its end."""
+        known = self.find(command.key)
+        if known is None:
+            return False
+        if command.status == "rejected":
+            return known.filled > 0
+        said = command.filled_quantity
+        return command.status == "filled" and said is not None and said < known.order.quantity
+
+    def is_late(self, fill: ReportFill) -> bool:
+        """Behind the end, or beyond what it said."""
+        known = self.find(fill.order_key)
+        return known is not None and (known.gone or (known.over and Fraction(fill.quantity) > known.remaining))
+
     def fill_cause(self, fill: ReportFill) -> str | None:
         """Why this fill is doubtful, if it is."""
-        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2]:
+        seen, known = self.seen(fill), self.find(fill.order_key)
+        if seen == "other":
+            return "contradicts_fill"
+        venue = self.facts.parameters.venues.get(self.executions.venue(fill, known))
+        if seen == "shared" and venue is not None and venue.fill_ids == "unique":
+            return "fill_id_shared"
+        is_open = known is not None and not known.gone
+        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
             return "older_than_memory"
+        known = self.find(fill.order_key)
+        named = self.facts.parameters.accounts
+        if named and fill.account not in named and fill.account not in self.facts.busy():
+            return "unknown_account"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"
-        known = self.find(fill.order_key)
         if known is None:
             return "unknown_order"
-        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or known.withdrawn:
+        if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
+            return "conflicts_with_order"
+        if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
-        return "exceeds_order" if Fraction(fill.quantity) > room else None
+        if Fraction(fill.quantity) > room:
+            return "exceeds_order"
+        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
 
-    def seen(self, fill: ReportFill) -> ReportFill | None:
-        for before, day in reversed(self.fills):
-            if before.key == fill.key and day >= self.day_number - 1:
-                return before
-        return next((doubt.fill for doubt in self.facts.doubtful if doubt.fill.key == fill.key), None)
+    def seen(self, fill: ReportFill) -> str | None:
+        return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
+
+    def agrees(self, fill: ReportFill, known: Order) -> bool:
+        return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
     def book(self, fill: ReportFill) -> None:
         """A fill that is true, or taken to be."""
-        self.fills.append((fill, self.day_number))
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity)
-        if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+        mine = known is not None and self.agrees(fill, known)
+        self.remember(fill, known, mine=mine)
+        if mine:
+            known.reported = True
             known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
             if not known.gone:
                 known.remaining -= min(quantity, known.remaining)
                 if not known.remaining:
                     self.end(known)
         key = (fill.account, fill.strategy, fill.symbol)
-        self.set_position(key, self.facts.positions.get(key, ZERO) + (quantity if fill.side == "buy" else -quantity))
+        bought = quantity if fill.side == "buy" else -quantity
+        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
+
+    def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
+        venue = self.executions.venue(fill, known)
+        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
 
     def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, now: float) -> bool:
+    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
         """Hold a fill as doubtful; says whether its account is halted now."""
         p = self.facts.parameters
-        self.facts.doubtful.append(Doubt(fill))
+        known = self.find(fill.order_key)
+        contradicts = self.seen(fill) == "other"
+        priced = fill.price or self.facts.price(fill.symbol)
+        valued = self.facts.unit(fill.symbol) is not None and bool(priced)
+        venue = self.executions.venue(fill, known)
+        self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
+        if known is not None:
+            known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
         recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
-        if recent < p.max_doubtful_fills or fill.account in self.halted_accounts:
+        enough = recent >= p.max_doubtful_fills or not valued
+        if not enough or fill.account in self.halted_accounts:
             return False
         self.halted_accounts[fill.account] = now
         self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
         return True
 
     def settle(self, command: AcceptFill) -> None:
-        doubt = next(doubt for doubt in self.facts.doubtful if doubt.fill.key == command.key)
+        (doubt,) = meant(self.facts.doubtful, command)
         self.facts.doubtful.remove(doubt)
         if command.discard:
-            self.fills.append((doubt.fill, self.day_number))
+            self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
             self.book(doubt.fill)
 
@@ -377,38 +498,18 @@ class Oracle:
 
     def mark(self, command: Mark, now: float) -> None:
         as_of = now if command.ts is None else min(command.ts, now)
+        before, unit = self.facts.marks.get(command.symbol), self.facts.unit(command.symbol)
+        if self.facts.parameters.max_equity_age_seconds is not None and before is not None and unit is not None:
+            for name, account in self.facts.purse.accounts.items():
+                gain = (Fraction(command.price) - before[0]) * unit * self.facts.held(name, command.symbol)
+                account.gains.append(gain)
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
 
     def equity(self, report: ReportEquity, now: float) -> str:
-        """ "same", "doubted" or "taken"."""
-        p = self.facts.parameters
-        account = self.facts.accounts.setdefault(report.account, Account())
-        if report.as_of is not None and account.last == report:
-            return "same"
-        account.last = report
-        said, flow, step = Fraction(report.equity), account.pending + Fraction(report.flow), Fraction(p.equity_max_step)
-        expected = account.equity + flow
-        likely = said > 0 and (not account.known or (expected > 0 and abs(said / expected - 1) <= step))
-        if not likely:
-            before = None if account.doubted is None else account.doubted + Fraction(report.flow)
-            agrees = before is not None and abs(said - before) <= step * abs(before)
-            account.agreeing = account.agreeing + 1 if agrees else 1
-            account.doubted, account.pending = said, flow
-            if account.agreeing < p.equity_confirmations:
-                return "doubted"
-        before_it = self.facts.equity() or ZERO
-        brought = flow if account.known else said
-        if self.peak is None:
-            self.peak = brought
-        elif brought and before_it > 0 and before_it + brought > 0:
-            rescaled = self.peak * (before_it + brought) / before_it
-            self.peak = Fraction(round(rescaled * 10**18), 10**18)
-        else:
-            self.peak += brought
-        as_of = now if report.as_of is None else min(now, report.as_of)
-        self.facts.accounts[report.account] = Account(said, as_of, known=True, last=report)
-        self.peak = max(self.peak, self.facts.equity())
-        return "taken"
+        return self.facts.purse.report(report, now, self.facts.parameters)
+
+    def accept_equity(self, command: AcceptEquity) -> bool:
+        return self.facts.purse.accept(command.account, command.flow_id, drop=command.drop, p=self.facts.parameters)
 
     # --- stops --------------------------------------------------------------------------------------------------
 
@@ -434,45 +535,71 @@ class Oracle:
                 self.end(known)
 
     def opening(self, account: str | None) -> list[Order]:
-        """What is open and would open or flip something, the oldest being taken to close first."""
-        left: dict[tuple[str, str, str], Fraction] = {}
-        found = []
-        for known in self.facts.open():
-            order = known.order
-            if account not in (None, order.account):
-                continue
-            held = self.facts.held(order.account, order.symbol)
-            place = (order.account, order.symbol, order.side)
-            room = left.setdefault(place, max(held if order.side == "sell" else -held, ZERO))
-            if known.remaining <= room:
-                left[place] = room - known.remaining
-            else:
-                found.append(known)
-        return found
+        """What is open and is not kept by a halt: all that does not close, and of what does the stops stay first."""
+        stays: list[Order] = []
+        orders = [known for known in self.facts.open() if account in (None, known.order.account)]
+        for place in {(known.order.account, known.order.symbol) for known in orders}:
+            held = self.facts.held(*place)
+            side = "sell" if held > 0 else "buy"
+            here = [
+                known for known in orders
+                if held and (known.order.account, known.order.symbol, known.order.side) == (*place, side)
+            ]  # fmt: skip
+            stops = 0
+            while here:
+                known = min(here, key=self.turn)
+                here.remove(known)
+                stop = known.order.order_type in ("stop", "stop_limit")
+                taken = sum((one.remaining for one in stays if one in orders and self.at(one) == place), ZERO)
+                left = max(abs(held) - taken, ZERO)
+                if known.remaining <= left or (stop and known.guards and not stops and left):
+                    stays.append(known)
+                    stops += stop
+        for known in stays:
+            known.reducing = True
+        return [known for known in orders if known not in stays]
+
+    @staticmethod
+    def at(known: Order) -> tuple[str, str]:
+        return known.order.account, known.order.symbol
+
+    @staticmethod
+    def turn(known: Order) -> tuple:
+        """Who is taken up first."""
+        order = known.order
+        stop = order.order_type in ("stop", "stop_limit")
+        price = fraction(order.stop_price) if stop else ZERO
+        return (
+            not known.over, known.asked_back, not stop, stop and not known.reducing,
+            -price if order.side == "sell" else price, known.seq,
+        )  # fmt: skip
 
     def killed(self, seq: int) -> None:
         self.kill = "KILLED"
         self.stops.append((seq, "kill_switch", False))
 
-    def cooldown(self, command: Cooldown, seq: int, now: float) -> None:
+    def cooldown(self, command: Cooldown, now: float) -> None:
         minutes = self.facts.parameters.cooldown_minutes if command.minutes is None else command.minutes
         self.risk, self.cause, self.awaiting = "COOLDOWN", "admin", False
         self.until = after(now, minutes * 60)
-        self.stops.append((seq, "cooldown", True))
 
     def resume(self, command: Resume) -> None:
         if command.account is not None:
+            assert {doubt.fill.fill_id for doubt in self.facts.doubtful if doubt.fill.account == command.account} == {
+                *command.fills
+            }
             del self.halted_accounts[command.account]
             self.doubted_at = [(ts, account) for ts, account in self.doubted_at if account != command.account]
             return
-        if command.rebase_peak and self.peak is not None:
-            self.peak = self.facts.equity()
+        if command.rebase_peak and self.facts.purse.peak is not None:
+            self.facts.purse.peak = self.facts.equity()
         self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
 
     # --- the rest -----------------------------------------------------------------------------------------------
 
     def limits(self, command: SetLimits | UnsetLimits | ConfigureLimits) -> None:
         if isinstance(command, ConfigureLimits):
+            self.named = self.named or command.set.get("max_drawdown") is not None
             self.configured = with_limits(self.configured, command.set)
         elif isinstance(command, SetLimits):
             self.overrides |= command.set
@@ -482,8 +609,9 @@ class Oracle:
         self.facts.parameters = with_limits(self.configured, self.overrides)
 
     def start(self, command: Start, seq: int, now: float) -> None:
-        self.configured = command.parameters
+        self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
+        self.executions.join()
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
         )
@@ -544,8 +672,11 @@ class Oracle:
         for known in facts.orders:
             known.day = "over"
         facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
-        for account in facts.accounts.values():
-            account.as_of = 0.0
+        facts.purse.day_begins()
+        for account in facts.purse.accounts.values():
+            account.as_of = account.heard = 0.0
+        for known in self.refused():
+            known.again_at = min(known.again_at, new)
         self.account_stops.clear()
         self.doubted_at.clear()
         if self.risk == "COOLDOWN":

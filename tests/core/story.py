@@ -20,15 +20,16 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from weltklassebot.core import commands as c
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.clock import start_in_doubt
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Replayed
-from weltklassebot.core.events import AnyEvent, OrderDenied
+from weltklassebot.core.events import AnyEvent, EquityDoubt, Flow, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
-from weltklassebot.core.parameters import Instrument, Parameters
-from weltklassebot.core.records import Record
+from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
+from weltklassebot.core.records import FORMAT, Record
 from weltklassebot.core.validation import Invalid, validate
+from weltklassebot.core.views import unfed
 from weltklassebot.journal.codec import decode, encode
 
 BASE = 1_763_712_000.0
@@ -52,6 +53,10 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
+    "accept-account": (c.AcceptAccount, ("account",), {}),
+    "retire": (c.RetireAccount, ("account",), _WHY),
+    "reopen": (c.ReopenAccount, ("account",), {}),
+    "accept-equity": (c.AcceptEquity, ("account",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
@@ -70,7 +75,7 @@ class Story:
     """Tells a story line by line. The journal is folded along, and has to give the same state."""
 
     def __init__(self) -> None:
-        self.parameters = Parameters()
+        self.parameters = Parameters(equity_confirmations=3)
         self.engine, self.folded = Engine(), Engine()
         self.seq, self.now = 0, BASE
 
@@ -138,7 +143,7 @@ class Story:
         kind, names, always = _OPS[op]
         given = dict(always)
         plain_words = [
-            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic")
+            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic", "drop")
         ]
         given |= dict(zip(names, plain_words, strict=False))
         for word in rest:
@@ -157,13 +162,15 @@ class Story:
                 extra[key] = value != "no"
             else:
                 self._settle([word])
-        return c.Start(version="t", format=1, parameters=self.parameters, **({"wall": self.now} | extra))
+        return c.Start(version="t", format=FORMAT, parameters=self.parameters, **({"wall": self.now} | extra))
 
     def _settle(self, words: list[str]) -> None:
         for word in words:
             key, _, value = word.partition("=")
             symbol, dot, name = key.rpartition(".")
-            if dot:
+            if symbol == "accounts":
+                self.parameters = replace(self.parameters, accounts={**self.parameters.accounts, name: Account()})
+            elif dot:
                 listed = dict(self.parameters.symbols)
                 instrument = listed.get(symbol, Instrument())
                 listed[symbol] = (
@@ -176,6 +183,7 @@ class Story:
     def _show(self, names: list[str]) -> str:
         state = self.engine.state
         facts: dict[str, Callable[[], Any]] = {
+            "unfed": lambda: ",".join(unfed(state)) or "none",
             "risk": lambda: state.risk.state,
             "cause": lambda: state.risk.cause,
             "awaiting_admin": lambda: "yes" if state.risk.awaiting_admin else "no",
@@ -209,14 +217,20 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return BASE + seconds(value)
     if key == "minutes":
         return float(value)
-    if key == "accept":
+    if key in ("accept", "fills"):
         return tuple(value.split(","))
+    if key == "seq":
+        return int(value)
     annotation = next(field.type for field in fields(kind) if field.name == key)
     return Decimal(value) if annotation is Decimal or Decimal in get_args(annotation) else value
 
 
 def _setting(kind: type, key: str, text: str) -> Any:
     """`none` is the word itself where the setting has it, and nothing where it may be nothing."""
+    if key == "aliases":
+        return tuple(text.split(","))
+    if key == "venues":
+        return {name: Venue(fill_ids=said) for name, said in (pair.split(":") for pair in text.split(","))}
     try:
         settings = msgspec.convert({key: text}, kind, strict=False)
     except msgspec.ValidationError:
@@ -236,7 +250,8 @@ def _key(account: str, strategy: str, order: str) -> str:
 
 def _denial(denial: Any) -> str:
     numbers = [plain(number) for number in (denial.value, denial.limit) if number is not None]
-    return f"{denial.reason}[{' of '.join(numbers)}]" if numbers else denial.reason
+    name = denial.reason if denial.missing is None else f"{denial.reason}({denial.missing})"
+    return f"{name}[{' of '.join(numbers)}]" if numbers else name
 
 
 def _event(event: AnyEvent) -> str:
@@ -260,6 +275,9 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield f"{field.name}={plain(value)}"
             case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
+            case EquityDoubt():
+                run = f" run={','.join(map(plain, value.run))}" if value.run else ""
+                yield f"doubted={plain(value.value)}{run}" + (f" agreed={value.agreed}" if value.agreed else "")
             case tuple():
                 yield f"{field.name}={','.join(_member(member) for member in value)}"
             case _:
@@ -272,8 +290,15 @@ def _member(member: Any) -> str:
             return member
         case (account, strategy, order):
             return _key(account, strategy, order)
+        case _ if hasattr(member, "quantity"):
+            return f"{member.account}/{member.symbol}:{plain(member.quantity)}"
+        case Flow():
+            fits = "".join(f" {name}={n}" for name, n in (("fit", member.fits), ("without", member.fits_without)) if n)
+            amount = "" if member.amount is None else f" {plain(member.amount)}"
+            return f"{member.flow_id}{amount} {member.status}{fits}"
         case _ if hasattr(member, "client_order_id"):
-            return f"{member.id}:{_key(member.account, member.strategy, member.client_order_id)}"
+            again = f"#{member.attempt}" if member.attempt > 1 else ""
+            return f"{member.id}{again}:{_key(member.account, member.strategy, member.client_order_id)}"
         case _:
             old, new = ("none" if number is None else plain(number) for number in (member.old, member.new))
             return f"{member.key}:{old}->{new}"

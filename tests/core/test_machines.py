@@ -16,6 +16,7 @@ from weltklassebot.core.events import AnyEvent, KillSwitchState, RiskState
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.machines import KILL_SWITCH_MOVES, RISK_MOVES, RiskMove
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.records import FORMAT
 
 NOW = 1_763_712_000.0
 RISK_STATES = get_args(RiskState)
@@ -30,9 +31,7 @@ RISK_COMMANDS = {
     "halt": c.Halt(reason="because"),
     "resume": c.Resume(reason="because"),
     "expiry": c.Tick(),
-    "last_slot": c.CheckOrder(
-        client_order_id="last", symbol="ACME", side="sell", quantity=Decimal(1), price=Decimal(1)
-    ),
+    "last_slot": c.CheckOrder(client_order_id="last", symbol="ACME", side="buy", quantity=Decimal(1), price=Decimal(1)),
     "breach": c.ReportEquity(equity=Decimal(80_000)),
 }
 
@@ -43,7 +42,7 @@ class Desk:
     def __init__(self) -> None:
         self.engine, self.seq, self.now = Engine(), 0, NOW
         parameters = Parameters(max_trades_per_day=1, recovery_cooldown_seconds=0.0)
-        self.do(c.Start(version="t", format=1, parameters=parameters, wall=NOW))
+        self.do(c.Start(version="t", format=FORMAT, parameters=parameters, wall=NOW))
         self.do(c.ReportEquity(equity=Decimal(100_000)))
         self.do(c.AdjustPosition(symbol="ACME", quantity=Decimal(1), price=Decimal(1), reason="as held"))
 
@@ -123,6 +122,10 @@ EVERY = [
     c.ReportFill(fill_id="f", client_order_id="a", symbol="S", side="buy", quantity=Decimal(1), price=Decimal(1)),
     c.Mark(symbol="S", price=Decimal(1)),
     c.ReportEquity(equity=Decimal(1)),
+    c.AcceptEquity(account="default", reason="r"),
+    c.AcceptAccount(account="default"),
+    c.RetireAccount(account="default", reason="r"),
+    c.ReopenAccount(account="default"),
     c.Halt(reason="r"),
     c.Cooldown(reason="r"),
     c.Resume(reason="r"),
@@ -136,7 +139,7 @@ EVERY = [
     c.ConfigureLimits(set={"max_notional": Decimal(1)}, reason="r"),
     c.ReanchorClock(reason="r", wall=NOW),
     c.RestartClock(reason="r", wall=NOW - 3600),
-    c.Start(version="t", format=1, parameters=Parameters(), wall=NOW),
+    c.Start(version="t", format=FORMAT, parameters=Parameters(), wall=NOW),
     c.Tick(),
     c.ReportClock(wall=NOW),
     c.Stop(),

@@ -14,15 +14,16 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO
+from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
+from tests.core.oracle_fills import as_listed
 from weltklassebot.core import views
-from weltklassebot.core.checks import drawdown
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -36,6 +37,7 @@ from weltklassebot.core.commands import (
     OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -43,14 +45,16 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Tick,
     TriggerKillSwitch,
     UnsetLimits,
 )
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import FillDoubted, OrderApproved
+from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, OrderApproved
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -101,29 +105,19 @@ class Run:
 
     def put(self, command: AnyCommand, released: int | None) -> None:
         validate(command)
-        state = self.engine.state
+        state, said = self.engine.state, command
+        command = as_listed(self.oracle.facts, command)
         if type(command) is CheckOrder:
             expected = self.oracle.first_answer(command, self.now)
-            if expected == "yes" and self.asked_back(command.key):
-                expected = "no"
             against = self.oracle.reasons(command, self.now)
         try:
-            outcome = self.engine.handle(command, seq=self.seq + 1, now=self.now, released_through_seq=released)
+            outcome = self.engine.handle(said, seq=self.seq + 1, now=self.now, released_through_seq=released)
         except Refused as refusal:
             outcome = refusal
         self.counts[f"{type(command).__name__} {type(outcome).__name__}"] = 1
         if type(outcome) is not Recorded:
             assert repr(state) == self.image, "a refusal or a replay changed something"
-            if type(command) is CheckOrder:
-                assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
-            elif type(command) is ReportFill:
-                self.check_replayed_fill(command, outcome)
-            elif type(command) is RestartClock:
-                assert not self.oracle.may_go_back(command, self.now)
-            elif isinstance(outcome, Replayed):
-                assert type(command) is ReportEquity or self.oracle.find(command.key).gone
-            else:
-                assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
+            self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
         self.seq += 1
         decided = self.now
@@ -133,8 +127,26 @@ class Run:
         else:
             self.tell(command, outcome, released)
         self.oracle.facts.forget_prices()
-        self.write(command, outcome, released, decided)
+        self.write(said, outcome, released, decided)
         self.compare()
+
+    def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
+        if type(command) is CheckOrder:
+            assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
+        elif type(command) is ReportFill:
+            self.check_replayed_fill(command, outcome)
+        elif type(command) is RestartClock:
+            assert not self.oracle.may_go_back(command, self.now)
+        elif isinstance(command, AcceptAccount | RetireAccount | ReopenAccount):
+            assert not self.oracle.facts.purse.word(command, self.oracle.facts.parameters)
+        elif type(command) is AcceptEquity:
+            assert not self.oracle.accept_equity(command)
+        elif type(command) is ReportEquity:
+            assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
+        elif isinstance(outcome, Replayed):
+            assert self.oracle.find(command.key).gone
+        else:
+            assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
     def check_answer(self, order: CheckOrder, outcome: Recorded, against: set[str]) -> None:
         answer = outcome.events[0]
@@ -155,13 +167,10 @@ class Run:
 
     def check_replayed_fill(self, fill: ReportFill, outcome: object) -> None:
         seen = self.oracle.seen(fill)
-        same = seen is not None and replace(seen, ts=None) == replace(fill, ts=None)
         if isinstance(outcome, Replayed):
-            assert same
-        elif isinstance(outcome, Conflict):
-            assert seen is not None
-            assert not same
+            assert seen == "same"
         else:
+            assert seen != "same"
             assert self.oracle.no_room(fill)
 
     def tell(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:  # noqa: C901, PLR0912
@@ -169,10 +178,15 @@ class Run:
         match command:
             case Start():
                 oracle.start(command, seq, now)
+                for known in oracle.facts.open():
+                    known.reducing = self.engine.state.orders[known.order.key].reducing
+                # A latch, or settings that are tighter, may have asked for them at once.
+                oracle.ask_again([known for known in oracle.refused() if self.waits_for_an_answer(known.order.key)])
             case Tick():
                 oracle.tick(now)
             case ReportOrder() | ResolveOrder():
-                oracle.report(command)
+                assert not oracle.contradicts(command)
+                oracle.report(command, now)
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
@@ -182,9 +196,14 @@ class Run:
             case Mark():
                 oracle.mark(command, now)
             case ReportEquity():
-                assert oracle.equity(command, now) == (
-                    "taken" if "Taken" in type(outcome.events[0]).__name__ else "doubted"
-                )
+                kinds = {type(event) for event in outcome.events}
+                verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
+                assert oracle.equity(command, now) == verdict
+                self.halt_on_breach(released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                assert oracle.facts.purse.word(command, oracle.facts.parameters)
+            case AcceptEquity():
+                assert oracle.accept_equity(command)
                 self.halt_on_breach(released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():
                 oracle.limits(command)
@@ -192,7 +211,7 @@ class Run:
             case Halt():
                 self.halt("admin", released)
             case Cooldown():
-                oracle.cooldown(command, seq, now)
+                oracle.cooldown(command, now)
                 oracle.withdraw(released, spares_reducing=True)
             case Resume():
                 oracle.resume(command)
@@ -200,10 +219,12 @@ class Run:
             case TriggerKillSwitch():
                 oracle.killed(seq)
                 oracle.withdraw(released, spares_reducing=False)
+                oracle.ask_again(oracle.refused())
                 self.everything_is_asked_back()
             case CancelAll():
                 scope = [one for one in oracle.facts.open() if command.symbol in (None, one.order.symbol)]
                 oracle.take_back_untold(released, scope)
+                oracle.ask_again([one for one in oracle.refused() if one in scope])
                 self.everything_is_asked_back(command.symbol)
             case RecoverKillSwitch():
                 assert oracle.kill == "KILLED"
@@ -213,6 +234,8 @@ class Run:
                 assert oracle.kill == "RECOVERING"
                 assert now >= oracle.kill_until - 1e-6
                 assert not self.engine.state.cancels
+                for known in oracle.facts.open():
+                    known.asked_back, known.attempt, known.again_at = False, 1, None
                 oracle.kill = "ACTIVE"
             case ReportClock() | ReanchorClock():
                 oracle.clock(command, now)
@@ -225,15 +248,19 @@ class Run:
 
     def fill(self, fill: ReportFill, outcome: Recorded, released: int | None) -> None:
         oracle = self.oracle
-        assert oracle.seen(fill) is None
+        seen = oracle.seen(fill)
+        assert seen != "same"
         cause = oracle.fill_cause(fill)
         first = outcome.events[0]
         assert cause == (first.cause if isinstance(first, FillDoubted) else None)
         if cause is None:
+            assert first.late is oracle.is_late(fill)
+            self.counts[f"booked {seen}"] = 1
             oracle.book(fill)
             return
+        self.counts[f"doubted {cause}"] = 1
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
-        if oracle.doubt(fill, self.now):
+        if oracle.doubt(fill, self.seq, self.now):
             spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
             oracle.withdraw(released, spares, fill.account)
             self.nothing_opening_rests(fill.account, released)
@@ -252,6 +279,11 @@ class Run:
         known = self.engine.state.orders.get(key)
         return known is not None and known.cancel_id is not None
 
+    def waits_for_an_answer(self, key: OrderKey) -> bool:
+        """Whether its cancellation is asked for, and the venue has not refused."""
+        state = self.engine.state
+        return self.asked_back(key) and state.cancels[state.orders[key].cancel_id].due is None
+
     def everything_is_asked_back(self, symbol: str | None = None) -> None:
         for known in self.oracle.facts.open():
             if symbol in (None, known.order.symbol):
@@ -263,17 +295,22 @@ class Run:
         if policy == "none":
             return
         everything = [one for one in self.oracle.facts.open() if account in (None, one.order.account)]
-        self.oracle.take_back_untold(released, everything if policy == "all" else self.oracle.opening(account))
-        left: dict[tuple[str, str, str], Fraction] = {}
+        unwanted = everything if policy == "all" else self.oracle.opening(account)
+        self.oracle.take_back_untold(released, unwanted)
+        self.oracle.ask_again([one for one in self.oracle.refused() if one in unwanted])
+        left: dict[tuple[str, str, str], list[Order]] = {}
         for known in self.oracle.facts.open():
             order = known.order
-            if not self.asked_back(order.key) and not known.over and account in (None, order.account):
-                place = (order.account, order.symbol, order.side)
-                left[place] = left.get(place, ZERO) + known.remaining
+            asked = self.asked_back(order.key)
+            if not known.over and not known.asked_back and account in (None, order.account):
+                assert asked is (known in unwanted)
+            if not asked and not known.over and account in (None, order.account):
+                left.setdefault((order.account, order.symbol, order.side), []).append(known)
         assert not left or policy != "all"
-        for (owner, symbol, side), quantity in left.items():
-            held = self.oracle.facts.held(owner, symbol)
-            assert quantity <= (held if side == "sell" else -held)
+        for (owner, symbol, side), orders in left.items():
+            held = self.oracle.facts.held(owner, symbol) * (1 if side == "sell" else -1)
+            over = sum((known.remaining for known in orders), ZERO) - held
+            assert over <= 0 or (held > 0 and any(known.guards and known.remaining > over for known in orders))
 
     def write(self, command: AnyCommand, outcome: Recorded, released: int | None, decided: float) -> None:
         line = encode(
@@ -311,17 +348,22 @@ class Run:
                 exposure = facts.exposure(account, symbol)
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
+        for known in facts.open():
+            if cancel := state.cancels.get(state.orders[known.order.key].cancel_id or ""):
+                known.asked_back = True
+                assert (cancel.attempt, cancel.due) == (known.attempt, known.again_at), known
         assert state.trades_today == oracle.trades_today()
         assert state.trading_day == oracle.day
         assert state.next_due == oracle.deadline()
         equity = facts.equity()
         assert (state.equity is None and equity is None) or Fraction(state.equity) == equity
-        if oracle.peak is not None:
-            assert Fraction(state.peak) == oracle.peak
-            if oracle.peak > 0:
-                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / oracle.peak)) <= Fraction(
+        if facts.purse.peak is not None:
+            assert Fraction(state.peak) == facts.purse.peak
+            if facts.purse.peak > 0:
+                assert abs(Fraction(drawdown(state.equity, state.peak)) - (1 - equity / facts.purse.peak)) <= Fraction(
                     1, 10**18
                 )
+        self.compare_equity()
         risk = state.risk
         assert (risk.state, risk.until, risk.awaiting_admin) == (oracle.risk, oracle.until, oracle.awaiting)
         assert risk.state == "RUNNING" or risk.cause == oracle.cause
@@ -329,9 +371,27 @@ class Run:
         assert set(state.halted_accounts) == set(oracle.halted_accounts)
         assert state.clock_doubted is oracle.clock_doubted
         assert state.start_doubted is oracle.start_doubted
-        assert set(state.doubtful) == {doubt.fill.key for doubt in facts.doubtful}
+        assert {one.seq: one.fill for one in state.doubtful.values()} == {one.seq: one.fill for one in facts.doubtful}
+        assert len(state.doubtful) == len(facts.doubtful)
         self.bounded()
         self.seen_from_outside()
+
+    def compare_equity(self) -> None:
+        state, purse = self.engine.state, self.oracle.facts.purse
+        assert set(state.accounts) == set(purse.accounts)
+        for name, account in state.accounts.items():
+            mine = purse.accounts[name]
+            assert account.status == ("retired" if mine.retired else "" if mine.aside is None else "unconfirmed")
+            assert (account.status == "") is (name not in state.barred)
+            assert (account.known, Fraction(account.equity)) == (mine.known, mine.believed)
+            assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
+            assert account.equity - account.doubted_loss == mine.worst
+            assert account.as_of == mine.as_of
+            if state.parameters.max_equity_age_seconds is not None and account.known:
+                assert account.moved == sum(mine.gains)
+            assert account.withdrawn == sum(mine.withdrawn)
+            flows = account.open_flows | account.flows
+            assert {key: flow.status for key, flow in flows.items()} == {k: f.status for k, f in mine.flows.items()}
 
     def bounded(self) -> None:
         state = self.engine.state

@@ -22,6 +22,7 @@ ALLOWED = {
     "msgspec.structs",
     "re",
     "typing",
+    "unicodedata",
     "zlib",
     "zoneinfo",
 }

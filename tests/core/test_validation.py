@@ -24,7 +24,16 @@ FILL = {
     "quantity": Decimal(1),
     "price": Decimal(1),
 }
-BAD_IDS = ["", "x" * 65, "x" * 10_000, "a b", "a\n", "\na", "a\x00", "ä", "a/b", "\u0661", "a\u200b", "😀"]
+LONG = "ä" * 64  # 128 bytes
+BAD_IDS = [
+    "", "x" * 129, "x" * 10_000, " a", "a ", "a\n", "\na", "a\tb", "a\x00", "a\x85b", "a\u00a0b", "a\u3000b", "a\u200b",
+    "a\u200db", "a\u202eb", "a\u00adb", "a\u2028b", "a\ud800", "a\ufeff", "a\U000f0000", LONG + "x", "a\u0308",
+    "\u212b",
+]  # fmt: skip
+VENUES_OWN = [
+    "BTC/USDT:USDT", "BRK B", "^GSPC", "ES=F", "SPXW  261218C05000000", "币安人生USDT", "Ä", "😀", "a/b#c=d", "٣",
+    "x" * 128, LONG, "a|b,c;d", '"q"', "{}", "$1", "../../etc", "%2F", "`x`", "<b>",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", BAD_IDS)
@@ -42,7 +51,7 @@ def test_a_fill_names_things_by_ids(field, bad):
         validate(c.ReportFill(**FILL | {field: bad}))
 
 
-@pytest.mark.parametrize("good", ["a", "x" * 64, "A-1.b:c_9"])
+@pytest.mark.parametrize("good", ["a", "x" * 64, "A-1.b:c_9", *VENUES_OWN])
 def test_good_ids_pass_again_and_again(good):
     for _ in range(2):
         validate(c.CheckOrder(**ORDER | {"client_order_id": good, "symbol": good, "account": good}))

@@ -16,6 +16,10 @@ from weltklassebot.core.views import summary
 
 __all__ = ["check_answers", "check_state", "check_stops", "stops_hold"]
 
+NO_LONGER: Final = {
+    "already_sent", "approval_expired", "cancel_requested", "max_reducing_quantity", "order_ended", "withdrawn",
+}  # fmt: skip
+"""Why what was approved is no yes when it is asked for again."""
 OVERTAKEN: Final = {"halted", "kill_switch", "cooldown"}
 STOPPING: Final = {"stopping"}
 DISK_FAILED: Final = {"stopping", "journal_failed", "overloaded"}
@@ -63,7 +67,7 @@ def _check_answer(book: Book, told: Told) -> None:
     else:
         # A yes that was taken back: by a stop while it waited, or since it was first given.
         assert len(said) == 1, told
-        assert said[0] in OVERTAKEN | {"approval_expired", "order_ended", "withdrawn"}, told
+        assert said[0] in OVERTAKEN | NO_LONGER, told
         assert answer.get("replayed") or said[0] in OVERTAKEN, told
 
 

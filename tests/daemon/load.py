@@ -88,7 +88,9 @@ class Load:
                 known = approved.pop(rng.randrange(len(approved)))
                 name = {key: known[key] for key in ("client_order_id", "account", "strategy")}
                 if rng.random() < 0.5:
-                    return {"op": "order_event", "status": rng.choice(("canceled", "not_sent", "filled")), **name}
+                    status = rng.choice(("canceled", "not_sent", "filled"))
+                    said = {"filled_quantity": "0"} if status == "canceled" else {}
+                    return {"op": "order_event", "status": status, **said, **name}
                 place = {key: known[key] for key in ("symbol", "side", "quantity", "price")}
                 return {"op": "fill", "fill_id": known["client_order_id"], **name, **place}
             case _:

@@ -111,6 +111,7 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
     assert taken == [1] * 3 + [0] * 17
     statuses = [small.http("POST", "/v1/equity", {"account": f"n{n}", "equity": "1000"}).status for n in range(20)]
     assert (statuses.count(200), statuses.count(503)) == (3, 17)
+    assert small.state()["equity"] == "1000", "nobody accepted a second account"
     fills = [
         small.http("POST", "/v1/fills", {"fill_id": f"n{n}", **order(f"never-{n}", account=f"n{n}")}).status
         for n in range(20)
@@ -163,6 +164,25 @@ def test_fills_without_end_and_positions_without_end(make):
     assert daemon.check("p0-more", strategy="p0")["allowed"], "what is held can be added to"
 
 
+def test_flows(make):
+    """Beyond the bound of doubted ones, one is no more counted than one without an id. Settled ones are forgotten."""
+    daemon = make().start()
+    with daemon.stream() as bot:
+        bot.ask({"op": "equity", "equity": "100000"})
+        for number in range(101):
+            flow = {"flow": "90000", "flow_id": f"d-{number}"}
+            last = bot.ask({"op": "equity", "equity": "500000" if number % 2 else "1", **flow})
+        assert last["doubtful"]
+        assert gauges(daemon)["open_flows"] == (100, 100)
+        daemon.post("/v1/equity/accept", account="default", drop=True, reason="nonsense")
+        for _ in range(3):
+            bot.ask({"op": "equity", "equity": "100000"})
+        for number in range(1010):
+            bot.ask({"op": "equity", "equity": "100000", "flow": "1", "flow_id": f"s-{number}"})
+        assert gauges(daemon)["known_flows"] == (1000, 1000)
+        assert gauges(daemon)["open_flows"] == (0, 100)
+
+
 def test_open_orders(small):
     with small.stream() as bot:
         answers = [bot.check(f"o-{number}") for number in range(12)]
@@ -177,7 +197,7 @@ def test_open_orders(small):
 
 def test_marks_that_wait_are_bounded():
     recorded = []
-    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol))
+    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol), str)
 
     async def flood():
         for number in range(50):

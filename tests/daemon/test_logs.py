@@ -21,7 +21,7 @@ def test_orders_are_in_the_journal_and_not_in_the_log(daemon: Daemon) -> None:
     about = {"account": "main", "strategy": "test", "client_order_id": "secret-1"}
     sold = {"symbol": "BTC-EUR", "side": "buy", "quantity": "0.001", "price": "1000"}
     daemon.post("/v1/fills", fill_id="secret-5", **about, **sold)
-    daemon.post("/v1/orders/events", status="canceled", **about)
+    daemon.post("/v1/orders/events", status="canceled", filled_quantity="0", **about)
     daemon.post("/v1/marks", symbol="SECRET-6", price="1")
     daemon.post("/v1/equity", equity="424242")
     assert daemon.terminate() == 0

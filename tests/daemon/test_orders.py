@@ -27,11 +27,14 @@ def test_the_denial_of_the_contract(daemon):
                 "reason": "max_order_notional",
                 "limit": "25000",
                 "value": "32000",
-                "message": "order notional 32000 exceeds 25000",
+                "message": "order notional 32000 exceeds 25000; ask again under a new id",
             }
         ],
+        "final": True,
     }
-    assert before <= answer["ts"] <= time.time()
+    assert (
+        before - 1 <= answer["ts"] <= time.time() + 1
+    )  # it goes on by the monotonic clock, and the wall clock is slewed
     line = list(daemon.lines())[-1]
     assert (line["seq"], line["ts"]) == (answer["seq"], answer["ts"])
     assert (line["action"], line["actor"], line["principal"]) == ("check", "root", "root")
@@ -124,8 +127,9 @@ def test_from_order_to_position(daemon):
     assert (booked["position"], booked["doubtful"]) == ("1", False)
     again = daemon.post("/v1/fills", fill_id="f-1", quantity="1.0", price="1000.50", **fill)
     assert again["replayed"] is True
-    other = daemon.http("POST", "/v1/fills", fill | {"fill_id": "f-1", "quantity": "2", "price": "1000.5"})
-    assert other.status == 409
+    other = daemon.post("/v1/fills", fill_id="f-1", quantity="2", price="1000.5", **fill)
+    assert (other["doubtful"], other["cause"]) == (True, "contradicts_fill"), "one of the two reports is wrong"
+    daemon.post("/v1/fills/accept", fill_id="f-1", symbol="BTC-EUR", account="main", discard=True, reason="a typo")
     ended = daemon.post("/v1/orders/events", status="canceled", filled_quantity="2", **event)
     assert (ended["reserved_quantity"], ended["ended"]) == ("1", False), "a fill that was not seen yet stays reserved"
     assert daemon.post("/v1/fills", fill_id="f-2", quantity="1", price="1000", **fill)["position"] == "2"
@@ -214,13 +218,63 @@ def test_equity_moves_the_drawdown_and_a_doubtful_one_does_not(daemon):
     daemon.post("/v1/equity", account="main", equity="110000")
     doubted = daemon.post("/v1/equity", account="main", equity="1000000")
     assert (doubted["doubtful"], doubted["agreeing"]) == (True, 1)
-    assert daemon.check("e-1")["denials"][0]["reason"] == "equity_doubtful"
-    daemon.post("/v1/equity", account="main", equity="104500")
+    (denial,) = daemon.check("e-1")["denials"]
+    assert (denial["reason"], denial["missing"]) == ("equity_doubtful", "main")
+    assert daemon.check("o-1", account="other")["allowed"], "it is nobody else's doubt"
+    for _ in range(3):
+        daemon.post("/v1/equity", account="main", equity="104500")
     state = daemon.state()
     assert (state["equity"], state["peak_equity"], state["drawdown"]) == ("104500", "110000", "0.05")
-    daemon.post("/v1/equity", account="main", equity="114500", flow="10000")
-    assert daemon.state()["drawdown"] == "0.05", "a deposit is no profit"
     assert daemon.check("e-2")["allowed"]
+
+
+def test_a_flow_counts_once_and_not_at_all_without_an_id(daemon):
+    daemon.post("/v1/equity", account="main", equity="110000")
+    daemon.post("/v1/equity", account="main", equity="104500")
+    for flow in ({"d-1": "taken"}, None):
+        answer = daemon.post("/v1/equity", account="main", equity="114500", flow="10000", flow_id="d-1")
+        assert answer.get("flows") == flow
+        assert daemon.state()["drawdown"] == "0.05", "a deposit is no profit"
+    conflict = daemon.post("/v1/equity", account="main", equity="114500", flow="9000", flow_id="d-1")
+    assert "stands for a flow of 10000" in conflict["notices"][0]
+    nameless = daemon.post("/v1/equity", account="main", equity="114500", flow="10000")
+    assert nameless["doubtful"]
+    assert "no flow_id" in nameless["notices"][0]
+    assert daemon.state()["peak_equity"].startswith("120526.3")
+    assert b"\nuncounted_flows_total 2.0" in daemon.http("GET", "/metrics").body
+
+
+def test_an_operators_word_on_equity(daemon):
+    daemon.post("/v1/equity", account="main", equity="100000")
+    ahead = daemon.post("/v1/equity/accept", account="main", flow_id="w-1", reason="paid out")
+    assert ahead["flows"] == {"w-1": "announced"}
+    daemon.post("/v1/equity", account="main", equity="40000", flow="-60000", flow_id="w-1")
+    assert (daemon.state()["equity"], daemon.state()["drawdown"]) == ("40000", "0")
+    assert daemon.post("/v1/equity", account="main", equity="60000")["doubtful"]
+    daemon.post("/v1/equity/accept", account="main", reason="it is so")
+    assert (daemon.state()["equity"], daemon.state()["equity_doubtful"]) == ("60000", False)
+    for body, status in (
+        ({"account": "main", "reason": "r"}, 409),
+        ({"account": "main", "reason": "r", "flow_id": "w-1"}, 409),
+        ({"account": "main", "reason": "r", "drop": True}, 409),
+        ({"account": "nobody", "reason": "r"}, 404),
+    ):
+        assert daemon.http("POST", "/v1/equity/accept", body).status == status
+
+
+def test_limits_that_nobody_feeds_are_shown(make):
+    daemon = make().start()
+    assert daemon.state()["unfed"] == ["max_drawdown"]
+    assert daemon.check("e-1")["allowed"]
+    daemon.terminate()
+    daemon.settings["WELTKLASSE_RISK__MAX_DRAWDOWN"] = "0.2"
+    daemon.start()
+    (denial,) = daemon.check("e-2")["denials"]
+    assert (denial["reason"], denial["missing"]) == ("no_equity", "main")
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.restart()
+    assert daemon.state()["unfed"] == []
+    assert daemon.check("e-3")["allowed"]
 
 
 def test_times_may_be_written_as_iso_8601(daemon):
@@ -266,3 +320,46 @@ def test_positions_come_in_pages(daemon):
     assert ([row["symbol"] for row in second["positions"]], second["next_offset"]) == (["D", "E"], None)
     assert daemon.get("/v1/positions?offset=9999999999999999999") == {"positions": [], "next_offset": None}
     assert daemon.http("GET", "/v1/positions?limit=0").status == 422
+
+
+def test_a_denial_says_whether_it_is_final(daemon):
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", price="100", reason="begin")
+    closing = {"symbol": "ACME", "side": "sell", "quantity": "5", "price": "100"}
+    assert "final" not in daemon.check("c-1", **closing)
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="3", reason="counted again")
+    for_now = daemon.check("c-1", **closing)
+    assert (for_now["allowed"], for_now["final"], for_now["denials"][0]["reason"]) == (
+        False, False, "max_reducing_quantity",
+    )  # fmt: skip
+    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", reason="found")
+    assert daemon.check("c-1", **closing)["allowed"]
+    daemon.post("/v1/orders/events", client_order_id="c-1", account="main", strategy="test", status="sent")
+    sent = daemon.check("c-1", **closing)
+    assert (sent["allowed"], sent["final"], sent["denials"][0]["reason"]) == (False, True, "already_sent")
+    assert sent["denials"][0]["message"].endswith("ask again under a new id")
+    unknown = daemon.check("c-2", symbol="WHAT", order_type="market", price=None)
+    assert (unknown["final"], unknown["denials"][0]["reason"], unknown["denials"][0]["missing"]) == (
+        True, "no_mark", "WHAT",
+    )  # fmt: skip
+
+
+def test_an_end_says_how_much_and_a_late_fill_counts(daemon):
+    daemon.check("a-1", quantity="0.01")
+    named = {"client_order_id": "a-1", "account": "main", "strategy": "test"}
+    said = daemon.post("/v1/orders/events", **named, status="canceled")
+    assert (said["ended"], said["reserved_quantity"]) == (False, "0.01")
+    assert "filled_quantity" in said["notices"][0]
+    assert (
+        daemon.http("POST", "/v1/orders/events", {**named, "status": "filled", "filled_quantity": "0.004"}).status
+        == 409
+    )
+    assert daemon.post("/v1/orders/events", **named, status="canceled", filled_quantity="0.004")["ended"] is False
+    fill = {**named, "symbol": "BTC-EUR", "side": "buy", "price": "1000"}
+    assert "late" not in daemon.post("/v1/fills", fill_id="f-1", quantity="0.004", **fill)
+    assert daemon.post("/v1/fills", fill_id="f-2", quantity="0.003", **fill)["late"] is True
+    metrics = daemon.http("GET", "/metrics").body.decode()
+    assert "late_fills_total 1.0" in metrics
+    assert "order_ends_without_quantity_total 1.0" in metrics
+    assert daemon.log("late_fill")["fill_id"] == "f-2"
+    (row,) = daemon.get("/v1/positions")["positions"]
+    assert row["quantity"] == "0.007"

@@ -22,13 +22,18 @@ def test_limits_set_at_run_time_survive(make):
         {"key": "max_order_notional", "old": "25000", "new": "500"},
         {"key": "max_notional", "old": "5000", "new": None},
     ]
-    expected = {"value": "500", "configured": "25000", "set_at_run_time": True}
+    expected = {"value": "500", "configured": "25000", "set_at_run_time": True, "unfed": False}
     for restart in (lambda: None, daemon.restart, lambda: (daemon.kill(), daemon.start())):
         restart()
         limits = daemon.get("/v1/limits")["limits"]
         assert limits["max_order_notional"] == expected
-        assert limits["max_notional"] == {"value": None, "configured": "5000", "set_at_run_time": True}
-        assert limits["max_trades_per_day"] == {"value": 500, "configured": 500, "set_at_run_time": False}
+        assert limits["max_notional"] == {"value": None, "configured": "5000", "set_at_run_time": True, "unfed": False}
+        assert limits["max_trades_per_day"] == {
+            "value": 500,
+            "configured": 500,
+            "set_at_run_time": False,
+            "unfed": False,
+        }
         assert daemon.state()["limits"]["max_order_notional"] == "500"
         assert daemon.check(f"l-{daemon.pid}", quantity="1")["denials"][0]["limit"] == "500"
     daemon.post("/v1/limits/unset", keys=["max_order_notional"], reason="calm")

@@ -60,7 +60,7 @@ def test_a_kill_and_the_way_back(make):
     refused = daemon.http("POST", "/v1/kill-switch/complete-recovery", {})
     assert refused.status == 409
     assert "2 cancel requests are unconfirmed" in refused["detail"]
-    daemon.post("/v1/orders/events", client_order_id="k-1", status="canceled", **EVENT)
+    daemon.post("/v1/orders/events", client_order_id="k-1", status="canceled", filled_quantity="0", **EVENT)
     assert daemon.http("POST", "/v1/kill-switch/complete-recovery", {"accept": ["c0-0"]}).status == 404
     assert daemon.http("POST", "/v1/kill-switch/complete-recovery").status == 409
     done = daemon.post("/v1/kill-switch/complete-recovery", accept=[ids[1]])
@@ -87,7 +87,7 @@ def test_recovery_waits_for_its_cooldown_and_a_trigger_ends_it(make):
 
 
 def test_a_drawdown_halts_and_resumes_only_with_a_new_peak(make):
-    daemon = make(RISK__MAX_DRAWDOWN="0.1").start()
+    daemon = make(RISK__MAX_DRAWDOWN="0.1", RISK__EQUITY_MAX_STEP="0.2").start()
     daemon.post("/v1/equity", account="main", equity="100000")
     assert daemon.post("/v1/equity", account="main", equity="90000.01")["state"] == "RUNNING"
     assert daemon.post("/v1/equity", account="main", equity="90000")["state"] == "HALTED", "it reaches its limit at >="
@@ -105,7 +105,7 @@ def test_a_drawdown_halts_and_resumes_only_with_a_new_peak(make):
 
 
 def test_a_halt_by_drawdown_lets_positions_be_closed_and_a_persons_does_not(make):
-    daemon = make(RISK__MAX_DRAWDOWN="0.1").start()
+    daemon = make(RISK__MAX_DRAWDOWN="0.1", RISK__EQUITY_MAX_STEP="0.2").start()
     daemon.post(
         "/v1/positions/adjust", symbol="X", account="main", strategy="test", quantity="5", price="10", reason="x"
     )
@@ -193,7 +193,13 @@ def test_cancel_all_asks_for_what_is_in_its_scope(daemon):
     assert (row["account"], row["symbol"], row["client_order_id"], row["reason"]) == ("main", "A", "main-A", "tidy")
     daemon.restart()
     assert len(daemon.get("/v1/cancel-requests")["cancel_requests"]) == 2
-    event = {"client_order_id": "main-A", "status": "canceled", "account": "main", "strategy": "test"}
+    event = {
+        "client_order_id": "main-A",
+        "status": "canceled",
+        "filled_quantity": "0",
+        "account": "main",
+        "strategy": "test",
+    }
     daemon.post("/v1/orders/events", **event)
     assert len(daemon.get("/v1/cancel-requests")["cancel_requests"]) == 1
 

@@ -115,7 +115,7 @@ def test_pushes_are_redelivered_until_they_are_settled(make):
         bot.send({"op": "ack", "id": stop["id"]}, {"op": "ack", "id": cancel["id"]}, {"op": "ack", "id": "unknown"})
         heard = [bot.push() for _ in range(8)][4:]
         assert {push["push"] for push in heard} == {"cancel_request"}, "sent is not gone: until the order has ended"
-        bot.send(EVENT | {"client_order_id": "r-1", "status": "canceled"})
+        bot.send(EVENT | {"client_order_id": "r-1", "status": "canceled", "filled_quantity": "0"})
         assert bot.answer()["ended"] is True
         daemon.post("/v1/admin/resume", reason="over")
         bot.pushes.clear()

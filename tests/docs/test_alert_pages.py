@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,66 @@ def doubtful(daemon: Daemon) -> None:
         daemon.post("/v1/fills", fill_id=f"f-{number}", client_order_id="nobody-asked", **FILL)
 
 
+def filled_late(daemon: Daemon) -> None:
+    daemon.check("late-1")
+    named = {"client_order_id": "late-1", "account": "main", "strategy": "test"}
+    daemon.post("/v1/orders/events", **named, status="canceled", filled_quantity="0")
+    assert daemon.post("/v1/fills", fill_id="l-1", **{**FILL, **named})["late"]
+
+
+def halted_with_a_stop_of(daemon: Daemon, quantity: str) -> Any:
+    """Half of a position is built, and the rest is being bought."""
+    about = {"account": "main", "strategy": "test", "symbol": "HALF"}
+    daemon.post("/v1/marks", symbol="HALF", price="1000")
+    daemon.check("entry", **about, quantity="0.002")
+    daemon.check("stop", **about, side="sell", quantity=quantity, order_type="stop", price=None, stop_price="900")
+    entry = {"client_order_id": "entry", "side": "buy", "quantity": "0.001", "price": "1000"}
+    daemon.post("/v1/fills", fill_id="half", **about, **entry)
+    return daemon.post("/v1/admin/halt", reason="drill")
+
+
+def unprotected(daemon: Daemon) -> None:
+    (place,) = halted_with_a_stop_of(daemon, "0.004")["unprotected"]
+    assert place == {"account": "main", "symbol": "HALF", "quantity": "0.001"}
+
+
+def oversized(daemon: Daemon) -> None:
+    assert halted_with_a_stop_of(daemon, "0.002")["oversized"] == [["main", "test", "stop"]]
+
+
+def contradicted(daemon: Daemon) -> None:
+    daemon.check("o-1", quantity="0.003")
+    for quantity in ("0.001", "0.002"):
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", **FILL | {"quantity": quantity})
+
+
+def shared_an_id(daemon: Daemon) -> None:
+    for name in ("o-1", "o-2"):
+        daemon.check(name)
+        daemon.post("/v1/fills", fill_id="f-1", client_order_id=name, **FILL)
+
+
+def doubted(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", equity="100000")
+    daemon.post("/v1/equity", equity="40000", flow="-60000", flow_id="w-1")
+
+
+def nameless(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", equity="100000")
+    daemon.post("/v1/equity", equity="101000", flow="1000")
+
+
+def silent(daemon: Daemon) -> None:
+    daemon.settings |= {"WELTKLASSE_RISK__MAX_EQUITY_AGE_SECONDS": "0.01"}
+    daemon.restart()
+    daemon.post("/v1/equity", equity="100000")
+
+
+def second_account(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", account="main", equity="100000")
+    daemon.post("/v1/equity", account="mian", equity="100000")
+
+
 def limits_changed(daemon: Daemon) -> None:
     assert daemon.http("PATCH", "/v1/limits", {"set": {"max_order_notional": "10"}, "reason": "drill"}).status == 200
 
@@ -105,7 +166,19 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "UnconfirmedCancels": uncancelled,
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
+    "EquityDoubtful": doubted,
+    "FlowsNotCounted": nameless,
+    "EquityStale": silent,
+    "EquityStaleHolding": silent,
+    "AccountUnconfirmed": second_account,
+    "AccountUnnamed": busy,
+    "LimitUnfed": busy,
     "DoubtfulFills": doubtful,
+    "LateFills": filled_late,
+    "PositionUnprotected": unprotected,
+    "StopOversized": oversized,
+    "ContradictingFills": contradicted,
+    "FillIdShared": shared_an_id,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,
@@ -131,6 +204,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
 ON_SUCH_DISKS = {"JournalFailing", "JournalStalled", "JournalDiskFull", "DaemonNotReady"}
 """`test_disk_pages.py` follows them."""
 ENDS_STOPPED = {"DrawdownNearLimit": "COOLDOWN", "DaemonDown": None, "AccountHalted": "RUNNING"}
+ENDS_STOPPED |= dict.fromkeys(("PositionUnprotected", "StopOversized"), "HALTED")
 
 
 def test_every_page_is_followed() -> None:
@@ -139,7 +213,7 @@ def test_every_page_is_followed() -> None:
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_page_helps(name: str, make: Callable[..., Daemon]) -> None:
-    daemon = make(RISK__RECOVERY_COOLDOWN_SECONDS=0, RISK__MAX_DRAWDOWN="0.2").start()
+    daemon = make(RISK__RECOVERY_COOLDOWN_SECONDS=0).start()
     SITUATIONS[name](daemon)
     Page(f"runbooks/alerts/{name}.md").follow("Do now", Shell(daemon))
     if name == "DaemonDown":

@@ -29,7 +29,14 @@ def test_risk_states(desk: Daemon) -> None:
 
 def test_kill_switch(desk: Daemon) -> None:
     page, shell = Page("runbooks/kill-switch.md"), Shell(desk)
-    desk.post("/v1/orders/events", account="main", strategy="test", client_order_id="o-1", status="canceled")
+    desk.post(
+        "/v1/orders/events",
+        account="main",
+        strategy="test",
+        client_order_id="o-1",
+        status="canceled",
+        filled_quantity="0",
+    )
     said = page.follow("Do now", shell)
     assert "KILLED" in said
     assert desk.state()["kill_switch"]["state"] == "ACTIVE"
@@ -54,6 +61,17 @@ def test_configuration(desk: Daemon) -> None:
     said = page.follow("Follow up", shell)
     assert "small orders until the feed is repaired" in said
     assert "feed repaired" in said
+
+
+def test_equity(desk: Daemon) -> None:
+    desk.post("/v1/equity", account="main", equity="100000")
+    desk.post("/v1/equity", account="hedge", equity="5000")
+    page, shell = Page("runbooks/equity.md"), Shell(desk)
+    said = page.follow("Do now", shell)
+    assert "unconfirmed" in said
+    assert "paid out on Friday" in page.follow("Follow up", shell)
+    desk.post("/v1/equity", account="main", equity="40000", flow="-60000", flow_id="w-7")
+    assert (desk.state()["equity"], desk.state()["drawdown"]) == ("40000", "0")
 
 
 def test_incident(desk: Daemon) -> None:

@@ -55,6 +55,7 @@ def test_a_full_disk(make: Callable[..., Daemon]) -> None:
             daemon.post(
                 "/v1/orders/events",
                 status="canceled",
+                filled_quantity="0",
                 **{key: row[key] for key in ("client_order_id", "account", "strategy")},
             )
         page.follow("When there is room", shell)

@@ -38,7 +38,7 @@ def test_the_tour_goes_as_it_is_told(make: Callable[..., Daemon]) -> None:
     assert "yes" in shell(ask)
     answer = shell(denied)
     assert '"reason":"max_order_notional","limit":"25000","value":"32000"' in answer
-    assert '"message":"order notional 32000 exceeds 25000"' in answer
+    assert '"message":"order notional 32000 exceeds 25000; ask again under a new id"' in answer
     assert "0.1" in shell(report)
     assert "that was a no" in shell(halt)
     daemon.restart()

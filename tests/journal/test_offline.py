@@ -109,7 +109,7 @@ def test_repeating_a_command_writes_one_more_line(store: JsonlStateStore) -> Non
 
 def test_what_is_refused_leaves_no_trace(store: JsonlStateStore) -> None:
     with pytest.raises(Invalid):
-        store.run(Mark(symbol="no spaces", price=Decimal(1)), "me")
+        store.run(Mark(symbol=" no blank before it", price=Decimal(1)), "me")
     assert not store.directory.exists()
     halt(store, actor="me", reason="x")
     with pytest.raises(Refused):

@@ -32,6 +32,10 @@ class Wish:
     side: Side
     quantity: Decimal
 
+    @property
+    def towards(self) -> Decimal:
+        return self.quantity if self.side == "buy" else -self.quantity
+
 
 def crossover(prices: list[Decimal], fast: int, slow: int) -> list[int]:
     """Per bar: 1 while the fast average is above the slow one, -1 below, 0 until there is a slow one."""
@@ -78,11 +82,14 @@ class Desk:
     def drawdown(self) -> Decimal:
         return 1 - self.equity / self.peak
 
+    def reduces(self, wish: Wish) -> bool:
+        return self.position * wish.towards < 0 and wish.quantity <= abs(self.position)
+
     def against(self, wish: Wish) -> set[str]:
         """Everything that speaks against a wish. What only reduces the position passes, stopped or not."""
-        towards = wish.quantity if wish.side == "buy" else -wish.quantity
-        if self.position * towards < 0 and wish.quantity <= abs(self.position):
+        if self.reduces(wish):
             return set()
+        towards = wish.towards
         found = set()
         if self.halted:
             found.add("halted")
@@ -97,10 +104,9 @@ class Desk:
         return found
 
     def book(self, wish: Wish) -> None:
-        towards = wish.quantity if wish.side == "buy" else -wish.quantity
-        self.position += towards
-        self.cash -= towards * wish.price
-        self.trades += 1
+        self.trades += not self.reduces(wish)  # what closes is no trade of the day
+        self.position += wish.towards
+        self.cash -= wish.towards * wish.price
 
     def resume(self) -> None:
         """An operator starts anew from the equity of now."""

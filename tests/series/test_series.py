@@ -19,7 +19,7 @@ HOURLY_EURUSD = (
     Decimal(60_000),
     10,
     40,
-    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 120),
+    Limits(Decimal("0.01"), Decimal(75_000), Decimal(90_000), 60),
     {"halted", "max_drawdown", "max_trades_per_day"},
 )
 DAILY_GOOG = (
@@ -51,6 +51,7 @@ def test_positions_counts_drawdown_and_denials_equal_books_kept_apart(
 ) -> None:
     daemon = make(
         RISK__MAX_DRAWDOWN=limits.max_drawdown,
+        RISK__EQUITY_MAX_STEP="0.2",
         RISK__MAX_ORDER_NOTIONAL=limits.max_order_notional,
         RISK__MAX_NOTIONAL=limits.max_notional,
         RISK__MAX_TRADES_PER_DAY=limits.max_trades_per_day,

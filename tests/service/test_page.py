@@ -79,7 +79,7 @@ def test_a_rollback_behind_a_newer_format_is_refused_with_one_line(service: Mach
         service(BACK, code=1)
         assert service.show("ExecMainStatus") == "78"
         said = service("journalctl -u weltklassebot -o cat --no-pager -n 20 | grep cannot_serve")
-        assert "written in format 4" in said
+        assert "written in format 5" in said
 
 
 def test_every_section_with_commands_is_followed():

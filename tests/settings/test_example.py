@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.parameters import Account, Instrument, Venue
 from weltklassebot.settings import load
 from weltklassebot.settings.wording import keys
 
@@ -42,10 +42,13 @@ def test_uncommented_it_is_the_defaults(tmp_path):
     assert load(file, ENVIRON) == load(None, ENVIRON)
 
 
-def test_the_symbols_in_it_name_every_field_with_its_default(tmp_path):
+def test_the_symbols_and_accounts_in_it_name_every_field_with_its_default(tmp_path):
     text = re.sub(r"(?m)^#:", "", EXAMPLE.read_text())
     tables = tomllib.loads(text)["symbols"]
     assert set(tables["BTC-EUR"]) == {field.name for field in msgspec.structs.fields(Instrument)}
     file = tmp_path / "config.toml"
     file.write_text(text)
+    assert load(file, ENVIRON).parameters().venues == {"kraken": Venue()}
+    assert set(tomllib.loads(text)["venues"]["kraken"]) == {field.name for field in msgspec.structs.fields(Venue)}
+    assert load(file, ENVIRON).parameters().accounts == {"main": Account()}
     assert load(file, ENVIRON).parameters().symbols == {"BTC-EUR": Instrument(), "*": Instrument(allow_short=False)}

@@ -35,7 +35,13 @@ def written(path: Path, content: str) -> Path:
 
 def test_the_defaults_are_the_cores_own():
     """But where an old start record that does not name a parameter has to mean that there was no such rule."""
-    assert load(None, HOME).parameters() == Parameters(max_start_step_days=30.0)
+    assert load(None, HOME).parameters() == Parameters(
+        max_start_step_days=30.0,
+        recovery_cooldown_seconds=300.0,
+        equity_max_step=None,
+        equity_confirmations=3,
+        require_equity=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_a_credential_says_what_risk_is_allowed(tmp_path):
 
 def test_every_field_of_the_core_is_a_setting():
     named = {key.removeprefix("risk.") for key in keys() if key.startswith("risk.")}
-    assert named | {"symbols"} == {field.name for field in msgspec.structs.fields(Parameters)}
+    assert named | {"symbols", "venues", "accounts"} == {field.name for field in msgspec.structs.fields(Parameters)}
 
 
 def test_environment_over_file_over_defaults(tmp_path):
@@ -191,7 +197,22 @@ def test_client_variables_are_known_and_never_shown():
         ('[risk]\nafter_restart = "never"', "risk.after_restart: must be one of admin, expiry"),
         ("risk = 1", "risk: must be a table"),
         ("symbols = 1", "symbols: must be a table"),
-        ('[symbols."B C"]\ntick = 1', "symbols.B C: the name of a symbol is"),
+        ('[symbols." B"]\ntick = 1', 'symbols." B": a symbol must be 1 to 128 bytes of printable UTF-8'),
+        ('[symbols."A\u030a"]\ntick = 1', 'symbols."A\u030a": a symbol must be in Unicode'),
+        ('[symbols."BTC/USDT"]\ntick = 0', 'symbols."BTC/USDT".tick: must be a number above 0'),
+        ('[symbols.X]\naliases = "Y"', "symbols.X.aliases: must be a list of at most 100 spellings"),
+        ('[symbols.X]\naliases = ["Y ", "Z"]', "symbols.X.aliases: must be 1 to 128 bytes of printable UTF-8"),
+        ('[symbols.X]\naliases = ["X"]', "symbols.X.aliases: 'X' is listed itself"),
+        ('[symbols.X]\naliases = ["Y"]\n[symbols.Y]', "symbols.X.aliases: 'Y' is listed itself"),
+        ('[symbols.X]\naliases = ["Y", "Y"]', "symbols.X.aliases: 'Y' is an alias of 'X' already"),
+        ('[symbols.X]\naliases = ["*"]', "symbols.X.aliases: '*' is listed itself"),
+        (
+            '[symbols."X Y"]\naliases = ["Z"]\n[symbols.Y]\naliases = ["Z"]',
+            "symbols.Y.aliases: 'Z' is an alias of 'X Y'",
+        ),
+        ('[symbols."*"]\nasset = "BTC"', 'symbols."*".asset: "*" is many symbols'),
+        ('[symbols.X]\nasset = ""', "symbols.X.asset: must be 1 to 128 bytes"),
+        ('[symbols."*"]\naliases = ["Z"]', 'symbols."*".aliases: "*" has no other spelling'),
         ('[symbols."X"]\ntick = 0', "symbols.X.tick: must be a number above 0"),
         ('[symbols."X"]\ntik = 1', "symbols.X.tik: no such setting"),
         ("metrics_port = 65536", "metrics_port: must be a whole number from 0 to 65535"),
@@ -234,6 +255,9 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_symbols_that_are_not_json():
     assert problems(WELTKLASSE_SYMBOLS="{") == ["WELTKLASSE_SYMBOLS: must be a JSON object of symbols"]
+    assert problems(WELTKLASSE_VENUES="{") == ["WELTKLASSE_VENUES: must be a JSON object of venues"]
+    (said,) = problems(WELTKLASSE_VENUES='{"X": {"fill_ids": "none"}}')
+    assert said.startswith("WELTKLASSE_VENUES: venues.X.fill_ids: must be one of shared, unique")
 
 
 def test_settings_are_frozen():

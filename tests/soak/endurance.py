@@ -87,7 +87,13 @@ def _commands(left_open: int, remembered: int) -> Iterator[tuple[bytes, bool]]:
         }  # fmt: skip
         yield _encode(order) + b"\n", True
         if left_open <= number < left_open + remembered:
-            end = {"op": "order_event", "client_order_id": name, "strategy": strategy, "status": "canceled"}
+            end = {
+                "op": "order_event",
+                "client_order_id": name,
+                "strategy": strategy,
+                "status": "canceled",
+                "filled_quantity": "0",
+            }
             yield _encode(end) + b"\n", False
 
 

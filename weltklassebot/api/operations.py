@@ -52,7 +52,8 @@ _ORDER: Final = {
 _DENIED: Final = {
     "allowed": False, "client_order_id": "a-1", "seq": 412, "ts": 1763712000.123456, "state": "RUNNING",
     "denials": [{"reason": "max_order_notional", "limit": "25000", "value": "32000",
-                 "message": "order notional 32000 exceeds 25000"}],
+                 "message": "order notional 32000 exceeds 25000; ask again under a new id"}],
+    "final": True,
 }  # fmt: skip
 _DONE: Final = (s.Accepted,)
 _WHY: Final = {"reason": "exchange announces maintenance", "actor": "sre@desk"}
@@ -91,7 +92,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     # --- fills and positions
     ("POST", "/v1/fills"): Operation(
         "Fills and positions", "An execution", _DONE,
-        {**_NAMED, "fill_id": "f-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.1", "price": "63990"}),
+        {**_NAMED, "fill_id": "f-1", "symbol": "BTC-EUR", "side": "buy", "quantity": "0.1", "price": "63990",
+         "fee": "0.0001", "fee_currency": "BTC"}),
     ("GET", "/v1/fills/doubtful"): Operation(
         "Fills and positions", "Fills that wait for an operator's word", (s.DoubtfulFills,)),
     ("POST", "/v1/fills/accept"): Operation(
@@ -108,7 +110,26 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/marks"): Operation(
         "Prices and equity", "A price, or several", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
     ("POST", "/v1/equity"): Operation(
-        "Prices and equity", "An account's equity", _DONE, {"account": "main", "equity": "100000", "flow": "0"}),
+        "Prices and equity", "An account's equity. A deposit or withdrawal that it contains for the first time counts "
+        "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so", _DONE,
+        {"account": "main", "equity": "105000", "flow": "5000", "flow_id": "d-17"}),
+    ("POST", "/v1/equity/accept"): Operation(
+        "Prices and equity", "An operator's word on what is doubted of an account: its last doubted equity, or with "
+        "`flow_id` a deposit or withdrawal, before or after its report; `drop`: that flow never was, without an id "
+        "none that is open", _DONE,
+        {"account": "main", "flow_id": "w-3", "reason": "paid out on Friday"}),
+    # --- accounts
+    ("GET", "/v1/accounts"): Operation(
+        "Accounts", "Accounts that report equity, trade or are named: whose equity counts, and what is doubted of it",
+        (s.Accounts,)),
+    ("POST", "/v1/accounts/accept"): Operation(
+        "Accounts", "A second account that reports is the desk's: its equity counts from now on", _DONE,
+        {"account": "hedge", "reason": "opened on Monday"}),
+    ("POST", "/v1/accounts/retire"): Operation(
+        "Accounts", "An account without positions, orders and doubtful fills is no longer the desk's: its equity "
+        "counts no more, like a withdrawal, and is refused", _DONE, {"account": "hedge", "reason": "closed"}),
+    ("POST", "/v1/accounts/reopen"): Operation(
+        "Accounts", "A retired account may report again", _DONE, {"account": "hedge", "reason": "opened once more"}),
     # --- stops
     ("POST", "/v1/admin/halt"): Operation(
         "Stops", "Stop all opening orders until somebody resumes. Never refused for its words", _DONE, _WHY),

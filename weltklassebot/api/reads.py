@@ -72,6 +72,7 @@ def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path, history: Hi
         Route("GET", "/v1/positions", "viewer", reads.positions),
         Route("GET", "/v1/fills/doubtful", "viewer", reads.doubtful_fills),
         Route("GET", "/v1/cancel-requests", "viewer", reads.cancel_requests),
+        Route("GET", "/v1/accounts", "viewer", reads.accounts),
         Route("GET", "/v1/limits", "viewer", reads.limits),
         Route("GET", "/v1/audit", "viewer", reads.audit),
     ]
@@ -164,6 +165,9 @@ class _Reads:
 
     async def cancel_requests(self, call: Call) -> Any:
         return {"cancel_requests": list(own_rows(call.principal, views.cancel_requests(self._sequencer.state)))}
+
+    async def accounts(self, _: Call) -> Any:
+        return {"accounts": list(views.accounts(self._sequencer.state))}
 
     async def limits(self, _: Call) -> Any:
         return {"limits": views.limits(self._sequencer.state)}

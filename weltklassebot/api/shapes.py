@@ -6,18 +6,18 @@ A test over a running daemon holds the answers against these.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, DoubtCause, FlowStatus, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
 __all__ = [
-    "Accepted", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills", "Health",
-    "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
+    "Accepted", "Accounts", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills",
+    "Health", "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -79,6 +79,8 @@ class Accepted(Shape):
     position: Text | UnsetType = UNSET
     doubtful: bool | UnsetType = UNSET
     cause: DoubtCause | UnsetType = UNSET
+    fill_id_shared: bool | UnsetType = UNSET
+    """The first time today that this venue gave one fill id to several executions."""
     reserved_quantity: Text | UnsetType = UNSET
     ended: bool | UnsetType = UNSET
     old: Text | UnsetType = UNSET
@@ -91,7 +93,10 @@ class Accepted(Shape):
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, which was done all the same."""
+    """What was wrong with the words of a stop, or what of a fill or a flow counts for nothing: it was done all the
+    same."""
+    flows: dict[str, FlowStatus] | UnsetType = UNSET
+    """What became of an account's deposits and withdrawals, by their ids."""
 
 
 class StopBody(Struct):
@@ -175,6 +180,8 @@ class StateView(Shape):
     peak_equity: Text | None
     drawdown: Text | None
     equity_doubtful: bool
+    unfed: list[str]
+    """Limits in force whose input was never reported."""
     gross_notional: Text | None
     positions: list[PositionView]
     open_orders: int
@@ -230,6 +237,8 @@ class DoubtfulFill(Shape):
     side: Side
     quantity: Text
     price: Text
+    fee: Text | None
+    fee_currency: str | None
     cause: DoubtCause
     seq: int
     ts: float
@@ -253,10 +262,40 @@ class CancelRequests(Shape):
     cancel_requests: list[CancelRequestView]
 
 
+class FlowView(Shape):
+    flow_id: str
+    amount: Text | None
+    status: FlowStatus
+
+
+class AccountView(Shape):
+    account: str
+    status: Literal["counts", "silent", "unconfirmed", "retired"]
+    named: bool
+    """One of [accounts]; true where none is named."""
+    busy: bool
+    """It holds or rests something, or a doubtful fill of it waits."""
+    equity: Text | None
+    """What is believed, or of an unconfirmed account what it said last."""
+    as_of: float | None
+    balance: Text | None
+    """As it was reported last; nothing is held against it."""
+    doubted: Text | None
+    """The worst of what is said of its equity and not believed."""
+    open_flows: list[FlowView]
+    """Deposits and withdrawals that are doubted, or wait for an operator."""
+
+
+class Accounts(Shape):
+    accounts: list[AccountView]
+
+
 class LimitView(Shape):
     value: Text | int | None
     configured: Text | int | None
     set_at_run_time: bool
+    unfed: bool
+    """What it is held against was never reported."""
 
 
 class Limits(Shape):

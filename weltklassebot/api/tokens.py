@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from weltklassebot.core.commands import ID_PATTERN
+from weltklassebot.core.names import ID_WANTED, id_error
 from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.new_files import give_to_owner, new_file, open_as_found, open_lock
 from weltklassebot.journal.ownership import name_of, ownership_problem
@@ -44,7 +44,7 @@ _TOKEN = re.compile(r"wkb_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODY: Final = hashlib.sha256(b"no such token").hexdigest()
 
 # `$` would let a newline at the end pass.
-Name = Annotated[str, Meta(pattern=ID_PATTERN.replace("$", r"\Z"))]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}\Z")]
 
 
 class TokenError(Exception):
@@ -59,8 +59,13 @@ class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     role: Role
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}\\Z")]
     created: float
-    accounts: tuple[Name, ...] | None = None
-    strategies: tuple[Name, ...] | None = None
+    accounts: tuple[str, ...] | None = None
+    strategies: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` if it is bound to what can be no account and no strategy."""
+        if any(id_error(name) for name in (*(self.accounts or ()), *(self.strategies or ()))):
+            raise ValueError(f"an account or a strategy {ID_WANTED}")
 
     @property
     def principal(self) -> str:
@@ -96,6 +101,8 @@ class TokenFile:
         strategies: tuple[str, ...] | None = None,
     ) -> tuple[str, Token]:
         """Make a token. The first result is the secret text, which is not kept. Raises `TokenError`."""
+        if any(id_error(bound) for bound in (*(accounts or ()), *(strategies or ()))):
+            raise TokenError(f"an account or a strategy {ID_WANTED}")
         secret = secrets.token_urlsafe(32)
         token = Token(
             id=secrets.token_hex(8),

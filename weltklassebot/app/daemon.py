@@ -21,6 +21,7 @@ from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.plain_text import clean_actor, clean_reason
 from weltklassebot.core.records import FORMAT
+from weltklassebot.core.views import unnamed_accounts
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
@@ -176,6 +177,8 @@ class Daemon:
             self._settings.journal.stall_fail_seconds, self._sequencer.commit.fail, "the disk has not answered"
         )
         await self._sequencer.ask(start, DAEMON)
+        if names := unnamed_accounts(self._engine.state):
+            self._log.warning("unnamed_accounts", accounts=names, meaning="not in [accounts]: they may only close")
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=start.latch_actor or None), DAEMON)
         if latch is not None:

@@ -128,13 +128,18 @@ def _print(invocation: Invocation, lines: Iterator[bytes]) -> None:
         emit((line.decode() if invocation.json else plain_line(_words(orjson.loads(line)))) + "\n")
 
 
+def _quoted(word: str) -> str:
+    """In quotes, if it would look like several words."""
+    return f'"{word}"' if " " in word else word
+
+
 def _words(record: dict[str, Any]) -> str:
     from weltklassebot.cli.output import when
 
     events = " ".join(str(event.get("event")) for event in record.get("events", []))
     who = record["actor"] if record["actor"] == record["principal"] else f"{record['actor']} ({record['principal']})"
     subject = " ".join(
-        str(record["command"][name])
+        _quoted(str(record["command"][name]))
         for name in ("account", "strategy", "symbol", "client_order_id", "fill_id", "side", "quantity", "price")
         if name in record["command"]
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
-from weltklassebot.cli.output import table
+from weltklassebot.cli.output import say, table
+
+if TYPE_CHECKING:
+    from weltklassebot.settings import Settings
 
 __all__ = ["config"]
 
@@ -25,10 +29,34 @@ def config() -> None:
 def check(invocation: Invocation) -> None:
     """Say what is wrong with the settings, one line each, and start nothing; exit code 78 if anything is.
 
+    Where accounts are named, those in the store that hold or count something and are not named are listed: they may
+    only close.
+
     Example: weltklassebot config check --config /etc/weltklassebot/config.toml
     """
-    invocation.settings()
-    invocation.show({"ok": True}, "the settings are good")
+    settings = invocation.settings()
+    if not settings.accounts:
+        invocation.show({"ok": True}, "the settings are good")
+        return
+    unnamed = _unnamed(settings)
+    said = f"\nnot named in [accounts]: {', '.join(unnamed)}: they may only close" if unnamed else ""
+    invocation.show({"ok": True, "unnamed_accounts": unnamed}, f"the settings are good{said}")
+
+
+def _unnamed(settings: Settings) -> list[str]:
+    """The accounts of the store, if there is one that can be read."""
+    from weltklassebot.core.views import unnamed_accounts
+    from weltklassebot.journal import JsonlStateStore
+    from weltklassebot.journal.errors import JournalError
+
+    try:
+        if not settings.risk_store_dir.is_dir():
+            return []
+        state = JsonlStateStore(settings.risk_store_dir).load().state
+    except (JournalError, OSError) as error:
+        say(f"{settings.risk_store_dir}: not read, so its accounts are not compared: {error}")
+        return []
+    return unnamed_accounts(state, list(settings.accounts))
 
 
 @config.command("show", cls=Command)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 import click
 
 from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
+from weltklassebot.cli.values import whole
+from weltklassebot.core.commands import Side
 
 __all__ = ["fills"]
 
@@ -32,26 +36,20 @@ def list_(invocation: Invocation) -> None:
 @click.option("--symbol", required=True, metavar="S")
 @click.option("--account", metavar="ID")
 @click.option("--venue", metavar="V")
+@click.option("--id", "client_order_id", metavar="ID", help="Of its order, where several fills have one id.")
+@click.option("--strategy", metavar="ID", help="Of its order.")
+@click.option("--side", type=click.Choice(get_args(Side)), help="Of the fill.")
+@click.option("--seq", type=whole(1), metavar="N", help="The record that brought it: `fills list` shows it.")
 @click.option("--discard", is_flag=True, help="Declare that it never was.")
 @reason_option
 @actor_option
 @pass_invocation
-def accept(
-    invocation: Invocation,
-    fill_id: str,
-    symbol: str,
-    account: str | None,
-    venue: str | None,
-    discard: bool,
-    reason: str,
-    actor: str,
-) -> None:
+def accept(invocation: Invocation, /, **said: Any) -> None:
     """Book a doubtful fill, or declare that it never was.
+
+    Where several doubtful fills could be meant, none is taken, and the refusal lists them.
 
     Example: weltklassebot fills accept --fill-id F-1 --symbol BTC-EUR --discard --reason "venue: busted"
     """
-    body = {
-        "fill_id": fill_id, "symbol": symbol, "account": account, "venue": venue, "discard": discard or None,
-        "reason": reason, "actor": actor,
-    }  # fmt: skip
-    invocation.act(invocation.post("/v1/fills/accept", body))
+    said["discard"] = said["discard"] or None
+    invocation.act(invocation.post("/v1/fills/accept", said))

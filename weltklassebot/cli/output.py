@@ -16,7 +16,7 @@ import click
 
 from weltklassebot.cli.exits import DISK_FAILED, DONE, CommandError
 
-__all__ = ["OutputLost", "emit", "is_terminal", "lines", "plain_line", "say", "show", "table", "when"]
+__all__ = ["OutputLost", "columns", "emit", "is_terminal", "lines", "plain_line", "say", "show", "table", "when"]
 
 # Control characters out of a journal or an answer must not steer a terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -84,10 +84,10 @@ def when(seconds: float) -> str:
 def lines(value: Any, indent: str = "") -> Iterator[str]:
     """An object as aligned names and values, what is nested below it; a list of objects as a table."""
     if isinstance(value, dict):
-        width = max((len(str(key)) for key, item in value.items() if not _nested(item)), default=0)
+        width = max((columns(str(key)) for key, item in value.items() if not _nested(item)), default=0)
         for key, item in value.items():
             if not _nested(item):
-                yield f"{indent}{key:<{width}}  {_word(item, key)}"
+                yield f"{indent}{_padded(str(key), width)}  {_word(item, key)}"
         for key, item in value.items():
             if _nested(item):
                 yield f"{indent}{key}"
@@ -109,9 +109,22 @@ def table(rows: list[dict[str, Any]], indent: str = "") -> Iterator[str]:
     """Columns in the order in which the rows name them; a column that says nothing anywhere is left out."""
     names = list(dict.fromkeys(key for row in rows for key, item in row.items() if item is not None))
     cells = [[*names]] + [[_word(row.get(name), name) for name in names] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
+    widths = [max(columns(row[column]) for row in cells) for column in range(len(names))]
     for row in cells:
-        yield (indent + _INDENT.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        yield (indent + _INDENT.join(_padded(cell, width) for cell, width in zip(row, widths, strict=True))).rstrip()
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal it takes: symbols may be Chinese, and marks stand over the letter before them."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(0 if category(one) in ("Mn", "Me") else 1 + (east_asian_width(one) in "WF") for one in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - columns(text))
 
 
 def _nested(value: Any) -> bool:

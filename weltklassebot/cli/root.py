@@ -42,6 +42,8 @@ COMMANDS: Final = {
     "orders": Place("orders", "orders", "Check, list, cancel and resolve orders, or feed a file of them."),
     "positions": Place("positions", "positions", "Positions as the daemon knows them."),
     "fills": Place("fills", "fills", "Fills that wait for an operator's word."),
+    "accounts": Place("accounts", "accounts", "Whose equity is the desk's."),
+    "equity": Place("equity", "equity", "Equity, deposits and withdrawals that wait for an operator's word."),
     "clock": Place("clock", "clock", "The daemon's own clock against the wall clock."),
     "audit": Place("audit", "audit", "The journal: read it, prove it whole, fold it again."),
     "var": Place("var", "var", "Value at Risk: validate forecasts against what came."),

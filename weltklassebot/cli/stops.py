@@ -40,15 +40,22 @@ def cooldown(invocation: Invocation, words: StopWords, minutes: float | None) ->
 @click.command(cls=Command)
 @click.option("--rebase-peak", is_flag=True, help="Accept the loss: the peak becomes the present equity.")
 @click.option("--account", metavar="ID", help="Lift this account's halt alone.")
+@click.option("--fill", "fills", metavar="ID", multiple=True, help="A doubtful fill of the account that may wait.")
 @reason_option
 @actor_option
 @pass_invocation
-def resume(invocation: Invocation, rebase_peak: bool, account: str | None, reason: str, actor: str) -> None:
+def resume(
+    invocation: Invocation, rebase_peak: bool, account: str | None, fills: tuple[str, ...], reason: str, actor: str
+) -> None:
     """Go back to RUNNING.
 
-    Refused while what caused the halt still holds, unless --rebase-peak says that the loss is accepted.
+    Refused while what caused the halt still holds, unless --rebase-peak says that the loss is accepted. With --account
+    it is refused while doubtful fills of the account wait, unless each is named with --fill.
 
     Example: weltklassebot resume --reason "maintenance is over"
     """
-    body = {"reason": reason, "actor": actor, "account": account, "rebase_peak": rebase_peak or None}
+    named = list(fills) or None
+    body = {
+        "reason": reason, "actor": actor, "account": account, "rebase_peak": rebase_peak or None, "fills": named,
+    }  # fmt: skip
     invocation.act(invocation.post("/v1/admin/resume", body))

@@ -44,6 +44,8 @@ class Denial:
     limit: str | None = None
     value: str | None = None
     message: str = ""
+    missing: str | None = None
+    """The symbol, or the pair of currencies, whose price is missing or too old; or the account, by its equity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,10 @@ class Answer:
     valid_until: float | None = None
     """By the clock of the risk service, Unix seconds; see `still_valid` for one that needs no clock in step."""
     replayed: bool = False
+    final: bool = False
+    """Denied for good: ask again under another `client_order_id`. False: the same one may be asked again."""
+    max_reducing_quantity: str | None = None
+    """Of a denial on the closing side: the largest quantity that only reduces."""
     raw: Mapping[str, object] | None = field(default=None, repr=False)
     """The object as it arrived."""
     deadline: float = field(default=0.0, repr=False, compare=False)
@@ -132,6 +138,7 @@ def _judged(command: Command, reply: Reply) -> Answer:
     allowed, replayed = _flag("allowed", raw.get("allowed")), _flag("replayed", raw.get("replayed", False))
     denials, seq, ts = _denials(raw), _whole(raw.get("seq")), _time(raw.get("ts"))
     state, until = _text(raw.get("state")), _time(raw.get("valid_until"))
+    final, most = _flag("final", raw.get("final", False)), _text(raw.get("max_reducing_quantity"))
     deadline = 0.0
     if not allowed:
         denials = denials or (Denial("denied", message="denied without a reason"),)
@@ -143,7 +150,9 @@ def _judged(command: Command, reply: Reply) -> Answer:
             deadline = min(deadline, time.monotonic() + until - time.time())
         if time.monotonic() >= deadline:
             allowed, denials = False, (Denial("expired", message="approved, but too late"),)
-    return Answer(allowed, command.order_id or "", denials, seq, ts, state, until, replayed, raw, deadline)
+    return Answer(
+        allowed, command.order_id or "", denials, seq, ts, state, until, replayed, final, most, raw, deadline
+    )  # fmt: skip
 
 
 def refusal(problem: object) -> RefusedError | BadAnswer:
@@ -173,8 +182,9 @@ def _denial(value: object) -> Denial:
     if not isinstance(value, dict) or not isinstance(value.get("reason"), str):
         raise BadAnswer("a denial has no reason")
     return Denial(
-        value["reason"], _text(value.get("limit")), _text(value.get("value")), _text(value.get("message")) or ""
-    )
+        value["reason"], _text(value.get("limit")), _text(value.get("value")), _text(value.get("message")) or "",
+        _text(value.get("missing")),
+    )  # fmt: skip
 
 
 def _flag(name: str, value: object) -> bool:

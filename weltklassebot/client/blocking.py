@@ -43,8 +43,8 @@ def opener(address: Address, token: str | None) -> Callable[[float], Connection]
 def may_retry(asked: Command, error: RiskClientError) -> bool:
     """Whether saying it again can help and do no harm.
 
-    A report, a fill and a mark mean the same when they are said twice; an equity report does not (its flow would count
-    twice, and a doubtful one would confirm itself), so it is said again only if it was never sent.
+    A report, a fill and a mark mean the same when they are said twice; an equity report does not (a doubtful
+    one would confirm itself), so it is said again only if it was never sent.
     """
     if isinstance(error, Unreachable):
         return error.reason != "closed"
@@ -137,7 +137,7 @@ class RiskClient:
     ) -> Receipt:
         """Say an account's equity, in the base currency. Raises RiskClientError unless it is recorded.
 
-        Only a report that was never sent is retried: on `Unanswered` look at `/v1/state` before saying a flow again.
+        Only a report that was never sent is retried. A `flow` needs a `flow_id`: the same one counts once.
         """
         return self._say("equity", {"equity": equity, **fields}, timeout, retries)
 

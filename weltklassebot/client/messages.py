@@ -31,7 +31,7 @@ PATHS: Final = {
 }
 
 _NUMBERS: Final = frozenset({
-    "delta", "equity", "fee", "filled_quantity", "flow", "price", "quantity", "stop_price",
+    "balance", "delta", "equity", "fee", "filled_quantity", "flow", "price", "quantity", "stop_price",
 })  # fmt: skip
 _DEFAULTS: Final = {
     "check": ("account", "strategy", "venue"),
@@ -41,6 +41,8 @@ _DEFAULTS: Final = {
     "order_event": ("account", "strategy"),
 }
 _TIMES: Final = frozenset({"as_of", "ts"})
+_MOST_OF_STRATEGY: Final = 31
+"""Bytes in an id of our own: venues take no long ones."""
 _DECIMAL_TEXT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -63,7 +65,9 @@ class OrderFields(TypedDict, total=False):
 
 
 class FillFields(TypedDict):
-    """An execution. (venue, account, symbol, fill_id) is its identity. `ts` in Unix seconds or ISO 8601."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity. `ts` in Unix seconds or ISO 8601.
+
+    `quantity` is what was executed, before fees; a fee in the traded asset belongs into the first report."""
 
     fill_id: str
     client_order_id: str
@@ -72,6 +76,7 @@ class FillFields(TypedDict):
     quantity: Number
     price: Number
     fee: NotRequired[Number | None]
+    fee_currency: NotRequired[str | None]
     venue: NotRequired[str]
     account: NotRequired[str]
     strategy: NotRequired[str]
@@ -94,9 +99,12 @@ class MarkExtras(TypedDict, total=False):
 
 
 class EquityExtras(TypedDict, total=False):
-    """`flow` is the deposit (+) or withdrawal (-) that this report contains for the first time."""
+    """`flow` is the deposit (+) or withdrawal (-) that this report contains for the first time. It counts once under
+    its `flow_id`, and not at all without one."""
 
     flow: Number | None
+    flow_id: str | None
+    balance: Number | None
     account: str
     as_of: float | str | None
 
@@ -145,7 +153,8 @@ def check_command(fields: Mapping[str, object], defaults: Mapping[str, str]) -> 
     if check.order_id is None:
         if "client_order_id" in check.fields:
             raise TypeError("client_order_id: must be a str")
-        check.fields["client_order_id"] = f"{str(check.fields['strategy'])[:31]}-{uuid4().hex}"
+        strategy = str(check.fields["strategy"]).encode(errors="replace")[:_MOST_OF_STRATEGY].decode(errors="ignore")
+        check.fields["client_order_id"] = f"{strategy}-{uuid4().hex}"
     return check
 
 

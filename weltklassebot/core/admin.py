@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from weltklassebot.core.calendar import TradingCalendar
-from weltklassebot.core.checks import breached
 from weltklassebot.core.clock import doubt_at_start
 from weltklassebot.core.commands import ConfigureLimits, SetLimits, Start, UnsetLimits
+from weltklassebot.core.drawdown import breached
 from weltklassebot.core.events import (
     AnyEvent,
+    CancelsRequested,
     DayRolled,
     LimitChange,
     LimitsChanged,
@@ -18,6 +19,7 @@ from weltklassebot.core.events import (
 )
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import with_limits
+from weltklassebot.core.schedule import cancels_due
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import HaltCause, halt_events, kill_events
 
@@ -25,7 +27,8 @@ __all__ = ["decide_limits", "decide_start", "due"]
 
 
 def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
-    """What time alone brings about, in the order in which it fell due: missed day rolls, then the end of a cooldown."""
+    """What time alone brings about, in the order in which it fell due: missed day rolls, then the end of a
+    cooldown, then the next attempts of cancellations that a venue refused."""
     events: list[AnyEvent] = []
     if now >= state.next_roll and state.trading_day:
         first_day, first_end = calendar.day(state.next_roll)
@@ -37,6 +40,8 @@ def due(state: State, calendar: TradingCalendar, now: float) -> list[AnyEvent]:
     risk = state.risk
     if risk.state == "COOLDOWN" and risk.until is not None and now >= risk.until and not risk.awaiting_admin:
         events.append(RiskStateChanged(state="RUNNING", cause="expired"))
+    if requests := cancels_due(state, now):
+        events.append(CancelsRequested(requests=requests))
     return events
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.doubted_equity import check_equity
+from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
-from weltklassebot.core.exposure import Book, Market, closable
-from weltklassebot.core.numbers import EXACT, ONE, ZERO, ratio
+from weltklassebot.core.exposure import Book, Market, closable, is_dust
+from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.state import State
 
@@ -56,7 +59,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     book = market.books.get(order.account) if market is not None else None
     quantity = order.quantity
     closes = closable(book, order.side) if book is not None and book.quantity else ZERO
-    reducing = quantity <= closes
+    reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
     if (state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE") and (
@@ -69,7 +72,8 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
-            _check_grid(instrument, order, denials)
+            closes_all = reducing and quantity >= closes and state.corrected
+            _check_grid(instrument, order, denials, closes_all=closes_all)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
@@ -90,18 +94,31 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     if denials:
         denials.sort(key=_severity)
-        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if order.reduce_only else None)
+        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
+        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
+
+
+def _closes(book: Book | None, side: str) -> bool:
+    """Whether an order on this side takes something off what is held."""
+    return book is not None and (book.quantity > 0 if side == "sell" else book.quantity < 0)
+
+
+def _lacks(state: State, reason: Reason, missing: str, limit: Decimal | None = None, age: float = 0.0) -> Denial:
+    """What is missing, or too old, by its name."""
+    value = None if limit is None else Decimal(repr(round(age, 6)))
+    return Denial(reason, limit, value, missing if state.corrected else None)
 
 
 def _severity(denial: Denial) -> int:
     return SEVERITY[denial.reason]
 
 
-def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial]) -> None:
-    """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals."""
-    if instrument.lot is not None and order.quantity % instrument.lot:
+def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
+    """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
+    position fits no lot, so what closes all of it need not."""
+    if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))
     if instrument.tick is not None:
         for price in (order.price, order.stop_price):
@@ -128,37 +145,38 @@ def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
     """What holds for every opening order of the desk or the account."""
     parameters = state.parameters
+    if (state.barred or parameters.accounts) and (why := barred(state, order.account)) is not None:
+        denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
-    if state.doubted_accounts:
-        denials.append(Denial("equity_doubtful"))
+    if state.doubted_accounts or parameters.max_equity_age_seconds is not None:
+        if state.corrected:
+            check_equity(state, order.account, now, denials)
+        else:
+            _check_equity_before(state, now, denials)
+    if state.requires_equity and ((known := state.accounts.get(order.account)) is None or not known.known):
+        denials.append(Denial("no_equity", missing=order.account))
     limit = parameters.max_drawdown
     if limit is not None and state.peak is not None and state.equity is not None:
         if state.peak <= 0:
             denials.append(Denial("max_drawdown", limit))  # of nothing there is no fraction: unknown means no
         elif breached(state.equity, state.peak, limit):
             denials.append(Denial("max_drawdown", limit, drawdown(state.equity, state.peak)))
-    if (oldest := parameters.max_equity_age_seconds) is not None:
-        reports = state.accounts.values()
-        if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
-            denials.append(Denial("stale_equity"))
     most = parameters.max_trades_per_day
     if most is not None and state.trades_today >= most:
         denials.append(Denial("max_trades_per_day", Decimal(most), Decimal(state.trades_today + 1)))
 
 
-def breached(equity: Decimal, peak: Decimal, limit: Decimal) -> bool:
-    """Whether 1 - equity / peak >= limit, without a division."""
-    return peak > 0 and peak - equity >= limit * peak
-
-
-def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
-    """1 - equity / peak, to 18 places; zero while there is no positive peak."""
-    if peak <= 0:
-        return ZERO
-    return ratio(EXACT.subtract(peak, equity), peak)
+def _check_equity_before(state: State, now: float, denials: list[Denial]) -> None:
+    """The rule before format 4: one account's doubt was everybody's."""
+    if state.doubted_accounts:
+        denials.append(Denial("equity_doubtful"))
+    if (oldest := state.parameters.max_equity_age_seconds) is not None:
+        reports = state.accounts.values()
+        if not reports or any(not report.known or now - report.as_of > oldest for report in reports):
+            denials.append(Denial("stale_equity"))
 
 
 def _check_inputs(
@@ -183,20 +201,37 @@ def _check_inputs(
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
-        if parameters.mark_required or order.order_type not in _LIMITED or not own_price(order):
-            denials.append(Denial("no_mark"))
+        if parameters.mark_required or not _bounds_itself(state, order):
+            denials.append(_lacks(state, "no_mark", order.symbol))
     elif now - market.as_of > oldest:
-        denials.append(Denial("stale_mark", Decimal(repr(oldest)), Decimal(repr(round(now - market.as_of, 6)))))
+        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
-        rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
+        pair = f"{instrument.currency}-{parameters.base_currency}"
+        rate = state.markets.get(pair)
         if rate is None or rate.mark is None:
-            denials.append(Denial("no_fx_rate"))
+            denials.append(_lacks(state, "no_fx_rate", pair))
         elif now - rate.as_of > oldest:
-            denials.append(Denial("stale_fx_rate", Decimal(repr(oldest)), Decimal(repr(round(now - rate.as_of, 6)))))
+            denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
         else:
             unit = unit * rate.price
     return unit if len(denials) == before else None
+
+
+def _bounds_itself(state: State, order: CheckOrder) -> bool:
+    """Whether the order's own price is the most that it can be worth: a buy's positive limit. A sell's is the least."""
+    if order.order_type not in _LIMITED or not own_price(order):
+        return False
+    return not state.corrected or (order.side == "buy" and order.price is not None and order.price > 0)
+
+
+def _unpriced(state: State) -> str:
+    """The first symbol that is held, or ordered, and of which nobody knows the worth."""
+    return next(
+        symbol
+        for symbol, market in state.markets.items()
+        if (not market.price or market.unit is None) and any(book.unpriced for book in market.books.values())
+    )
 
 
 def _check_value(
@@ -217,7 +252,7 @@ def _check_value(
         return notional
     if state.unpriced:
         # Something is held whose worth nobody knows: the sum is unknown, and unknown means no.
-        denials.append(Denial("no_mark"))
+        denials.append(_lacks(state, "no_mark", _unpriced(state)))
         return notional
     if book is None or market is None:
         gross = state.gross + notional

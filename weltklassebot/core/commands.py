@@ -8,21 +8,28 @@ A command that was decoded is well-formed; `validation.validate` says whether it
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder", "Command", "CompleteRecovery",
-    "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus", "OrderType", "ReanchorClock",
-    "RecoverKillSwitch", "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock",
-    "Resume", "SetLimits", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
+    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
+    "OrderType", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity", "ReportFill",
+    "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side", "Start", "Stop",
+    "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
-ID_PATTERN: Final = "^[A-Za-z0-9._:-]{1,64}$"
-Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
+Id = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"pattern": ID_PATTERN},
+        description="1 to 128 bytes of printable UTF-8 in NFC, without blanks at its ends",
+    ),
+]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Timestamp = Annotated[float, Meta(description="Unix seconds UTC", ge=0, lt=1e11)]
 
@@ -30,8 +37,8 @@ Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "stop_limit"]
 TimeInForce = Literal["gtc", "day", "ioc", "fok", "gtd"]
 OrderStatus = Literal[
-    "sent", "not_sent", "accepted", "pending_cancel", "cancel_rejected", "replaced", "rejected", "canceled", "expired",
-    "filled", "unknown",
+    "sent", "not_sent", "accepted", "partially_filled", "pending_cancel", "cancel_rejected", "replaced", "rejected",
+    "canceled", "expired", "filled", "unknown",
 ]  # fmt: skip
 OrderKey = tuple[str, str, str]
 """(account, strategy, client_order_id)"""
@@ -83,7 +90,10 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id) is its identity."""
+    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order.
+
+    `quantity` is what was executed, before fees. A positive fee was paid, a negative one received.
+    """
 
     fill_id: Id
     client_order_id: Id
@@ -95,15 +105,12 @@ class ReportFill(Command, frozen=True, tag="fill"):
     strategy: Id = "default"
     venue: Id = "default"
     fee: Decimal | None = None
+    fee_currency: Id | None = None
     ts: Timestamp | None = None
 
     @property
     def order_key(self) -> OrderKey:
         return (self.account, self.strategy, self.client_order_id)
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
 
 
 class Mark(Command, frozen=True, tag="mark"):
@@ -117,12 +124,14 @@ class Mark(Command, frozen=True, tag="mark"):
 
 class ReportEquity(Command, frozen=True, tag="equity"):
     """An account's equity in the base currency; `flow` is the deposit (+) or withdrawal (-) it contains for the first
-    time."""
+    time. `flow_id` names it, so that it counts once; without one it is not counted. `balance` is recorded, no more."""
 
     equity: Decimal
     account: Id = "default"
     flow: Decimal = Decimal(0)
     as_of: Timestamp | None = None
+    flow_id: Id | None = None
+    balance: Decimal | None = None
 
 
 # --- what operators do ----------------------------------------------------------------------------------------------
@@ -140,11 +149,13 @@ class Cooldown(Command, frozen=True, tag="cooldown"):
 
 
 class Resume(Command, frozen=True, tag="resume"):
-    """Back to RUNNING; with `account`, lift that account's halt alone."""
+    """Back to RUNNING; with `account`, lift that account's halt alone. `fills` names its doubtful fills that may
+    wait."""
 
     reason: Reason
     rebase_peak: bool = False
     account: Id | None = None
+    fills: tuple[str, ...] = ()
     actor: str | None = None
 
 
@@ -214,11 +225,46 @@ class AcceptFill(Command, frozen=True, tag="accept_fill"):
     account: Id = "default"
     venue: Id = "default"
     discard: bool = False
+    client_order_id: Id | None = None
+    strategy: Id | None = None
+    side: Side | None = None
+    seq: int | None = None
     actor: str | None = None
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        return (self.venue, self.account, self.symbol, self.fill_id)
+
+class AcceptEquity(Command, frozen=True, tag="accept_equity"):
+    """An operator's word on what is doubted of an account: its last doubted equity, or with `flow_id` this deposit or
+    withdrawal, before or after its report. `drop`: that flow never was; without an id, none that is open."""
+
+    account: Id
+    reason: Reason
+    flow_id: Id | None = None
+    drop: bool = False
+    actor: str | None = None
+
+
+class AcceptAccount(Command, frozen=True, tag="accept_account"):
+    """The account is the desk's: the equity that it reports counts from now on."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
+
+
+class RetireAccount(Command, frozen=True, tag="retire_account"):
+    """The account is no longer the desk's: its equity counts no more, and is refused."""
+
+    account: Id
+    reason: Reason
+    actor: str | None = None
+
+
+class ReopenAccount(Command, frozen=True, tag="reopen_account"):
+    """A retired account may report its equity again."""
+
+    account: Id
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    actor: str | None = None
 
 
 class SetLimits(Command, frozen=True, tag="set_limits"):
@@ -303,6 +349,7 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | SetLimits
-    | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
+    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
+    | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

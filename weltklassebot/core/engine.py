@@ -12,11 +12,15 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from weltklassebot.core.accounts import decide_account
 from weltklassebot.core.admin import decide_limits, decide_start, due
+from weltklassebot.core.aliases import aliases_of, respelled
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.checks import decide_check
 from weltklassebot.core.clock import decide_clock, decide_restart
 from weltklassebot.core.commands import (
+    AcceptAccount,
+    AcceptEquity,
     AcceptFill,
     AdjustPosition,
     AnyCommand,
@@ -29,6 +33,7 @@ from weltklassebot.core.commands import (
     Mark,
     ReanchorClock,
     RecoverKillSwitch,
+    ReopenAccount,
     ReportClock,
     ReportEquity,
     ReportFill,
@@ -36,6 +41,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     RestartClock,
     Resume,
+    RetireAccount,
     SetLimits,
     Start,
     Stop,
@@ -43,12 +49,13 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
-from weltklassebot.core.equity import decide_equity
+from weltklassebot.core.equity import decide_accept_equity, decide_equity
 from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
+from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
@@ -72,6 +79,7 @@ class Engine:
     def __init__(self) -> None:
         self.state = State()
         self._calendar = TradingCalendar()
+        self._aliases: dict[str, str] = {}
 
     def handle(
         self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
@@ -85,8 +93,10 @@ class Engine:
         if before is not EXACT:
             setcontext(EXACT)
         try:
+            if self._aliases:
+                command = respelled(command, self._aliases)
             if type(command) is Start:
-                self._calendar = TradingCalendar.of(command.parameters)
+                self._configure(command.parameters)
             elif now >= self.state.next_due and type(command) is not Tick:
                 raise AssertionError("something is due: submit a Tick before any other command")
             if type(command) is CheckOrder:
@@ -110,8 +120,11 @@ class Engine:
         return Recorded(events)
 
     def _answer(self, order: CheckOrder, now: float) -> list[AnyEvent]:
-        answer = decide_check(self.state, order, now)
-        cooldown = self._last_slot(now) if type(answer) is OrderApproved else None
+        state = self.state
+        answer = decide_check(state, order, now)
+        if type(answer) is not OrderApproved or not state.takes_slot(reducing=answer.reducing):
+            return [answer]
+        cooldown = self._last_slot(now)
         return [answer] if cooldown is None else [answer, cooldown]
 
     def decide(
@@ -121,8 +134,9 @@ class Engine:
         before = getcontext()
         setcontext(EXACT)
         try:
+            command = respelled(command, self._aliases)
             if type(command) is Start:
-                self._calendar = TradingCalendar.of(command.parameters)
+                self._configure(command.parameters)
             if type(command) is CheckOrder:
                 return self._answer(command, now)
             decided = self._decide(command, seq, now, released_through_seq)
@@ -133,7 +147,7 @@ class Engine:
     def restore(self, state: State) -> None:
         """Go on from a state that another engine left; it belongs to this one from now on."""
         self.state = state
-        self._calendar = TradingCalendar.of(state.configured)
+        self._configure(state.configured)
 
     def apply(self, record: Record) -> None:
         """Fold one record of the journal."""
@@ -142,16 +156,26 @@ class Engine:
             setcontext(EXACT)
         try:
             command = record.command
+            if self._aliases:
+                command = respelled(command, self._aliases)
             if type(command) is Start:
-                self._calendar = TradingCalendar.of(command.parameters)
+                self._configure(command.parameters)
             self._fold(record.events, command, record.seq, record.ts)
         finally:
             if before is not EXACT:
                 setcontext(before)
 
+    def spelled(self, symbol: str) -> str:
+        """The symbol as it is listed."""
+        return self._aliases.get(symbol, symbol)
+
     def deadline(self) -> float | None:
         """When time alone changes something next: from then on a `Tick` comes before any other command."""
         return self.state.next_due if self.state.trading_day else None
+
+    def _configure(self, parameters: Parameters) -> None:
+        self._calendar = TradingCalendar.of(parameters)
+        self._aliases = aliases_of(parameters)
 
     def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
         state = self.state
@@ -171,6 +195,10 @@ class Engine:
                 return self._decide_mark(command, now)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
+            case AcceptAccount() | RetireAccount() | ReopenAccount():
+                return decide_account(state, command)
+            case AcceptEquity():
+                return decide_accept_equity(state, command, seq, released)
             case Halt() | Cooldown() | Resume():
                 return decide_admin(state, command, seq, now, released)
             case TriggerKillSwitch() | RecoverKillSwitch() | CompleteRecovery():

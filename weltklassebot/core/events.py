@@ -11,10 +11,15 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from weltklassebot.core.commands import OrderStatus
+
 __all__ = [
     "SEVERITY",
+    "AccountAccepted",
     "AccountHalted",
+    "AccountReopened",
     "AccountResumed",
+    "AccountRetired",
     "AnyEvent",
     "ApprovalsWithdrawn",
     "CancelRequest",
@@ -28,13 +33,20 @@ __all__ = [
     "DayRolled",
     "Denial",
     "DoubtCause",
+    "EquityDoubt",
     "EquityDoubted",
+    "EquitySetAside",
     "EquityTaken",
     "Event",
     "FillAccepted",
     "FillBooked",
     "FillDiscarded",
     "FillDoubted",
+    "FillIdShared",
+    "Flow",
+    "FlowConflicts",
+    "FlowStatus",
+    "FlowsChanged",
     "KillSwitchChanged",
     "KillSwitchState",
     "LimitChange",
@@ -43,16 +55,25 @@ __all__ = [
     "OrderApproved",
     "OrderDenied",
     "OrderUpdated",
+    "OrdersKept",
     "PeakRebased",
+    "Place",
     "PositionAdjusted",
     "Reason",
     "RiskState",
     "RiskStateChanged",
     "StartBelieved",
     "Started",
+    "Unprotected",
 ]  # fmt: skip
 
-DoubtCause = Literal["unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory"]
+FlowStatus = Literal["doubted", "taken", "dropped", "assumed", "waiting", "announced"]
+"""`assumed`: a doubted deposit, taken with the equity; `waiting`: a doubted withdrawal, which the equity went without;
+both until an operator's word. `announced`: an operator's word came first."""
+DoubtCause = Literal[
+    "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
+    "fee_exceeds_fill", "unknown_account",
+]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 ClockCause = Literal["step", "start"]
@@ -61,15 +82,18 @@ ClockCause = Literal["step", "start"]
 Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
+    # accounts that are not the desk's
+    "unknown_account", "unconfirmed_account",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "stale_equity", "unknown_symbol", "no_mark", "stale_mark",
-    "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
+    "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
+    "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
-    "approval_expired", "order_ended", "withdrawn", "cancel_requested",
+    "approval_expired", "already_sent", "order_ended", "withdrawn", "cancel_requested",
 ]  # fmt: skip
 SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
 """Denials are listed in this order."""
@@ -81,6 +105,8 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     reason: Reason
     limit: Decimal | None = None
     value: Decimal | None = None
+    missing: str | None = None
+    """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
@@ -107,6 +133,8 @@ class OrderUpdated(Event, frozen=True, tag="order_updated"):
     """What still counts as open."""
     ended: bool = False
     slot_returned: bool = False
+    taken_as: OrderStatus | None = None
+    """Where that is not what was said: an end that does not say how much was executed is `unknown`."""
 
 
 class FillBooked(Event, frozen=True, tag="fill_booked"):
@@ -114,10 +142,22 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Of (account, strategy, symbol), after it."""
     ended: bool = False
     slot_taken: bool = False
+    late: bool = False
+    """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
+    shared: bool = False
+    """Another execution had its fill id."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
+    valued: bool = True
+    """False: nobody knows what it is worth. It adds nothing to the desk, and its account is halted."""
+
+
+class FillIdShared(Event, frozen=True, tag="fill_id_shared"):
+    """The venue gave the id of another execution to this one as well; said once a trading day and venue."""
+
+    venue: str
 
 
 class FillAccepted(Event, frozen=True, tag="fill_accepted"):
@@ -142,17 +182,80 @@ class MarkTaken(Event, frozen=True, tag="mark_taken"):
     """The older of the source's time and the receipt."""
 
 
+class EquityDoubt(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What an account says of its equity that is not believed yet (`steps`)."""
+
+    value: Decimal
+    """The worst of it that could be true: the lowest since the doubt began, or of reports upwards the last."""
+    last: Decimal
+    """What was said last without being believed."""
+    run: tuple[Decimal, ...] = ()
+    """The reports in a row that speak against what is believed, all to one side of it."""
+    agreed: int = 0
+    """The reports in a row that agree with what is believed."""
+
+
+class Flow(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A deposit (+) or withdrawal (-) of an account, known by its id."""
+
+    flow_id: str
+    amount: Decimal | None
+    """None: an operator's word came before the report."""
+    status: FlowStatus
+    fits: int = 0
+    """Reports in a row that are as they must be if the flow is true,"""
+    fits_without: int = 0
+    """and those that can only be as they are if it is not."""
+    before: Decimal | None = None
+    """Desk equity just before the reports that contain it were taken; of one that is `assumed` or `waiting`."""
+
+
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
     equity: Decimal
     """Of the desk."""
     peak: Decimal
     flow: Decimal = Decimal(0)
-    """That of the doubted reports before it included."""
+    """All that was taken with it."""
+    believed: Decimal | None = None
+    """Of the account, where it is not what the report says."""
+    doubt: EquityDoubt | None = None
+    """What is still doubted of the account."""
 
 
 class EquityDoubted(Event, frozen=True, tag="equity_doubted"):
     agreeing: int
     """How many reports in a row say so by now."""
+    doubt: EquityDoubt | None = None
+
+
+class FlowsChanged(Event, frozen=True, tag="flows_changed"):
+    """Flows of the account that were taken, dropped, doubted, or are nearer to it by a report."""
+
+    flows: tuple[Flow, ...]
+
+
+class EquitySetAside(Event, frozen=True, tag="equity_set_aside"):
+    """It counts nothing: nobody has accepted the account yet."""
+
+
+class AccountAccepted(Event, frozen=True, tag="account_accepted"):
+    pass
+
+
+class AccountRetired(Event, frozen=True, tag="account_retired"):
+    equity: Decimal | None
+    """Of the desk, without it; None, and no peak: no account is left."""
+    peak: Decimal | None
+
+
+class AccountReopened(Event, frozen=True, tag="account_reopened"):
+    pass
+
+
+class FlowConflicts(Event, frozen=True, tag="flow_conflicts"):
+    """The id stands for another amount: counted nothing."""
+
+    known: Decimal
 
 
 class PeakRebased(Event, frozen=True, tag="peak_rebased"):
@@ -186,11 +289,13 @@ class ApprovalsWithdrawn(Event, frozen=True, tag="approvals_withdrawn"):
     reason: Reason
 
 
-class CancelRequest(Struct, frozen=True, gc=False):
+class CancelRequest(Struct, frozen=True, omit_defaults=True, gc=False):
     id: str
     account: str
     strategy: str
     client_order_id: str
+    attempt: int = 1
+    """Of the request of this id: the venue refused the one before."""
 
 
 class CancelsRequested(Event, frozen=True, tag="cancels_requested"):
@@ -201,6 +306,27 @@ class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
     """An operator lets these requests rest unconfirmed."""
 
     ids: tuple[str, ...]
+
+
+class OrdersKept(Event, frozen=True, tag="orders_kept"):
+    """What a stop leaves resting on the closing side counts from here on as approved as reducing."""
+
+    orders: tuple[tuple[str, str, str], ...]
+    """Those that did not before."""
+    oversized: tuple[tuple[str, str, str], ...] = ()
+    """Stops that are larger than what they would close."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    account: str
+    symbol: str
+    quantity: Decimal
+
+
+class Unprotected(Event, frozen=True, tag="unprotected"):
+    """A stop took away what protected these positions; so much of each is covered by no stop order now."""
+
+    places: tuple[Place, ...]
 
 
 class AccountHalted(Event, frozen=True, tag="account_halted"):
@@ -267,8 +393,10 @@ class Started(Event, frozen=True, tag="started"):
 
 
 AnyEvent = (
-    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillAccepted | FillDiscarded
-    | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | PeakRebased | RiskStateChanged | KillSwitchChanged
-    | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | AccountHalted | AccountResumed | LimitsChanged
-    | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
+    OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
+    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
+    | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
+    | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored
+    | ClockRestarted | StartBelieved | Started
 )  # fmt: skip

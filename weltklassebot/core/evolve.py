@@ -6,21 +6,27 @@ An event is folded together with the command that it came of, so `evolve` takes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, cast
 
-from weltklassebot.core import evolve_clock, evolve_orders, valuation
+from msgspec.structs import replace
+
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
+from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
     ConfigureLimits,
-    ReportEquity,
     RestartClock,
     SetLimits,
     Start,
     UnsetLimits,
 )
 from weltklassebot.core.events import (
+    AccountAccepted,
     AccountHalted,
+    AccountReopened,
     AccountResumed,
+    AccountRetired,
     AnyEvent,
     ApprovalsWithdrawn,
     CancelsAccepted,
@@ -31,26 +37,34 @@ from weltklassebot.core.events import (
     ClockTrusted,
     DayRolled,
     EquityDoubted,
+    EquitySetAside,
     EquityTaken,
     FillAccepted,
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
+    FlowConflicts,
+    FlowsChanged,
     KillSwitchChanged,
     LimitsChanged,
     MarkTaken,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
     RiskStateChanged,
     StartBelieved,
     Started,
+    Unprotected,
 )
-from weltklassebot.core.parameters import with_limits
-from weltklassebot.core.remembered import EndedOrders, Fills
-from weltklassebot.core.state import AccountEquity, KillSwitch, Risk, State
+from weltklassebot.core.executions import Fills
+from weltklassebot.core.parameters import OF_EQUITY, with_limits
+from weltklassebot.core.remembered import EndedOrders
+from weltklassebot.core.schedule import schedule
+from weltklassebot.core.state import KillSwitch, Risk, State
 
 __all__ = ["EVOLVERS", "evolve"]
 
@@ -70,22 +84,19 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     if not state.started:
         state.risk.since = state.kill_switch.since = now
     state.started = now
+    corrected = state.corrected
     state.format = command.format
     state.clock_doubted = False
     state.clock_doubt = None
     state.clock_offset = 0.0
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
+    join(state)
     valuation.revalue_all(state)
-    _schedule(state)
-
-
-def _schedule(state: State) -> None:
-    """When time alone changes something next."""
-    risk = state.risk
-    state.next_due = state.next_roll
-    if risk.state == "COOLDOWN" and risk.until is not None and not risk.awaiting_admin:
-        state.next_due = min(state.next_due, risk.until)
+    state.requires_equity = _requires_equity(state)
+    if state.corrected and not corrected:
+        evolve_equity.taken_over(state)
+    schedule(state)
 
 
 def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, now: float) -> None:
@@ -95,20 +106,47 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.next_roll = event.next_roll
     state.trades_today = 0
     state.cooldown_taken = False
+    state.shared_fill_ids = []
     state.day_equity = state.equity
-    _schedule(state)
+    evolve_equity.day_begins(state)
+    schedule(state)
 
 
 def _turn_the_memory(state: State, now: float) -> None:
     """What is remembered of today is that of the day before from here on, and that is forgotten."""
+    fills, fills_before = state.fills, state.fills_before
     state.memory_since = state.day_started
     state.day_started = state.next_roll or now
     state.rolled_before_at, state.rolled_at = state.rolled_at, now
     state.ended_before, state.ended = state.ended, EndedOrders()
-    state.fills_before, state.fills = state.fills, Fills()
+    state.fills_before, state.fills = fills, Fills()
     state.remembered_before, state.remembered = state.remembered, {}
+    if state.corrected:
+        _keep_fills_of_open_orders(state, fills, fills_before)
+    else:
+        for known in state.orders.values():
+            known.fills = None
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
+
+
+def _keep_fills_of_open_orders(state: State, fills: Fills, fills_before: Fills) -> None:
+    """They move into the new day for as long as their order is open, so that they are forgotten no sooner than it."""
+    for known in state.orders.values():
+        order = known.order
+        if known.fills is None:
+            continue
+        owner = (order.account, order.strategy)
+        for venue, symbol, name in known.fills:
+            place = (venue, order.account, symbol)
+            digest = fills.pop(place, name)
+            if digest is not None:
+                state.remembered_before[owner] -= 1
+            else:
+                digest = fills_before.pop(place, name)
+            if digest is not None:
+                state.fills.keep(place, name, digest)
+                state.remembered[owner] = state.remembered.get(owner, 0) + 1
 
 
 def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:
@@ -119,14 +157,12 @@ def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, se
         state=event.state, since=now, cause=event.cause, reason=reason, until=event.until, minutes=event.minutes,
         awaiting_admin=isinstance(command, Start),
     )  # fmt: skip
-    if event.state == "COOLDOWN" and event.cause == "admin":
-        state.cooldown_seq = seq
     if event.state == "HALTED":
         state.halt_seq = seq
         policy = state.parameters.allow_reducing_when_halted
         if policy == "never" or (policy == "rule" and event.cause in ("admin", "latch", "restored")):
             state.halt_all_seq = seq
-    _schedule(state)
+    schedule(state)
 
 
 def _found(start: Start) -> str:
@@ -146,29 +182,18 @@ def _kill_switch_changed(state: State, event: KillSwitchChanged, command: AnyCom
         state.kill_seq = seq
 
 
-def _equity_taken(state: State, event: EquityTaken, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is not None:
-        state.doubted_accounts -= 1
-    as_of = now if command.as_of is None else min(now, command.as_of)
-    state.accounts[command.account] = AccountEquity(equity=command.equity, as_of=as_of, known=True, last=command)
-    state.equity = event.equity
-    state.peak = event.peak
-
-
-def _equity_doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
-    if account.doubted is None:
-        state.doubted_accounts += 1
-    account.last = command
-    account.doubted = command.equity
-    account.doubted_as_of = now if command.as_of is None else min(now, command.as_of)
-    account.agreeing = event.agreeing
-    account.pending_flow += command.flow
-
-
 def _peak_rebased(state: State, event: PeakRebased, command: AnyCommand, seq: int, now: float) -> None:
     state.peak = event.new
+
+
+def _requires_equity(state: State) -> bool:
+    required = state.parameters.require_equity
+    return state.corrected and (_of_equity(state.overrides) if required is None else required)
+
+
+def _of_equity(limits: dict[str, Decimal | None]) -> bool:
+    """Whether one of them is held against equity."""
+    return any(limits.get(key) is not None for key in OF_EQUITY)
 
 
 def _limits_changed(
@@ -176,12 +201,15 @@ def _limits_changed(
 ) -> None:
     if isinstance(command, ConfigureLimits):
         state.configured = with_limits(state.configured, command.set)
+        if state.configured.require_equity is None and _of_equity(command.set):
+            state.configured = replace(state.configured, require_equity=True)
     elif isinstance(command, SetLimits):
         state.overrides.update(command.set)
     else:
         for key in command.keys or tuple(state.overrides):
             state.overrides.pop(key, None)
     state.parameters = with_limits(state.configured, state.overrides)
+    state.requires_equity = _requires_equity(state)
 
 
 def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand, seq: int, now: float) -> None:
@@ -190,6 +218,7 @@ def _cancels_accepted(state: State, event: CancelsAccepted, command: AnyCommand,
         known = state.orders.get(cancel.key) if cancel is not None else None
         if known is not None:
             known.cancel_id = None
+    schedule(state)
 
 
 def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq: int, now: float) -> None:
@@ -198,6 +227,10 @@ def _account_halted(state: State, event: AccountHalted, command: AnyCommand, seq
     for known in state.orders.values():
         if known.order.account == event.account and (nothing_passes or not known.reducing):
             known.valid_until = min(known.valid_until, now)  # overtaken for good, whenever the account is resumed
+
+
+def _told(state: State, event: AnyEvent, command: AnyCommand, seq: int, now: float) -> None:
+    """Somebody is told, and nothing changes."""
 
 
 def _account_resumed(state: State, event: AccountResumed, command: AnyCommand, seq: int, now: float) -> None:
@@ -212,8 +245,14 @@ EVOLVERS: Final = cast(
         DayRolled: _day_rolled,
         RiskStateChanged: _risk_changed,
         KillSwitchChanged: _kill_switch_changed,
-        EquityTaken: _equity_taken,
-        EquityDoubted: _equity_doubted,
+        EquityTaken: evolve_equity.taken,
+        EquityDoubted: evolve_equity.doubted,
+        FlowsChanged: evolve_equity.flows_changed,
+        FlowConflicts: evolve_equity.nothing,
+        EquitySetAside: evolve_equity.set_aside,
+        AccountAccepted: evolve_equity.accepted,
+        AccountRetired: evolve_equity.retired,
+        AccountReopened: evolve_equity.reopened,
         PeakRebased: _peak_rebased,
         LimitsChanged: _limits_changed,
         CancelsAccepted: _cancels_accepted,
@@ -229,12 +268,15 @@ EVOLVERS: Final = cast(
         OrderUpdated: evolve_orders.updated,
         FillBooked: evolve_orders.fill_booked,
         FillDoubted: evolve_orders.fill_doubted,
+        FillIdShared: evolve_orders.fill_id_shared,
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
         MarkTaken: valuation.mark_taken,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,
+        OrdersKept: evolve_orders.orders_kept,
+        Unprotected: _told,
     },
 )
 """One function an event; a test holds the table against the union."""

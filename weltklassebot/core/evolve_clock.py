@@ -78,6 +78,8 @@ def restarted(state: State, event: ClockRestarted, command: RestartClock, seq: i
         known.valid_until = min(known.valid_until, new)
     for cancel in state.cancels.values():
         cancel.since = min(cancel.since, new)
+        if cancel.due is not None:
+            cancel.due = min(cancel.due, new)
     for market in state.markets.values():
         market.as_of = _NEVER
     for account in state.accounts.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -21,16 +22,21 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PositionAdjusted,
     Reason,
 )
+from weltklassebot.core.executions import Found, Place, doubtful_key
+from weltklassebot.core.keeping import STOPS
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content
+from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
+from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
@@ -44,13 +50,19 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
         order.quantity,
     )  # fmt: skip
     state.orders[key] = known
-    state.trades_today += 1
+    if state.takes_slot(reducing=event.reducing):
+        state.trades_today += 1
+    else:
+        known.slot = known.counted = False
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
+    if order.stop_price is not None and order.order_type in STOPS:
+        long, building = (book.quantity, book.buys) if order.side == "sell" else (-book.quantity, book.sells)
+        known.guards = order.quantity <= max(long, ZERO) + building.quantity
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:
@@ -69,18 +81,24 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
 
 def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrder, seq: int, now: float) -> None:
     known = state.orders[report.key]
-    if report.status != "sent" or known.status in NOBODY_KNOWS:
-        known.status = report.status
-    if report.status not in NOBODY_KNOWS:
+    status = event.taken_as or report.status
+    if status != "sent" or known.status in NOBODY_KNOWS:
+        known.status = status
+    if status not in NOBODY_KNOWS:
         known.sent = True
+    if type(report) is ResolveOrder:
+        known.resolved = True
     if known.remaining != event.reserved:
         _release(state, known, known.remaining - event.reserved)
     if event.slot_returned:
         known.counted = False
         state.trades_today -= 1
-    if known.status in TERMINAL and known.cancel_id is not None:
-        state.cancels.pop(known.cancel_id, None)
-        known.cancel_id = None
+    if known.status in TERMINAL:
+        _forget_cancel(state, known)
+    elif status == "cancel_rejected" and known.cancel_id is not None and state.corrected:
+        cancel = state.cancels[known.cancel_id]
+        cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
+        schedule(state)
     if event.ended:
         _end(state, known, "order_ended")
 
@@ -99,9 +117,29 @@ def approvals_withdrawn(state: State, event: ApprovalsWithdrawn, command: AnyCom
 def cancels_requested(state: State, event: CancelsRequested, command: AnyCommand, seq: int, now: float) -> None:
     reason = getattr(command, "reason", "") or str(type(command).__struct_config__.tag)
     for request in event.requests:
+        cancel = state.cancels.get(request.id)
+        if cancel is not None:
+            cancel.attempt, cancel.due = request.attempt, None
+            continue
         key = (request.account, request.strategy, request.client_order_id)
         state.orders[key].cancel_id = request.id
         state.cancels[request.id] = Cancel(key=key, since=now, reason=reason)
+    schedule(state)
+
+
+def orders_kept(state: State, event: OrdersKept, command: AnyCommand, seq: int, now: float) -> None:
+    for key in event.orders:
+        state.orders[key].reducing = True
+
+
+def _forget_cancel(state: State, known: OpenOrder) -> None:
+    """It has come to its end."""
+    if known.cancel_id is None:
+        return
+    cancel = state.cancels.pop(known.cancel_id, None)
+    known.cancel_id = None
+    if cancel is not None and cancel.due is not None:
+        schedule(state)
 
 
 def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
@@ -115,12 +153,12 @@ def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     order = known.order
     del state.orders[order.key]
-    if known.cancel_id is not None:
-        state.cancels.pop(known.cancel_id, None)
+    _forget_cancel(state, known)
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
-        quantity=order.quantity,
+        quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
+        venue=None if order.venue == "default" else order.venue,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
@@ -132,9 +170,10 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    _remember_fill(state, fill)
+    kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
+        _name_fill(known, kept)
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
@@ -155,28 +194,38 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
     doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
+        valued=event.valued,
     )  # fmt: skip
-    state.doubtful[fill.key] = doubtful
+    key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
+    state.doubtful[key] = doubtful
+    if (known := state.orders.get(fill.order_key)) is not None:
+        known.doubted = True
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(fill.account) or open_book(market, fill.account)
-    book.side(fill.side).add(fill.key, doubtful)
+    if event.valued:
+        book.side(fill.side).add(key, doubtful)
+    else:
+        book.side(fill.side).doubt(fill.quantity)
     reprice(state, market, book)
 
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
+        _name_fill(known, kept)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
         _release(state, known, min(fill.quantity, known.remaining))
-    elif (ended := state.recall_ended(fill.order_key)) is not None and (ended.symbol, ended.side) == (
-        fill.symbol, fill.side,
-    ):  # fmt: skip
+    elif (
+        (ended := state.recall_ended(fill.order_key)) is not None
+        and ended.side == fill.side
+        and same_symbol(state, ended.symbol, fill.symbol)
+    ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if known is not None and not known.remaining:
@@ -186,25 +235,48 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_fill(state, fill)
+    _remember_settled(state, fill)
     close_book(state, fill.symbol, fill.account)
 
 
 def _settle(state: State, command: AcceptFill) -> ReportFill:
     """Take a doubtful fill out of the exposure."""
-    doubtful = state.doubtful.pop(command.key)
+    key, doubtful = find_doubtful(state, command)
+    del state.doubtful[key]
     fill = doubtful.fill
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
-    book.side(fill.side).shrink(fill.key, doubtful, doubtful.remaining)
+    if doubtful.valued:
+        book.side(fill.side).shrink(key, doubtful, doubtful.remaining)
+    else:
+        book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
     return fill
 
 
-def _remember_fill(state: State, fill: ReportFill) -> None:
-    state.fills.put(fill.key, content(fill))
+def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
+    state.shared_fill_ids.append(event.venue)
+
+
+def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
+    place = place_of(state, fill)
+    return _remember_fill(state, place, fill, state.find_fill(place, fill))
+
+
+def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> tuple[str, str, str]:
+    """Returns the venue, symbol and name under which it is remembered."""
+    name = state.fills.put(place, fill, found)
     owner = (fill.account, fill.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    return (place[0], place[2], name)
+
+
+def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
+    """Before it is counted as filled."""
+    if known.fills is not None:
+        known.fills.append(kept)
+    elif not known.filled:
+        known.fills = [kept]
 
 
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:

@@ -14,7 +14,9 @@ from typing import Protocol
 
 from weltklassebot.core.numbers import ONE, ZERO
 
-__all__ = ["Book", "Market", "Reserved", "Side", "closable"]
+__all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
+
+_DUST = Decimal("1e-12")
 
 
 class Reserved(Protocol):
@@ -36,6 +38,9 @@ class Side:
     pivot: Decimal = ZERO
     floor: Decimal = ZERO
     ceiling: Decimal | None = None
+    unvalued: Decimal = ZERO
+    """Of `quantity`: doubtful fills of which nobody knows the worth. They close what they may have closed, and add
+    nothing."""
 
     def value(self) -> Decimal:
         return self.at_own + self.at_mark * self.pivot
@@ -66,8 +71,17 @@ class Side:
         if not item.remaining:
             self.items.pop(key, None)
             if not self.items:
-                self.at_mark = self.at_own = self.floor = self.quantity = ZERO
-                self.ceiling = None
+                self._nothing()
+
+    def _nothing(self) -> None:
+        self.at_mark = self.at_own = self.floor = ZERO
+        self.quantity = self.unvalued
+        self.ceiling = None
+
+    def doubt(self, quantity: Decimal) -> None:
+        """Hold a fill of unknown worth; with a negative quantity, let it go."""
+        self.quantity += quantity
+        self.unvalued += quantity
 
     def move(self, mark: Decimal) -> None:
         """Value everything at another mark."""
@@ -75,8 +89,7 @@ class Side:
         if mark >= self.floor and (self.ceiling is None or mark < self.ceiling):
             return
         items, self.items = self.items, {}
-        self.at_mark = self.at_own = self.floor = self.quantity = ZERO
-        self.ceiling = None
+        self._nothing()
         for key, item in items.items():
             self.add(key, item)
 
@@ -100,8 +113,13 @@ class Book:
         return self.buys if name == "buy" else self.sells
 
     @property
+    def exposed(self) -> bool:
+        """Something is held, or may come to be, that adds to what the desk is worth."""
+        return bool(self.quantity or self.buys.items or self.sells.items)
+
+    @property
     def empty(self) -> bool:
-        return not self.quantity and not self.buys.items and not self.sells.items
+        return not self.exposed and not self.buys.unvalued and not self.sells.unvalued
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,7 +163,7 @@ class Market:
         before = book.exposure
         if self.unit is None:
             book.exposure = ZERO
-            book.unpriced = not book.empty
+            book.unpriced = book.exposed
         else:
             up, down = abs(book.up), abs(book.down)
             worst = up if up > down else down
@@ -155,6 +173,11 @@ class Market:
             elif book.unpriced:
                 book.unpriced = False
         return book.exposure - before
+
+
+def is_dust(excess: Decimal, quantity: Decimal) -> bool:
+    """Whether what an order is too large by is less than a trillionth of it: the rounding of whoever added it up."""
+    return excess < quantity * _DUST
 
 
 def closable(book: Book | None, side: str) -> Decimal:

@@ -7,8 +7,18 @@ never a reason to call another order reducing.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
-from weltklassebot.core.commands import AcceptFill, AdjustPosition, ReportFill, ReportOrder, ResolveOrder
+from weltklassebot.core.accounts import is_busy, unnamed
+from weltklassebot.core.aliases import same_symbol
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    CheckOrder,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+)
 from weltklassebot.core.events import (
     AccountHalted,
     AnyEvent,
@@ -17,17 +27,31 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDiscarded,
     FillDoubted,
+    FillIdShared,
     OrderUpdated,
     PositionAdjusted,
 )
+from weltklassebot.core.executions import Found, Place
 from weltklassebot.core.machines import TERMINAL
-from weltklassebot.core.memory import NotFound, Refused, Replayed, recall_fill
+from weltklassebot.core.memory import (
+    NotFound,
+    Refused,
+    Replayed,
+    find_doubtful,
+    place_of,
+    recall_fill,
+    venues_differ,
+)
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
+from weltklassebot.core.valuation import unit_of
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
+
+
+_MOST_VENUES_TOLD: Final = 100
 
 
 def signed(side: str, quantity: Decimal) -> Decimal:
@@ -40,18 +64,27 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
     if known is None:
         return _report_on_ended(state, report)
     status = report.status
-    by_operator = isinstance(report, ResolveOrder)
     if status == "not_sent":
-        if known.filled or (known.sent and not by_operator):
+        if known.filled or (known.sent and not isinstance(report, ResolveOrder)):
             raise Refused(f"order {report.client_order_id} is {known.status}: it was sent")
         return [OrderUpdated(reserved=ZERO, ended=True, slot_returned=_slot_comes_back(state, known, ZERO))]
     if status not in TERMINAL:
         if known.status in TERMINAL:
             raise Refused(f"order {report.client_order_id} is {known.status} already")
         return [OrderUpdated(reserved=known.remaining)]
+    return [_end(state, known, report)]
+
+
+def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> OrderUpdated:
+    """An end says how much was executed in all; what of that was not reported yet stays reserved."""
+    status, filled = report.status, report.filled_quantity
+    by_bot = isinstance(report, ReportOrder)
+    if state.corrected:
+        _check_end(known.order.quantity, known.filled, report)
+        if filled is None and by_bot and status in _MUST_SAY_HOW_MUCH and known.status not in TERMINAL:
+            return OrderUpdated(reserved=known.remaining, taken_as="unknown")
     # An end that was reported before said how much was filled; only an operator takes some of that back.
-    least = known.filled + known.remaining if known.status in TERMINAL and not by_operator else known.filled
-    filled = report.filled_quantity
+    least = known.filled + known.remaining if known.status in TERMINAL and by_bot else known.filled
     if filled is None:
         filled = known.order.quantity if status == "filled" else least
     if filled < least:
@@ -59,7 +92,34 @@ def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyE
     if filled > known.order.quantity:
         raise Refused(f"filled_quantity {plain(filled)} is more than the order's {plain(known.order.quantity)}")
     missing = filled - known.filled
-    return [OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))]
+    if missing and state.corrected and missing < _smallest(state, known.order):
+        missing = ZERO
+    return OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))
+
+
+_MUST_SAY_HOW_MUCH: Final = frozenset({"canceled", "expired"})
+
+
+def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | ResolveOrder) -> None:
+    """Raises `Refused` for an end that is another one."""
+    said = report.filled_quantity
+    if report.status == "filled" and said is not None and said < quantity:
+        raise Refused(
+            f"order {report.client_order_id} is for {plain(quantity)}: with {plain(said)} of it filled, report "
+            "partially_filled while it rests, and canceled with filled_quantity once it is over"
+        )
+    if report.status == "rejected" and filled:
+        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not rejected")
+
+
+def _smallest(state: State, order: CheckOrder) -> Decimal:
+    """What is less than this of an order is no quantity that a venue executes."""
+    instrument = state.parameters.instrument(order.symbol)
+    lot = None if instrument is None else instrument.lot
+    return order.quantity * _REST if lot is None else lot
+
+
+_REST: Final = Decimal("1e-8")
 
 
 def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replayed:
@@ -68,6 +128,8 @@ def _report_on_ended(state: State, report: ReportOrder | ResolveOrder) -> Replay
     ended = state.recall_ended(report.key)
     if ended is None:
         raise NotFound(f"no order {report.client_order_id} of account {report.account}, strategy {report.strategy}")
+    if state.corrected and ended.quantity is not None and ended.filled is not None:
+        _check_end(ended.quantity, ended.filled, report)
     said = report.filled_quantity if report.status in TERMINAL else None
     more = report.status == "filled" if said is None or ended.filled is None else said > ended.filled
     if more and ended.unfilled:
@@ -86,12 +148,14 @@ def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
 def decide_fill(
     state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
 ) -> list[AnyEvent] | Replayed:
-    """Book a fill, or hold it as doubtful. Raises `Conflict` if its id means another fill."""
-    if (before := recall_fill(state, fill)) is not None:
-        return before
+    """Book a fill, or hold it as doubtful. The same execution again is neither."""
+    place = place_of(state, fill)
+    found = recall_fill(state, place, fill)
+    if found == "same":
+        return Replayed(seq=0, allowed=True)
     known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
-    cause = _doubt(state, fill, known, ended)
+    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is None:
         _check_memory(state, fill)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
@@ -101,13 +165,21 @@ def decide_fill(
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        return [FillBooked(position=held + signed(fill.side, fill.quantity), ended=done, slot_taken=recount)]
+        position = held + signed(fill.side, fill.quantity)
+        late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
+        if fill.fee_currency is not None:
+            position -= _fee_in_asset(state, fill)
+        shared = found == "shared"
+        booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
+        return [booked, *_news_of_venue(state, place[0])] if shared else [booked]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
-    events: list[AnyEvent] = [FillDoubted(cause=cause)]
+    valued = not state.corrected or _worth_is_known(state, fill)
+    events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued)]
     since = now - state.parameters.doubtful_fill_window_seconds
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
-    if count >= state.parameters.max_doubtful_fills and fill.account not in state.halted_accounts:
+    too_many = count >= state.parameters.max_doubtful_fills or not valued
+    if too_many and fill.account not in state.halted_accounts:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
         policy = state.parameters
         events += stop_orders(
@@ -117,51 +189,103 @@ def decide_fill(
     return events
 
 
+def _worth_is_known(state: State, fill: ReportFill) -> bool:
+    market = state.markets.get(fill.symbol)
+    unit = unit_of(state, fill.symbol) if market is None else market.unit
+    return unit is not None and bool(fill.price or (market is not None and market.price))
+
+
+def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause | None:
+    """Why its id alone is against it: the same execution was something else, or the venue gives an id only once."""
+    if found == "other":
+        return "contradicts_fill"
+    if found == "shared" and state.parameters.gives_unique_fill_ids(place[0]):
+        return "fill_id_shared"
+    return None
+
+
+def _fee_in_asset(state: State, fill: ReportFill) -> Decimal:
+    """What of the traded asset was taken as a fee: it moves the position, and no reservation."""
+    if fill.fee is None or fill.fee_currency is None:
+        return ZERO
+    instrument = state.parameters.symbols.get(fill.symbol)
+    return fill.fee if instrument is not None and instrument.asset == fill.fee_currency else ZERO
+
+
+def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
+    """A fee that is more than all that was executed is in another unit than it says."""
+    if fill.fee_currency is None:
+        return None
+    return "fee_exceeds_fill" if abs(_fee_in_asset(state, fill)) > fill.quantity else None
+
+
+def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
+    """Once a day."""
+    told = state.shared_fill_ids
+    return [] if venue in told or len(told) >= _MOST_VENUES_TOLD else [FillIdShared(venue=venue)]
+
+
 def _check_memory(state: State, fill: ReportFill) -> None:
     """What is booked must be known again. A quarter on top of the bounds for orders is kept for fills of open ones; a
     fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
-    owner = (fill.account, fill.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
     parameters = state.parameters
     desk = state.remembered_count()
+    if desk < parameters.max_remembered_per_strategy:
+        return  # so nobody has more
+    owner = (fill.account, fill.strategy)
+    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
     for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
         if count >= room + max(1, room // 4) + len(state.orders):
             raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
-    return ended is not None and not ended.counted and state.of_today(ended)
+    return ended is not None and ended.slot and not ended.counted and state.of_today(ended)
 
 
 def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended | None) -> DoubtCause | None:
     """Why this fill can't be what it says, as far as anybody knows."""
     if fill.ts is not None and fill.ts < state.memory_since:
-        return "older_than_memory"
+        remembered = state.corrected and known is not None and known.fills_known
+        if not remembered:
+            return "older_than_memory"
+    if state.corrected and venues_differ(fill, known or ended):
+        return "conflicts_with_order"
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
             return "conflicts_with_order"
+        if known.resolved and state.corrected and fill.quantity > known.remaining:
+            return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
+    if state.corrected and unnamed(state, fill.account) and not is_busy(state, fill.account):
+        return "unknown_account"
     if ended is not None:
-        if (ended.symbol, ended.side) != (fill.symbol, fill.side) or ended.reason != "order_ended":
+        if not is_of(state, fill, ended) or ended.reason != "order_ended":
+            return "conflicts_with_order"
+        if ended.resolved and state.corrected:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > ended.unfilled else None
     return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"
 
 
+def is_of(state: State, fill: ReportFill, ended: Ended) -> bool:
+    """Whether the fill agrees with the order that it names, in symbol and side."""
+    return ended.side == fill.side and same_symbol(state, ended.symbol, fill.symbol)
+
+
 def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
-    """An operator's word on a doubtful fill."""
-    doubtful = state.doubtful.get(command.key)
-    if doubtful is None:
-        raise NotFound(f"no doubtful fill {command.fill_id} of account {command.account} in {command.symbol}")
+    """An operator's word on a doubtful fill. Raises `NotFound`, and `Refused` if several could be meant."""
+    _, doubtful = find_doubtful(state, command)
     if command.discard:
         return [FillDiscarded()]
     fill = doubtful.fill
     held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
-    if ended is not None and (ended.symbol, ended.side) != (fill.symbol, fill.side):
+    if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    return [FillAccepted(position=held + signed(fill.side, fill.quantity), slot_taken=recount)]
+    position = held + signed(fill.side, fill.quantity) - _fee_in_asset(state, fill)
+    return [FillAccepted(position=position, slot_taken=recount)]
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:

@@ -9,13 +9,29 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from weltklassebot.core.commands import CheckOrder, OrderKey, ReportFill
+from weltklassebot.core.commands import AcceptFill, CheckOrder, OrderKey, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
-from weltklassebot.core.remembered import FillKey
-from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.executions import DoubtfulKey, Found, Place, doubtful_key
+from weltklassebot.core.exposure import is_dust
+from weltklassebot.core.machines import TERMINAL
+from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.remembered import Ended
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 
-__all__ = ["Conflict", "NotFound", "Refused", "Replayed", "content", "recall_fill", "recall_order"]
+__all__ = [
+    "Conflict",
+    "NotFound",
+    "Refused",
+    "Replayed",
+    "content",
+    "find_doubtful",
+    "place_of",
+    "recall_fill",
+    "recall_order",
+    "venues_differ",
+]
 
+_MOST_LISTED: Final = 10
 _NOBODY: Final[dict[str, bytes]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -23,9 +39,11 @@ _encode: Final = msgspec.json.Encoder().encode
 class Refused(Exception):
     """A command that is well-formed and not possible now. It changes nothing and leaves no record."""
 
-    def __init__(self, message: str, *, code: str = "conflict") -> None:
+    def __init__(self, message: str, *, code: str = "conflict", field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.field = field
+        """Of the command, where one of them is wrong (`bad_input`)."""
 
 
 class Conflict(Refused):
@@ -51,20 +69,16 @@ class Replayed(Struct, frozen=True, kw_only=True, gc=False):
     max_reducing_quantity: Decimal | None = None
 
 
-def content(command: CheckOrder | ReportFill) -> int:
-    """A digest of what the command says, the same in every process. Numbers have one form: validation saw to that.
+def content(order: CheckOrder) -> int:
+    """A digest of what the order says, the same in every process. Numbers have one form: validation saw to that.
 
     It guards against a key that is used twice by mistake, not against an adversary: 32 bits are plenty. Only values
     go in: a struct leaves out a default by its identity, so the same order read back could look like another one.
     """
-    said: tuple[object, ...]
-    if isinstance(command, CheckOrder):
-        said = (
-            command.symbol, command.side, command.quantity, command.order_type, command.price, command.stop_price,
-            command.time_in_force, command.venue, command.reduce_only, command.delta,
-        )  # fmt: skip
-    else:
-        said = (command.client_order_id, command.strategy, command.side, command.quantity, command.price, command.fee)
+    said = (
+        order.symbol, order.side, order.quantity, order.order_type, order.price, order.stop_price, order.time_in_force,
+        order.venue, order.reduce_only, order.delta,
+    )  # fmt: skip
     return crc32(_encode(said))
 
 
@@ -105,40 +119,117 @@ def _same(digest: int, order: CheckOrder) -> None:
 
 
 def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
-    """An approval stands as long as it has neither expired nor been overtaken by a stop."""
-    reason: Reason | None = None
-    if known.seq < state.kill_seq:
-        reason = "kill_switch"
-    elif known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
-        reason = "halted"
-    elif known.ts <= state.halted_accounts.get(known.order.account, -1.0) and (
-        not known.reducing or state.parameters.allow_reducing_when_halted == "never"
-    ):
-        reason = "account_halted"
-    elif known.seq < state.cooldown_seq and not known.reducing:
-        reason = "cooldown"
-    elif known.cancel_id is not None:
-        reason = "cancel_requested"
-    elif now >= known.valid_until:
-        reason = "approval_expired"
+    """An approval stands until something is heard of its order, it is asked back, a stop overtakes it, or its time is
+    over; and one that was to reduce only as long as it does."""
+    denial = _taken_back(state, known, now)
     return Replayed(
         seq=known.seq,
         ts=known.ts,
-        allowed=reason is None,
+        allowed=denial is None,
         state=known.state,
-        denials=() if reason is None else (Denial(reason=reason),),
+        denials=() if denial is None else (denial,),
         valid_until=known.valid_until,
     )
 
 
-def recall_fill(state: State, fill: ReportFill) -> Replayed | None:
-    """Whether this execution was reported before. Raises `Conflict` if its key means another one."""
-    key: FillKey = fill.key
-    digest = state.recall_fill(key)
-    if digest is None and (doubtful := state.doubtful.get(key)) is not None:
-        digest = content(doubtful.fill)
-    if digest is None:
-        return None
-    if digest != content(fill):
-        raise Conflict(f"fill_id {fill.fill_id} was used for another fill")
-    return Replayed(seq=0, allowed=True)
+def _taken_back(state: State, known: OpenOrder, now: float) -> Denial | None:
+    reason = _overtaken(state, known)
+    if reason is not None:
+        return Denial(reason)
+    if known.status in TERMINAL:
+        return Denial("order_ended")
+    if known.status != "approved" or known.filled or known.doubted:
+        return Denial("already_sent")
+    if known.cancel_id is not None:
+        return Denial("cancel_requested")
+    if now >= known.valid_until:
+        return Denial("approval_expired")
+    if known.reducing:
+        quantity, closes = known.order.quantity, _closable_without(state, known)
+        if not is_dust(quantity - closes, quantity):
+            return Denial("max_reducing_quantity", closes, quantity)
+    return None
+
+
+def _overtaken(state: State, known: OpenOrder) -> Reason | None:
+    """By which stop."""
+    if known.seq < state.kill_seq:
+        return "kill_switch"
+    if known.seq < state.halt_all_seq or (known.seq < state.halt_seq and not known.reducing):
+        return "halted"
+    if known.ts <= state.halted_accounts.get(known.order.account, -1.0) and (
+        not known.reducing or state.parameters.allow_reducing_when_halted == "never"
+    ):
+        return "account_halted"
+    return None
+
+
+def _closable_without(state: State, known: OpenOrder) -> Decimal:
+    """What an order like it could close if it were not there itself."""
+    order = known.order
+    book = state.markets[order.symbol].books[order.account]
+    held = -book.quantity if order.side == "buy" else book.quantity
+    return max(held - book.side(order.side).quantity + known.remaining, ZERO)
+
+
+# --- fills ----------------------------------------------------------------------------------------------------------
+
+
+def venues_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
+    """Whether both name a venue, and not the same one."""
+    if order is None or fill.venue == "default":
+        return False
+    ordered = order.order.venue if isinstance(order, OpenOrder) else order.venue or "default"
+    return ordered not in (fill.venue, "default")
+
+
+def place_of(state: State, fill: ReportFill) -> Place:
+    """Where it books: at its order's venue, whatever it says itself, unless the two conflict."""
+    known = state.orders.get(fill.order_key)
+    if known is not None:
+        venue = known.order.venue
+    else:
+        ended = state.recall_ended(fill.order_key)
+        venue = fill.venue if ended is None else ended.venue or "default"
+    if venue != fill.venue and "default" not in (venue, fill.venue):
+        venue = fill.venue
+    return (venue, fill.account, fill.symbol)
+
+
+def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
+    """What is known of this execution, from those that were booked or discarded and those that are doubted."""
+    found = state.find_fill(place, fill)
+    if not state.doubtful or found == "same":
+        return found
+    waiting = state.doubtful.get(doubtful_key(place, fill))
+    if waiting is not None:
+        same = (waiting.fill.quantity, waiting.fill.price) == (fill.quantity, fill.price)
+        found = "same" if same else "other"
+    return "same" if doubtful_key(place, fill, contradicts=True) in state.doubtful else found
+
+
+def find_doubtful(state: State, command: AcceptFill) -> tuple[DoubtfulKey, DoubtfulFill]:
+    """The doubtful fill that an operator means. Raises `NotFound`, and `Refused` if it could be several."""
+    found = [item for item in state.doubtful.items() if _is_meant(command, *item)]
+    if not found:
+        raise NotFound(f"no doubtful fill {command.fill_id} of account {command.account} in {command.symbol}")
+    if len(found) > 1:
+        listed = "; ".join(
+            f"seq {one.seq}: client_order_id {one.fill.client_order_id}, strategy {one.fill.strategy}, "
+            f"side {one.fill.side}, quantity {plain(one.fill.quantity)}, price {plain(one.fill.price)}"
+            for _, one in found[:_MOST_LISTED]
+        )
+        raise Refused(f"{len(found)} doubtful fills have this id, say which one by client_order_id or seq: {listed}")
+    return found[0]
+
+
+def _is_meant(command: AcceptFill, key: DoubtfulKey, doubtful: DoubtfulFill) -> bool:
+    fill = doubtful.fill
+    return (
+        (fill.fill_id, fill.account, fill.symbol) == (command.fill_id, command.account, command.symbol)
+        and command.venue in (fill.venue, key[0])
+        and command.client_order_id in (None, fill.client_order_id)
+        and command.strategy in (None, fill.strategy)
+        and command.side in (None, fill.side)
+        and command.seq in (None, doubtful.seq)
+    )

@@ -7,10 +7,10 @@ The only inexact operation is the division that rescales the peak after a deposi
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from typing import Final
 
-__all__ = ["EXACT", "ONE", "STEP", "ZERO", "NotExact", "exact", "plain", "ratio"]
+__all__ = ["EXACT", "ONE", "STEP", "ZERO", "NotExact", "cut", "exact", "plain", "ratio"]
 
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
@@ -22,6 +22,7 @@ EXACT: Final = Context(prec=200, rounding=ROUND_HALF_EVEN, traps=[InvalidOperati
 
 _ENTRY = Context(prec=36, traps=[Inexact, InvalidOperation])
 _quantize = _ENTRY.quantize
+_CUT = Context(prec=36, rounding=ROUND_DOWN, traps=[InvalidOperation])
 
 
 NOT_EXACT: Final = "must be a finite number with at most 18 whole and 18 fractional digits"
@@ -47,6 +48,17 @@ def exact(value: Decimal) -> Decimal:
     if not fixed.is_finite():
         raise NotExact(NOT_EXACT)
     return Decimal(plain(fixed)) if value else ZERO  # "-0" and "0E-400" are the same number
+
+
+def cut(value: Decimal) -> Decimal:
+    """For quantities that `exact` refuses: places behind the eighteenth, which only binary fractions have, go.
+
+    Raises `NotExact` for everything else that it refuses.
+    """
+    try:
+        return exact(_CUT.quantize(value, STEP))
+    except InvalidOperation:
+        raise NotExact(NOT_EXACT) from None
 
 
 def plain(value: Decimal) -> str:

@@ -18,10 +18,15 @@ __all__ = [
     "LIMITS",
     "MOST_COUNTED",
     "NEVER_UNLIMITED",
+    "OF_EQUITY",
+    "REST",
     "WHOLE",
+    "Account",
     "Instrument",
     "Parameters",
+    "Venue",
     "limit_error",
+    "symbols_error",
     "with_limits",
 ]
 
@@ -36,6 +41,24 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     lot: Decimal | None = None
     allow_short: bool = True
     delta: Decimal | None = None
+    aliases: tuple[str, ...] = ()
+    """Other spellings of the symbol."""
+    asset: str | None = None
+    """What is traded, as a fee names it: a fee in it moves the position. None: no fee does."""
+
+
+class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is particular to a venue."""
+
+    fill_ids: Literal["shared", "unique"] = "shared"
+    """Whether it may give one fill id to several executions of an account in a symbol. Unique: then it is doubtful."""
+
+
+_PLAIN: Final = Instrument()
+
+
+class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An account of the desk, by name."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,13 +82,22 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # valuation
     base_currency: str = "EUR"
     symbols: dict[str, Instrument] = {}
+    venues: dict[str, Venue] = {}
+    accounts: dict[str, Account] = {}
+    """Once one is named, no other opens anything."""
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
     # equity
-    equity_max_step: Decimal = Decimal("0.2")
-    equity_confirmations: int = 3
+    equity_max_step: Decimal | None = Decimal("0.2")
+    """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
+    equity_confirmations: int = 0
+    """Reports in a row that are believed against what was. 0: nothing is doubted, neither equity nor flows, as suits a
+    backtest; every start record names it."""
     max_equity_age_seconds: float | None = None
+    require_equity: bool | None = False
+    """An account opens nothing before it has reported its equity. None: once a drawdown limit is set at run time, or
+    configured anew."""
     # the trading day
     timezone: str = "UTC"
     day_roll: str = "00:00"
@@ -95,13 +127,39 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Of (account, strategy, symbol) at a time: opening orders beyond are denied with `max_symbols`."""
         return 2 * self.max_symbols
 
+    def instrument(self, symbol: str) -> Instrument | None:
+        """What the symbol is; None for one that is not configured."""
+        if not self.symbols:
+            return _PLAIN
+        return self.symbols.get(symbol) or self.symbols.get("*")
+
+    def gives_unique_fill_ids(self, venue: str) -> bool:
+        listed = self.venues.get(venue)
+        return listed is not None and listed.fill_ids == "unique"
+
+    @property
+    def equity_step(self) -> Decimal:
+        """The step of equity in force."""
+        if self.equity_max_step is not None:
+            return self.equity_max_step
+        half = None if self.max_drawdown is None else self.max_drawdown * _HALF
+        return _LARGEST_STEP if half is None or half > _LARGEST_STEP else half
+
     @property
     def mark_required(self) -> bool:
         return bool(self.symbols) if self.require_mark is None else self.require_mark
 
 
+REST: Final = "*"
+"""Among the symbols: all that are not listed."""
+_LARGEST_STEP: Final = Decimal("0.2")
+_HALF: Final = Decimal("0.5")
+
 LIMITS: Final = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
 """The limits that can be changed at run time."""
+
+OF_EQUITY: Final = ("max_drawdown",)
+"""Those of them that mean nothing while no equity is reported."""
 
 WHOLE: Final = frozenset({"max_trades_per_day", "cooldown_minutes"})
 """Those of them that count."""
@@ -110,6 +168,23 @@ MOST_COUNTED: Final = 10**9
 """As minutes, nearly two thousand years: what ends later than that, no calendar can print."""
 
 NEVER_UNLIMITED: Final = frozenset({"cooldown_minutes"})
+
+
+def symbols_error(symbols: dict[str, Instrument]) -> tuple[str, str, str] | None:
+    """The first symbol of which something cannot be, what that is, and why, if there is any."""
+    owners: dict[str, str] = {}
+    for symbol, instrument in symbols.items():
+        if symbol == REST and instrument.asset is not None:
+            return symbol, "asset", f'"{REST}" is many symbols: name the asset of each'
+        for alias in instrument.aliases:
+            if symbol == REST:
+                return symbol, "aliases", f'"{REST}" has no other spelling'
+            if alias in symbols or alias == REST:
+                return symbol, "aliases", f"{alias!r} is listed itself"
+            if alias in owners:
+                return symbol, "aliases", f"{alias!r} is an alias of {owners[alias]!r} already"
+            owners[alias] = symbol
+    return None
 
 
 def limit_error(key: str, value: Decimal | None) -> str | None:

@@ -20,13 +20,9 @@ from msgspec.structs import astuple
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.events import Denial, Reason, RiskState
 
-__all__ = [
-    "Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "FillKey", "Fills", "FillsPart",
-]  # fmt: skip
+__all__ = ["Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "Kept", "cut"]
 
-FillKey = tuple[str, str, str, str]
 EndedPart = tuple[tuple[str, str], dict[str, bytes]]
-FillsPart = tuple[tuple[str, str, str], dict[str, int]]
 DeniedPart = list[tuple[tuple[str, str], str, bytes]]
 T = TypeVar("T")
 
@@ -46,6 +42,12 @@ class Ended(Struct, gc=False):
     """Why a replay of it is not a yes."""
     quantity: Decimal | None = None
     """Of the order; older snapshots do not say."""
+    slot: bool = True
+    """It was one of the day's trades when it was approved."""
+    resolved: bool = False
+    """It was not sent, or an operator said how much was filled: a later fill contradicts that."""
+    venue: str | None = None
+    """Of the order; None where it names none, and in older snapshots."""
 
     @property
     def filled(self) -> Decimal | None:
@@ -61,11 +63,17 @@ class Denied(Struct, gc=False):
     max_reducing_quantity: Decimal | None
 
 
+class _PackedEnded(Ended, array_like=True, gc=False):
+    """Older snapshots leave out what was added since."""
+
+
 _pack: Final = msgspec.msgpack.Encoder().encode
-_ended: Final = msgspec.msgpack.Decoder(
-    tuple[int, int, float, str, str, Decimal, float, bool, Reason, Decimal | None]
-).decode
+_ended: Final = msgspec.msgpack.Decoder(_PackedEnded).decode
 _denied: Final = msgspec.msgpack.Decoder(tuple[int, int, float, RiskState, tuple[Denial, ...], Decimal | None]).decode
+
+
+def _unpacked(packed: bytes) -> Ended:
+    return Ended(*astuple(_ended(packed)))
 
 
 class _Names(dict[str, bytes]):
@@ -78,7 +86,7 @@ class _Names(dict[str, bytes]):
         self.owner = owner
 
 
-class _Kept(ABC):
+class Kept(ABC):
     """Equal to what holds the same in the same order."""
 
     __slots__ = ()
@@ -96,7 +104,7 @@ class _Kept(ABC):
         return repr(dict(self.items()))
 
 
-class EndedOrders(_Kept):
+class EndedOrders(Kept):
     """Of one trading day. Its bound is the core's: no order is approved that could not be remembered."""
 
     __slots__ = ("by_owner", "count")
@@ -109,7 +117,7 @@ class EndedOrders(_Kept):
         account, strategy, name = key
         names = self.by_owner.get((account, strategy))
         packed = None if names is None else names.get(name)
-        return None if packed is None else Ended(*_ended(packed))
+        return None if packed is None else _unpacked(packed)
 
     def put(self, key: OrderKey, ended: Ended) -> None:
         account, strategy, name = key
@@ -123,12 +131,12 @@ class EndedOrders(_Kept):
     def items(self) -> Iterator[tuple[OrderKey, Ended]]:
         for (account, strategy), names in self.by_owner.items():
             for name, packed in names.items():
-                yield (account, strategy, name), Ended(*_ended(packed))
+                yield (account, strategy, name), _unpacked(packed)
 
     def parts(self, most: int) -> Iterator[EndedPart]:
         """Owner, and no more than so many of what it owns, by name."""
         for owner, names in self.by_owner.items():
-            yield from ((owner, part) for part in _cut(names, most))
+            yield from ((owner, part) for part in cut(names, most))
 
     def take(self, part: EndedPart) -> None:
         owner, names = part
@@ -136,43 +144,7 @@ class EndedOrders(_Kept):
         self.count += len(names)
 
 
-class Fills(_Kept):
-    """The digest of every fill of one trading day. Bounded like `EndedOrders`."""
-
-    __slots__ = ("_digests", "count")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._digests: dict[tuple[str, str, str], dict[str, int]] = {}
-
-    def get(self, key: FillKey) -> int | None:
-        names = self._digests.get(key[:3])
-        return None if names is None else names.get(key[3])
-
-    def put(self, key: FillKey, digest: int) -> None:
-        names = self._digests.get(key[:3])
-        if names is None:
-            names = self._digests[key[:3]] = {}
-        self.count += key[3] not in names
-        names[key[3]] = digest
-
-    def items(self) -> Iterator[tuple[FillKey, int]]:
-        for (venue, account, symbol), names in self._digests.items():
-            for name, digest in names.items():
-                yield (venue, account, symbol, name), digest
-
-    def parts(self, most: int) -> Iterator[FillsPart]:
-        """Venue, account and symbol, and no more than so many digests, by name."""
-        for place, names in self._digests.items():
-            yield from ((place, part) for part in _cut(names, most))
-
-    def take(self, part: FillsPart) -> None:
-        place, names = part
-        self._digests.setdefault(place, {}).update(names)
-        self.count += len(names)
-
-
-class DeniedOrders(_Kept):
+class DeniedOrders(Kept):
     """The newest denials: a ring, cut to its bound by whoever puts one in."""
 
     __slots__ = ("_names", "_order", "by_owner")
@@ -230,7 +202,8 @@ class DeniedOrders(_Kept):
             self._append(owner, name, packed)
 
 
-def _cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:
+def cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:
+    """In parts of at most so many."""
     pairs = iter(names.items())
     while part := dict(islice(pairs, most)):
         yield part

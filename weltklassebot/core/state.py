@@ -1,25 +1,28 @@
 """The state of the risk core: private to the engine, changed in place by `evolve` alone, never by a decision.
 
-Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), fills (venue, account,
-symbol, fill_id), positions (account, strategy, symbol).
+Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), doubtful fills as
+`executions` says, positions (account, strategy, symbol).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, EquityDoubt, Flow, KillSwitchState, RiskState
+from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders, FillKey, Fills
+from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 
 __all__ = [
     "AccountEquity",
+    "AccountStatus",
     "Cancel",
     "ClockDoubt",
     "DoubtfulFill",
@@ -28,6 +31,13 @@ __all__ = [
     "Risk",
     "State",
 ]
+
+
+_CORRECTED: Final = 4
+
+AccountStatus = Literal["", "unconfirmed", "retired"]
+"""Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
+that is no longer the desk's."""
 
 
 class OpenOrder(Struct, gc=False):
@@ -51,6 +61,22 @@ class OpenOrder(Struct, gc=False):
     cancel_id: str | None = None
     sent: bool = False
     """Somebody said so, once: `unknown` does not take it back."""
+    doubted: bool = False
+    """A doubtful fill named it."""
+    slot: bool = True
+    """It was one of the day's trades when it was approved."""
+    guards: bool = False
+    """A stop that was no larger than the position, and what was open to build it, when it was approved."""
+    resolved: bool = False
+    """An operator said how much of it was filled: what is filled beyond that is doubtful."""
+    fills: list[tuple[str, str, str]] | None = None
+    """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
+    some."""
+
+    @property
+    def fills_known(self) -> bool:
+        """Whether all that was filled of it is remembered, however long ago that was."""
+        return self.fills is not None or not self.filled
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -62,18 +88,45 @@ class DoubtfulFill(Struct, kw_only=True):
     cause: str
     own: Decimal
     remaining: Decimal
+    valued: bool = True
 
 
 class AccountEquity(Struct, kw_only=True):
     equity: Decimal = ZERO
+    """What is believed."""
     as_of: float = 0.0
     known: bool = False
+    """It counts: something was believed, and is part of the desk's equity."""
     last: ReportEquity | None = None
     """The last report, believed or not: the same one again confirms nothing."""
     doubted: Decimal | None = None
     doubted_as_of: float = 0.0
     agreeing: int = 0
     pending_flow: Decimal = ZERO
+    """These four, but for the time, by the rule before format 4."""
+    doubt: EquityDoubt | None = None
+    open_flows: dict[str, Flow] = {}
+    """Doubted, or waiting for an operator's word;"""
+    flows: dict[str, Flow] = {}
+    """and the last ones of which nothing is open: taken, or dropped."""
+    day_equity: Decimal = ZERO
+    """The first that was believed of the trading day,"""
+    withdrawn: Decimal = ZERO
+    """and all withdrawals that were taken in it."""
+    status: AccountStatus = ""
+    set_aside: Decimal | None = None
+    """What it said last while it was unconfirmed."""
+    moved: Decimal = ZERO
+    """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.doubt is not None or any(flow.status == "doubted" for flow in self.open_flows.values())
+
+    @property
+    def doubted_loss(self) -> Decimal:
+        """What would be missing of the desk's equity if the worst that is doubted were true."""
+        return max(self.equity - self.doubt.value, ZERO) if self.known and self.doubt is not None else ZERO
 
 
 class Risk(Struct, kw_only=True):
@@ -101,6 +154,9 @@ class Cancel(Struct, kw_only=True):
     key: OrderKey
     since: float
     reason: str
+    attempt: int = 1
+    due: float | None = None
+    """When it is asked for again: the venue refused."""
 
 
 class ClockDoubt(Struct, kw_only=True):
@@ -129,9 +185,7 @@ class State:
     halt_seq: int = 0
     """by a halt,"""
     halt_all_seq: int = 0
-    """by a halt that lets nothing pass, reducing or not,"""
-    cooldown_seq: int = 0
-    """by an admin's cooldown."""
+    """by a halt that lets nothing pass, reducing or not. A cooldown overtakes none."""
     halted_accounts: dict[str, float] = field(default_factory=dict)
     cancels: dict[str, Cancel] = field(default_factory=dict)
     # the day
@@ -160,7 +214,7 @@ class State:
     denied: DeniedOrders = field(default_factory=DeniedOrders)
     fills: Fills = field(default_factory=Fills)
     fills_before: Fills = field(default_factory=Fills)
-    doubtful: dict[FillKey, DoubtfulFill] = field(default_factory=dict)
+    doubtful: dict[DoubtfulKey, DoubtfulFill] = field(default_factory=dict)
     doubted_at: dict[str, list[float]] = field(default_factory=dict)
     remembered: dict[tuple[str, str], int] = field(default_factory=dict)
     """Ended orders and fills of today, per (account, strategy),"""
@@ -180,6 +234,23 @@ class State:
     """and the roll before that. What was recorded since is remembered."""
     clock_restarts: list[int] = field(default_factory=list)
     """The records behind which `now` went back."""
+    shared_fill_ids: list[str] = field(default_factory=list)
+    """Venues of which it was said today that they give one fill id to several executions."""
+    doubted_losses: dict[str, Decimal] = field(default_factory=dict)
+    """Of each account in doubt: what would be missing if the worst that is doubted were true. Empty before format 4."""
+    barred: dict[str, AccountStatus] = field(default_factory=dict)
+    """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
+    requires_equity: bool = False
+    """An account opens nothing before it has reported its equity."""
+
+    @property
+    def corrected(self) -> bool:
+        """Decide by the rules that were corrected in format 4: the version that started last knows them."""
+        return self.format >= _CORRECTED
+
+    def takes_slot(self, *, reducing: bool) -> bool:
+        """Whether an approval is one of the day's trades: what reduces is none."""
+        return not (reducing and self.corrected)
 
     @property
     def start_doubted(self) -> bool:
@@ -203,6 +274,33 @@ class State:
         day = self.ended if self.ended.get(key) is not None else self.ended_before
         day.put(key, ended)
 
-    def recall_fill(self, key: FillKey) -> int | None:
-        found = self.fills.get(key)
-        return self.fills_before.get(key) if found is None else found
+    def find_fill(self, place: Place, fill: ReportFill) -> Found | None:
+        """What is remembered of this execution: at the place where it books, at the venue that it names, at none, and
+        under every spelling of its symbol. Older versions, and days before an alias, kept it there."""
+        if place[0] == "default" == fill.venue and not self.configured.symbols:
+            # There is no other place.
+            found = self.fills.find(place, fill)
+            before = None if found == "same" else self.fills_before.find(place, fill)
+            return before if before == "same" or (before is not None and found != "other") else found
+        best: Found | None = None
+        for at in self.places(place, fill.venue):
+            for day in (self.fills, self.fills_before):
+                found = day.find(at, fill)
+                if found == "same":
+                    return found
+                if found == "other" or (found is not None and best is None and at is place):
+                    best = found
+        return best
+
+    def places(self, place: Place, said: str = "default") -> list[Place]:
+        """Where an execution that books at `place` may be remembered, that place first."""
+        venue, account, symbol = place
+        found = [place]
+        if said not in ("default", venue):
+            found.append((said, account, symbol))
+        if venue != "default":
+            found.append(("default", account, symbol))
+        instrument = self.configured.symbols.get(symbol)
+        if instrument is not None and instrument.aliases:
+            found += [(at[0], account, alias) for alias in instrument.aliases for at in tuple(found)]
+        return found

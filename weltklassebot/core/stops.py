@@ -7,10 +7,8 @@ Moves are those of `machines`; a pair that is missing there is refused.
 from __future__ import annotations
 
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Literal
 
-from weltklassebot.core.checks import breached, drawdown
 from weltklassebot.core.commands import (
     CancelAll,
     CompleteRecovery,
@@ -21,6 +19,7 @@ from weltklassebot.core.commands import (
     Resume,
     TriggerKillSwitch,
 )
+from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import (
     AccountResumed,
     AnyEvent,
@@ -33,10 +32,12 @@ from weltklassebot.core.events import (
     Reason,
     RiskStateChanged,
 )
+from weltklassebot.core.keeping import Kept, keep, unprotected
 from weltklassebot.core.machines import KILL_SWITCH_MOVES, NOBODY_KNOWS, RISK_MOVES, TERMINAL
 from weltklassebot.core.memory import NotFound, Refused
-from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.schedule import again
 from weltklassebot.core.state import OpenOrder, State
 
 __all__ = [
@@ -80,6 +81,8 @@ def _resume(state: State, command: Resume) -> list[AnyEvent]:
     if command.account is not None:
         if command.account not in state.halted_accounts:
             raise NotFound(f"account {command.account} is not halted")
+        if state.corrected:
+            _check_fills(state, command.account, set(command.fills))
         return [AccountResumed(account=command.account)]
     events: list[AnyEvent] = []
     limit, equity, peak = state.parameters.max_drawdown, state.equity, state.peak
@@ -94,6 +97,18 @@ def _resume(state: State, command: Resume) -> list[AnyEvent]:
     if command.rebase_peak and equity is not None and peak is not None and equity != peak:
         events.append(PeakRebased(old=peak, new=equity))
     return [*events, RiskStateChanged(state="RUNNING", cause="admin")]
+
+
+def _check_fills(state: State, account: str, named: set[str]) -> None:
+    """An account goes on when its doubtful fills are settled, or an operator names each that may wait."""
+    waiting = {doubtful.fill.fill_id for doubtful in state.doubtful.values() if doubtful.fill.account == account}
+    if unknown := named - waiting:
+        raise NotFound(f"account {account} has no doubtful fill {min(unknown)}")
+    if unnamed := waiting - named:
+        raise Refused(
+            f"{len(unnamed)} doubtful fills of account {account} wait ({', '.join(sorted(unnamed)[:5])}): "
+            "accept or discard them, or name each that may wait"
+        )
 
 
 def decide_kill_switch(
@@ -162,23 +177,28 @@ def stop_orders(
 ) -> list[AnyEvent]:
     """What a halt of the desk, or of one account, does to the orders that are open."""
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, account=account)
-    unwanted: list[OpenOrder] = []
-    if policy.cancel_on_halt != "none":
-        resting = [
-            known
-            for known in state.orders.values()
-            if account in (None, known.order.account) and known.order.key not in withdrawn
-        ]
-        unwanted = resting if policy.cancel_on_halt == "all" else _opening(state, resting)
-    return _take_back(state, seq, released_through_seq, reason, unwanted, withdrawn)
+    if policy.cancel_on_halt == "none":
+        return _take_back(state, seq, released_through_seq, reason, [], withdrawn)
+    resting = [
+        known
+        for known in state.orders.values()
+        if account in (None, known.order.account) and known.order.key not in withdrawn
+    ]
+    kept = Kept(resting, [], []) if policy.cancel_on_halt == "all" else keep(state, resting)
+    events = _take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
+    if not state.corrected:
+        return events
+    gone = {*withdrawn, *(known.order.key for known in kept.unwanted)}
+    return [*events, *kept.events(), *unprotected(state, gone, account)]
 
 
 def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
     """All that a kill does."""
-    return [
+    events = [
         KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin"),
         *_take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
     ]
+    return [*events, *unprotected(state, set(state.orders))] if state.corrected else events
 
 
 def _take_back(
@@ -197,7 +217,7 @@ def _take_back(
     gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
     return [
         *_withdrawal([key for key in untold if key in gone], released_through_seq, reason),
-        *_cancels(seq, [known for known in unwanted if known.order.key not in gone]),
+        *_cancels(state, seq, [known for known in unwanted if known.order.key not in gone]),
     ]
 
 
@@ -224,36 +244,21 @@ def _withdrawal(orders: Collection[OrderKey], released_through_seq: int | None, 
     return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=tuple(orders), reason=reason)]
 
 
-def _opening(state: State, orders: list[OpenOrder]) -> list[OpenOrder]:
-    """Those that would open or flip a position if all of them were filled, the oldest being taken to close first."""
-    room: dict[tuple[str, str, str], Decimal] = {}
-    opening = []
+def _cancels(state: State, seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
+    """One request for each order that may still rest at a venue and of which none waits for its answer."""
+    requests: list[CancelRequest] = []
     for known in orders:
-        order = known.order
-        place = (order.account, order.symbol, order.side)
-        market = state.markets.get(order.symbol)
-        book = market.books.get(order.account) if market is not None else None
-        if place not in room:
-            held = book.quantity if book is not None else ZERO
-            room[place] = max(held if order.side == "sell" else -held, ZERO)
-        left = room[place]
-        if left >= known.remaining:
-            room[place] = left - known.remaining
-        else:
-            opening.append(known)
-    return opening
-
-
-def _cancels(seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
-    """One request for each order that has none pending and may still rest at a venue."""
-    wanted = [known for known in orders if known.cancel_id is None and known.status not in TERMINAL]
-    if not wanted:
-        return []
-    requests = tuple(
-        CancelRequest(f"c{seq}-{number}", known.order.account, known.order.strategy, known.order.client_order_id)
-        for number, known in enumerate(wanted, start=1)
-    )
-    return [CancelsRequested(requests=requests)]
+        if known.status in TERMINAL:
+            continue
+        cancel = None if known.cancel_id is None else state.cancels[known.cancel_id]
+        if known.cancel_id is None or cancel is None:
+            order = known.order
+            requests.append(
+                CancelRequest(f"c{seq}-{len(requests) + 1}", order.account, order.strategy, order.client_order_id)
+            )
+        elif cancel.due is not None:  # the venue refused the last one: a new stop does not wait
+            requests.append(again(known.cancel_id, cancel))
+    return [CancelsRequested(requests=tuple(requests))] if requests else []
 
 
 def decide_cancel_all(state: State, command: CancelAll, seq: int, released_through_seq: int | None) -> list[AnyEvent]:

@@ -12,6 +12,8 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields, force_setattr
 
 from weltklassebot.core.commands import (
+    AcceptEquity,
+    AcceptFill,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
@@ -19,6 +21,7 @@ from weltklassebot.core.commands import (
     Mark,
     OrderStatus,
     OrderType,
+    ReportEquity,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -26,8 +29,9 @@ from weltklassebot.core.commands import (
     Side,
     UnsetLimits,
 )
-from weltklassebot.core.numbers import NotExact, exact
-from weltklassebot.core.parameters import limit_error
+from weltklassebot.core.names import id_error, is_plain
+from weltklassebot.core.numbers import NotExact, cut, exact
+from weltklassebot.core.parameters import REST, limit_error
 
 __all__ = ["NUMBER_FIELDS", "Invalid", "validate"]
 
@@ -42,18 +46,20 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
 )
-_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue"})
+_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
 _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
 _SIDES: Final[frozenset[str]] = frozenset(get_args(Side))
 _ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
 _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
+_OF_PROGRAMS: Final = frozenset({CheckOrder, ReportFill})
+"""Whose quantities are added up from binary fractions."""
+_NOTHING_FILLED: Final = frozenset({"not_sent", "rejected"})
 _MAX_KNOWN: Final = 100_000
 
-_is_id = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII).fullmatch
 # C1 is control too: a terminal takes U+009B for the beginning of an escape; U+2028 and U+2029 end lines. A surrogate is
 # a byte of an argument that was no UTF-8, and cannot be written.
 _has_control = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
@@ -63,7 +69,8 @@ _known: set[str] = {"default"}  # ids that passed before: a cache, bounded by st
 def _plan(kind: Any) -> tuple[tuple[str, ...], ...]:
     names = [field.name for field in fields(kind)]
     needed = frozenset(field.name for field in fields(kind) if field.required) & _TEXTS
-    groups = (_FRESH_IDS, _SHARED_IDS, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
+    optional = frozenset(field.name for field in fields(kind) if not field.required) & _FRESH_IDS
+    groups = (_FRESH_IDS - optional, _SHARED_IDS | optional, NUMBER_FIELDS, _TEXTS, needed, _TIMES)
     return tuple(tuple(name for name in names if name in group) for group in groups)
 
 
@@ -77,8 +84,9 @@ def validate(command: AnyCommand) -> None:
         return
     fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
-        if not _is_id(getattr(command, name)):
-            raise Invalid(name, _BAD_ID)
+        value = getattr(command, name)
+        if not is_plain(value):
+            _check_id(name, value)
     for name in shared:
         value = getattr(command, name)
         if value is not None and value not in _known:
@@ -94,12 +102,15 @@ def validate(command: AnyCommand) -> None:
     _check_meaning(command)
 
 
-_BAD_ID: Final = "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"
+def _check_id(name: str, value: str) -> None:
+    if error := id_error(value):
+        raise Invalid(name, error)
+    if name == "symbol" and value == REST:
+        raise Invalid(name, f'"{REST}" stands for the symbols that are not listed, and is none itself')
 
 
 def _learn(name: str, value: str) -> None:
-    if not _is_id(value):
-        raise Invalid(name, _BAD_ID)
+    _check_id(name, value)
     if len(_known) >= _MAX_KNOWN:
         _known.clear()
     _known.add(value)
@@ -126,7 +137,12 @@ def _check_choice(name: str, word: str, words: frozenset[str]) -> None:
 
 
 def _check_number(command: AnyCommand, name: str, number: Decimal) -> None:
-    clean = _clean(name, number)
+    try:
+        clean = _clean(name, number)
+    except Invalid:
+        if name != "quantity" or type(command) not in _OF_PROGRAMS or type(number) is not Decimal:
+            raise
+        clean = _cut_quantity(number)
     if clean is not number:
         force_setattr(command, name, clean)
 
@@ -158,10 +174,18 @@ def _clean(name: str, number: Decimal) -> Decimal:
         raise Invalid(name, str(error)) from None
 
 
+def _cut_quantity(number: Decimal) -> Decimal:
+    """0.1 + 0.2, as a program adds it up, closes what there is."""
+    try:
+        return cut(number)
+    except NotExact as error:
+        raise Invalid("quantity", str(error)) from None
+
+
 def _check_order(order: CheckOrder) -> None:
     """The same for orders, written out: it stands before every answer."""
-    if not _is_id(order.client_order_id):
-        raise Invalid("client_order_id", _BAD_ID)
+    if not is_plain(order.client_order_id):
+        _check_id("client_order_id", order.client_order_id)
     if order.symbol not in _known:
         _learn("symbol", order.symbol)
     if order.account not in _known:
@@ -194,20 +218,38 @@ def _check_kind(order: CheckOrder) -> None:
         raise Invalid("stop_price", f"a {kind} order needs one")
 
 
+def _check_flow(command: ReportEquity | AcceptEquity) -> None:
+    if command.flow_id is None:
+        return
+    if isinstance(command, ReportEquity) and not command.flow:
+        raise Invalid("flow_id", "must not be there: there is no flow")
+    _check_id("flow_id", command.flow_id)
+
+
+def _check_status(status: str, filled: Decimal | None) -> None:
+    _check_choice("status", status, _STATUSES)
+    if filled is not None and filled < 0:
+        raise Invalid("filled_quantity", "must not be negative")
+    if filled and status in _NOTHING_FILLED:
+        raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
         case ReportFill(quantity=quantity, side=side):
             _check_choice("side", side, _SIDES)
             if quantity <= 0:
                 raise Invalid("quantity", "must be positive")
+            if command.fee_currency is not None and command.fee is None:
+                raise Invalid("fee_currency", "must not be there without a fee")
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
-            _check_choice("status", status, _STATUSES)
-            if filled is not None and filled < 0:
-                raise Invalid("filled_quantity", "must not be negative")
-            if filled and status == "not_sent":
-                raise Invalid("filled_quantity", "must not be there: nothing is filled of an order that was not sent")
+            _check_status(status, filled)
+        case AcceptFill(side=side) if side is not None:
+            _check_choice("side", side, _SIDES)
+        case ReportEquity() | AcceptEquity():
+            _check_flow(command)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:

@@ -10,11 +10,13 @@ from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ONE
 from weltklassebot.core.state import State
 
-__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all"]
+__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
 
 
 def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
     market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
+    if state.parameters.max_equity_age_seconds is not None and state.corrected:
+        _note_gains(state, market, mark.price)
     market.mark = mark.price
     market.as_of = event.as_of
     market.delta = mark.delta
@@ -28,18 +30,28 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
         for symbol, other in state.markets.items():
             instrument = state.parameters.symbols.get(symbol) or state.parameters.symbols.get("*")
             if instrument is not None and instrument.currency == currency:
-                other.unit = _unit(state, symbol)
+                other.unit = unit_of(state, symbol)
                 reprice_all(state, other)
+
+
+def _note_gains(state: State, market: Market, price: Decimal) -> None:
+    """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
+    if market.mark is None or market.unit is None or price == market.mark:
+        return
+    gain = (price - market.mark) * market.unit
+    for name, book in market.books.items():
+        if book.quantity and (account := state.accounts.get(name)) is not None:
+            account.moved += book.quantity * gain
 
 
 def revalue_all(state: State) -> None:
     """Instruments may have changed: value everything anew."""
     for symbol, market in state.markets.items():
-        market.unit = _unit(state, symbol)
+        market.unit = unit_of(state, symbol)
         reprice_all(state, market)
 
 
-def _unit(state: State, symbol: str) -> Decimal | None:
+def unit_of(state: State, symbol: str) -> Decimal | None:
     """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows."""
     parameters = state.parameters
     instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
@@ -52,7 +64,7 @@ def _unit(state: State, symbol: str) -> Decimal | None:
 
 
 def open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=_unit(state, symbol))
+    market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
     return market
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from weltklassebot.core.checks import drawdown
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
-from weltklassebot.core.parameters import LIMITS
-from weltklassebot.core.state import ClockDoubt, OpenOrder, State
+from weltklassebot.core.parameters import LIMITS, OF_EQUITY
+from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
-__all__ = ["cancel_requests", "doubtful_fills", "limits", "orders", "positions", "risk_state_file", "summary"]
+__all__ = [
+    "accounts", "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file",
+    "summary", "unfed", "unnamed_accounts",
+]  # fmt: skip
 
 
 def _text(value: Decimal | int | None) -> str | int | None:
@@ -65,6 +68,7 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "peak_equity": _text(peak),
         "drawdown": plain(drawdown(equity, peak)) if equity is not None and peak is not None else None,
         "equity_doubtful": bool(state.doubted_accounts),
+        "unfed": list(unfed(state)),
         "gross_notional": plain(state.gross) if not state.unpriced else None,
         "positions": list(positions(state, now)),
         "open_orders": len(state.orders),
@@ -105,12 +109,60 @@ def limits(state: State) -> dict[str, Any]:
             "value": _text(getattr(state.parameters, key)),
             "configured": _text(getattr(state.configured, key)),
             "set_at_run_time": key in state.overrides,
+            "unfed": key in unfed(state),
         }
         for key in LIMITS
     }
 
 
+def accounts(state: State) -> Iterator[dict[str, Any]]:
+    """Those that reported equity, hold or rest anything, or are named."""
+    busy = {name for market in state.markets.values() for name in market.books}
+    named = state.parameters.accounts
+    for name in sorted({*state.accounts, *busy, *named}):
+        account = state.accounts.get(name, _NOBODY)
+        counts = "counts" if account.known else "silent"
+        doubt = account.doubt
+        yield {
+            "account": name,
+            "status": account.status or counts,
+            "named": not named or name in named,
+            "busy": name in busy,
+            "equity": _text(account.equity if account.known else account.set_aside),
+            "as_of": account.as_of if account.known else None,
+            "balance": _text(account.last.balance) if account.last is not None else None,
+            "doubted": plain(doubt.value) if doubt is not None else None,
+            "open_flows": [
+                {"flow_id": flow.flow_id, "amount": _text(flow.amount), "status": flow.status}
+                for flow in account.open_flows.values()
+            ],
+        }
+
+
+def unnamed_accounts(state: State, named: Collection[str] | None = None) -> list[str]:
+    """Those that hold, rest or count anything, and are none of [accounts]. `named`: those that will be."""
+    named = state.parameters.accounts if named is None else named
+    if not named:
+        return []
+    busy = {name for market in state.markets.values() for name in market.books}
+    counting = {name for name, account in state.accounts.items() if account.known}
+    return sorted((busy | counting) - set(named))
+
+
+def holding(state: State) -> set[str]:
+    """The accounts that hold a position."""
+    return {name for market in state.markets.values() for name, book in market.books.items() if book.quantity}
+
+
+def unfed(state: State) -> tuple[str, ...]:
+    """Limits in force that nobody feeds: what they are held against was never reported."""
+    if state.equity is not None:
+        return ()
+    return tuple(key for key in OF_EQUITY if getattr(state.parameters, key) is not None)
+
+
 _NOWHERE = Market()
+_NOBODY = AccountEquity()
 
 
 def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterator[dict[str, Any]]:
@@ -195,6 +247,8 @@ def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
             "symbol": state.orders[cancel.key].order.symbol,
             "since": cancel.since,
             "reason": cancel.reason,
+            "attempt": cancel.attempt,
+            "due": cancel.due,
         }
 
 
@@ -212,6 +266,8 @@ def doubtful_fills(state: State) -> Iterator[dict[str, Any]]:
             "side": fill.side,
             "quantity": plain(fill.quantity),
             "price": plain(fill.price),
+            "fee": _text(fill.fee),
+            "fee_currency": fill.fee_currency,
             "cause": doubtful.cause,
             "seq": doubtful.seq,
             "ts": doubtful.ts,

@@ -1,7 +1,8 @@
 """The journal: what was asked, what was answered, and a chain that shows where it is not what was written.
 
-This docstring is the definition of the file format, version 3 (`Start.format`). Versions 1 and 2 are read: 1
-has no `store.id`, in neither does the clock go back, and their starts and snapshots lack what was added since.
+This docstring is the definition of the file format, version 4 (`Start.format`). Versions 1 to 3 are read: 1
+has no `store.id`, in 1 and 2 the clock does not go back, and their starts and snapshots lack what was added since. What
+stands behind a start of version 3 or before is decided again by the rules of then (`State.corrected`).
 
 The store is one directory (0700) of one owner, with one writer at a time:
 

@@ -19,8 +19,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.executions import DoubtfulKey, Fills, FillsPart, doubtful_key
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
-from weltklassebot.core.numbers import ONE
+from weltklassebot.core.memory import place_of
+from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.remembered import (
     Denied,
@@ -29,12 +31,10 @@ from weltklassebot.core.remembered import (
     Ended,
     EndedOrders,
     EndedPart,
-    FillKey,
-    Fills,
-    FillsPart,
 )
 from weltklassebot.core.state import (
     AccountEquity,
+    AccountStatus,
     Cancel,
     ClockDoubt,
     DoubtfulFill,
@@ -48,6 +48,7 @@ from weltklassebot.journal.codec import encode_plainly
 __all__ = ["Image", "encode_state", "state_of"]
 
 _CHUNK: Final = 1_000
+_OLDER_KEY: Final = 4
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -59,6 +60,8 @@ class _Side(Struct, array_like=True, forbid_unknown_fields=True):
     pivot: Decimal
     floor: Decimal
     ceiling: Decimal | None
+    unvalued: Decimal = ZERO
+    """Since format 5."""
 
 
 class _Book(Struct, forbid_unknown_fields=True):
@@ -94,7 +97,6 @@ class Image(Struct, forbid_unknown_fields=True):
     kill_seq: int
     halt_seq: int
     halt_all_seq: int
-    cooldown_seq: int
     halted_accounts: dict[str, float]
     cancels: dict[str, Cancel]
     trading_day: str
@@ -133,6 +135,12 @@ class Image(Struct, forbid_unknown_fields=True):
     """Before format 4 nobody kept it. No earlier than the truth: the snapshot's own time."""
     rolled_before_at: float | None = None
     clock_restarts: list[int] = []
+    shared_fill_ids: list[str] = []
+    doubted_losses: dict[str, Decimal] = {}
+    barred: dict[str, AccountStatus] = {}
+    requires_equity: bool = False
+    cooldown_seq: int = 0
+    """Before format 5 a cooldown overtook approvals."""
 
 
 _PAIRS: Final[dict[str, Any]] = {
@@ -141,9 +149,9 @@ _PAIRS: Final[dict[str, Any]] = {
     "ended": tuple[OrderKey, Ended],
     "ended_before": tuple[OrderKey, Ended],
     "denied": tuple[OrderKey, Denied],
-    "fills": tuple[FillKey, int],
-    "fills_before": tuple[FillKey, int],
-    "doubtful": tuple[FillKey, DoubtfulFill],
+    "fills": tuple[tuple[str, str, str, str], int],
+    "fills_before": tuple[tuple[str, str, str, str], int],
+    "doubtful": tuple[DoubtfulKey, DoubtfulFill],
     "remembered": tuple[tuple[str, str], int],
     "remembered_before": tuple[tuple[str, str], int],
 }
@@ -206,7 +214,9 @@ def _book(book: Book) -> _Book:
 
 
 def _side(side: Side) -> _Side:
-    return _Side(list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling)
+    return _Side(
+        list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling, side.unvalued
+    )  # fmt: skip
 
 
 def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> State:
@@ -233,13 +243,30 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                 found.update(_sparing(decode(chunk)))
             else:
                 for key, value in decode(chunk):
-                    found.put(key, value)
+                    if kind is Fills:
+                        found.keep(key[:3], key[3], value)
+                    else:
+                        found.put(key, value)
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
-    markets = {symbol: _restored_market(market, reserved) for symbol, market in image.markets.items()}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}
     for name in ("rolled_at", "rolled_before_at"):
         scalars[name] = image.now if scalars[name] is None else scalars[name]
-    return State(**{**scalars, **maps, "markets": markets})
+    state = State(**{**scalars, **maps, "markets": {}})
+    named = _rename_doubtful(state)
+    state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
+    return state
+
+
+def _rename_doubtful(state: State) -> dict[tuple[str, ...], DoubtfulKey]:
+    """Before format 5 the order and the side of a doubtful fill were no part of its key. Returns what was renamed."""
+    named: dict[tuple[str, ...], DoubtfulKey] = {
+        key: doubtful_key(place_of(state, doubtful.fill), doubtful.fill)
+        for key, doubtful in state.doubtful.items()
+        if len(key) == _OLDER_KEY
+    }
+    if named:
+        state.doubtful = {named.get(key, key): doubtful for key, doubtful in state.doubtful.items()}
+    return named
 
 
 def _sparing(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -252,13 +279,15 @@ def _sparing(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) -> Market:
+def _restored_market(
+    image: _Market, reserved: dict[tuple[str, ...], Reserved], named: dict[tuple[str, ...], DoubtfulKey]
+) -> Market:
     # The way through without a multiplication is taken by identity.
     unit = ONE if image.unit == ONE and str(image.unit) == "1" else image.unit
     books = {
         account: Book(
-            quantity=book.quantity, buys=_restored_side(book.buys, reserved),
-            sells=_restored_side(book.sells, reserved), up=book.up, down=book.down, exposure=book.exposure,
+            quantity=book.quantity, buys=_restored_side(book.buys, reserved, named),
+            sells=_restored_side(book.sells, reserved, named), up=book.up, down=book.down, exposure=book.exposure,
             unpriced=book.unpriced,
         )
         for account, book in image.books.items()
@@ -266,8 +295,11 @@ def _restored_market(image: _Market, reserved: dict[tuple[str, ...], Reserved]) 
     return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
 
 
-def _restored_side(image: _Side, reserved: dict[tuple[str, ...], Reserved]) -> Side:
+def _restored_side(
+    image: _Side, reserved: dict[tuple[str, ...], Reserved], named: dict[tuple[str, ...], DoubtfulKey]
+) -> Side:
     return Side(
-        items={key: reserved[key] for key in image.items}, quantity=image.quantity, at_mark=image.at_mark,
-        at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling,
+        items={named.get(key, key): reserved[key] for key in image.items}, quantity=image.quantity,
+        at_mark=image.at_mark, at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling,
+        unvalued=image.unvalued,
     )  # fmt: skip

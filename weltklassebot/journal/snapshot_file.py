@@ -1,6 +1,6 @@
 """`snapshot-<seq>.json`: the state behind a record, so that a start need not fold what came before.
 
-    {"format":4,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
+    {"format":5,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
 
 and a newline. `hash` is sha256, in hex, of every byte before `,"hash":`. A snapshot stands behind the last record of a
 closed segment, and counts only if that record has the hash that it names. The newest two are kept, and where history
@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT: Final = 2
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _AS_BYTES: Final = 3
 _HASH_KEY: Final = b',"hash":"'
 _TAIL: Final = len(_HASH_KEY) + 64 + 3  # ,"hash":"<64>"}\n

@@ -15,16 +15,29 @@ from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import Denial, Reason
 from weltklassebot.core.numbers import plain
 
-__all__ = ["Answer", "CheckAnswer", "DenialView", "Done", "FieldError", "Problem", "UNDECIDED", "denial_view", "encode"]
+__all__ = [
+    "Answer",
+    "CheckAnswer",
+    "DenialView",
+    "Done",
+    "FieldError",
+    "Problem",
+    "UNDECIDED",
+    "denial_view",
+    "encode",
+    "is_final",
+]
 
 encode: Final = msgspec.json.Encoder().encode
 
 
-class DenialView(Struct, frozen=True, gc=False):
+class DenialView(Struct, frozen=True, gc=False, omit_defaults=True):
     reason: Reason
     limit: str | None
     value: str | None
     message: str
+    missing: str | None = None
+    """The symbol, or the pair of currencies, without whose price there is no yes; or the account, by its equity."""
 
 
 class CheckAnswer(Struct, gc=False, omit_defaults=True):
@@ -39,6 +52,8 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
     valid_until: float | None = None
     max_reducing_quantity: str | None = None
     replayed: bool = False
+    final: bool | None = None
+    """Of a denial: under this id there is never a yes while it is remembered. False: the same id may be asked again."""
 
     status = 200
 
@@ -46,7 +61,8 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
         """Take the yes back: nobody has heard it yet."""
         self.allowed = False
         self.valid_until = None
-        self.denials = [denial_view(Denial(reason))]
+        self.final = reason not in _FOR_NOW
+        self.denials = [denial_view(Denial(reason), final=self.final)]
 
 
 class Done(Struct, gc=False):
@@ -80,6 +96,8 @@ UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", stat
 _WORDS: Final[dict[Reason, str]] = {
     "kill_switch": "the kill switch is not ACTIVE",
     "halted": "trading is halted",
+    "unknown_account": "the account is not one of the desk's: [accounts] does not name it, or it was retired",
+    "unconfirmed_account": "the account is a second one that nobody has accepted yet",
     "account_halted": "the account is halted: doubtful fills wait for an operator",
     "journal_failed": "the journal cannot be written",
     "max_drawdown": "drawdown {value} reaches its limit {limit}",
@@ -87,14 +105,16 @@ _WORDS: Final[dict[Reason, str]] = {
     "overloaded": "too many commands wait for the disk",
     "stopping": "the daemon is stopping",
     "clock": "the wall clock is in doubt",
-    "equity_doubtful": "an equity report is too far from the one before to be believed yet",
-    "stale_equity": "the last equity report is too old",
+    "equity_doubtful": "what was reported of the account's equity is not believed yet",
+    "no_equity": "the account has not reported its equity, and a limit needs it",
+    "stale_equity": "the account's last equity report is too old",
     "unknown_symbol": "the symbol is not configured",
     "no_mark": "there is no price to value this with",
     "stale_mark": "the last mark is {value} s old, {limit} s are allowed",
     "no_fx_rate": "the exchange rate to the base currency is missing",
     "stale_fx_rate": "the exchange rate is {value} s old, {limit} s are allowed",
     "reduce_only": "quantity {value} is not reducing; at most {limit} would be",
+    "max_reducing_quantity": "quantity {value} would do more than close; at most {limit} still reduces",
     "short_not_allowed": "quantity {value} would go short; at most {limit} can be sold",
     "tick": "price {value} is not a multiple of {limit}",
     "lot": "quantity {value} is not a multiple of {limit}",
@@ -104,25 +124,41 @@ _WORDS: Final[dict[Reason, str]] = {
     "max_open_orders": "{value} open orders would exceed {limit}",
     "max_remembered": "{value} remembered orders and fills would exceed {limit}",
     "max_symbols": "no more than {limit} symbols, or positions in them, are kept",
-    "approval_expired": "the approval has expired: ask again under a new id",
+    "approval_expired": "the approval has expired",
+    "already_sent": "something was reported of the order since: a yes was given once, and it was used",
     "order_ended": "the order has ended",
     "cancel_requested": "the order's cancellation was requested",
     "withdrawn": "a stop withdrew the approval",
 }
 
 
+_FINAL: Final = "; ask again under a new id"
+_FOR_NOW: Final = frozenset({"overloaded", "journal_failed", "stopping", "max_reducing_quantity"})
+"""Reasons without a record, and why a replayed approval is no yes until what is held has changed again."""
+
+
+def is_final(denials: tuple[Denial, ...]) -> bool:
+    """Whether the order will never be approved under its id while it is remembered."""
+    return not any(denial.reason in _FOR_NOW for denial in denials)
+
+
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else plain(number)
 
 
-def denial_view(denial: Denial) -> DenialView:
-    """A denial with its numbers printed and put into words."""
+def denial_view(denial: Denial, *, final: bool) -> DenialView:
+    """A denial with its numbers printed and put into words. `final`: see `CheckAnswer`."""
     limit, value = _text(denial.limit), _text(denial.value)
     words = _WORDS[denial.reason]
     message = words.format(limit=limit, value=value) if limit is not None else words
-    return DenialView(denial.reason, limit, value, message)
+    if denial.missing is not None:
+        message = f"{denial.missing}: {message}"
+    if final:
+        message += _FINAL
+    return DenialView(denial.reason, limit, value, message, denial.missing)
 
 
 def unrecorded_denial(order: CheckOrder, reason: Reason, state: str) -> CheckAnswer:
     """A no that the daemon could not record, or need not."""
-    return CheckAnswer(False, order.client_order_id, None, None, state, [denial_view(Denial(reason))])
+    denials = [denial_view(Denial(reason), final=False)]
+    return CheckAnswer(False, order.client_order_id, None, None, state, denials, final=False)

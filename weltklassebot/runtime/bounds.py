@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from weltklassebot.core.flows import MOST_OPEN_FLOWS, MOST_SETTLED_FLOWS
 from weltklassebot.core.parameters import LIMITS
 from weltklassebot.runtime.commit import MAX_BATCH_RECORDS
 from weltklassebot.runtime.sequencer import Sequencer
@@ -54,6 +55,8 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
         held("symbols", most("max_symbols"), "markets"),
         held("positions", most("max_positions"), "positions"),
         held("accounts", most("max_accounts"), "accounts"),
+        Bound("open_flows", lambda: MOST_OPEN_FLOWS, lambda: _most_flows(sequencer, "open_flows")),
+        Bound("known_flows", lambda: MOST_SETTLED_FLOWS, lambda: _most_flows(sequencer, "flows")),
         held("limits_changed", lambda: len(LIMITS), "overrides"),
     ]
 
@@ -63,6 +66,10 @@ def _largest_share(sequencer: Sequencer) -> int:
     state = sequencer.state
     owners = islice(chain(state.remembered, state.remembered_before), 1000)
     return max((state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0) for owner in owners), default=0)
+
+
+def _most_flows(sequencer: Sequencer, what: str) -> int:
+    return max((len(getattr(account, what)) for account in sequencer.state.accounts.values()), default=0)
 
 
 def families(bounds: Iterable[Bound]) -> list[Metric]:

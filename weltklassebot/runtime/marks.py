@@ -23,10 +23,18 @@ _NEVER: Final = (0.0, 0.0)
 class Marks:
     """Holds back what comes too fast. Bounded by `max_symbols`."""
 
-    def __init__(self, interval_seconds: float, max_symbols: int, record: Callable[[Mark, Principal], bool]) -> None:
+    def __init__(
+        self,
+        interval_seconds: float,
+        max_symbols: int,
+        record: Callable[[Mark, Principal], bool],
+        spelled: Callable[[str], str],
+    ) -> None:
         self._interval: Final = interval_seconds
         self._max_symbols: Final = max_symbols
         self._record: Final = record
+        self._spelled: Final = spelled
+        """A symbol as it is listed: several spellings are conflated as one."""
         self._waiting: dict[str, tuple[Mark, Principal]] = {}
         self._recorded: dict[str, tuple[float, float]] = {}
         """When a mark of this symbol was recorded last, and of when it was."""
@@ -43,7 +51,7 @@ class Marks:
             self._recorded.clear()  # the clock was restarted: what was recorded then is old
         self._now = now
         as_of = now if mark.ts is None else min(mark.ts, now)
-        symbol = mark.symbol
+        symbol = self._spelled(mark.symbol)
         waiting = self._waiting.get(symbol)
         if waiting is not None:
             if waiting[0].ts is not None and as_of < waiting[0].ts:
@@ -65,12 +73,12 @@ class Marks:
     def _put(self, mark: Mark, principal: Principal, now: float) -> bool:
         if len(self._recorded) >= self._max_symbols:
             self._recorded.clear()
-        self._recorded[mark.symbol] = (now, now if mark.ts is None else min(mark.ts, now))
+        self._recorded[self._spelled(mark.symbol)] = (now, now if mark.ts is None else min(mark.ts, now))
         return self._record(mark, principal)
 
     def flush(self, symbol: str, now: float) -> None:
         """What waits for this symbol is recorded before anything is decided on it."""
-        waiting = self._waiting.pop(symbol, None)
+        waiting = self._waiting.pop(self._spelled(symbol), None)
         if waiting is not None:
             self._put(*waiting, now)
 

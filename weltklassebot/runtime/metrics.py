@@ -19,9 +19,12 @@ from prometheus_client.core import (
 )
 
 from weltklassebot import __version__, logs
-from weltklassebot.core.checks import drawdown
-from weltklassebot.core.commands import ReportFill
+from weltklassebot.core.commands import ReportEquity, ReportFill, ReportOrder
+from weltklassebot.core.doubted_equity import stale_accounts
+from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
+from weltklassebot.core.parameters import OF_EQUITY
+from weltklassebot.core.views import holding, unfed, unnamed_accounts
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.checkpoints import Checkpoints
@@ -75,6 +78,13 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.late_fills = 0
+        self.unprotected_positions = 0
+        self.oversized_stops = 0
+        self.ends_without_quantity = 0
+        self.contradicting_fills = 0
+        self.shared_fill_ids = 0
+        self.uncounted_flows = 0
         self.journal_errors = 0
         self.bad_input = 0
         self.slow_clients = 0
@@ -115,11 +125,27 @@ class Metrics:
         answer = entry.answer
         if type(answer) is CheckAnswer:
             self.count_check(answer)
-        elif type(answer) is Done and type(entry.command) is ReportFill:
+        elif type(answer) is Done:
+            self._count_done(entry, answer)
+
+    def _count_done(self, entry: Entry, answer: Done) -> None:
+        self.unprotected_positions += len(answer.body.get("unprotected", ()))
+        self.oversized_stops += len(answer.body.get("oversized", ()))
+        if type(entry.command) is ReportFill:
             if answer.body.get("replayed"):
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
+                self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+            else:
+                self.late_fills += "late" in answer.body
+                self.shared_fill_ids += "fill_id_shared" in answer.body
+        elif type(entry.command) is ReportOrder and "notices" in answer.body:
+            self.ends_without_quantity += 1
+        elif type(entry.command) is ReportEquity:
+            flows = answer.body.get("flows")
+            if (entry.command.flow and "notices" in answer.body) or (flows and "dropped" in flows.values()):
+                self.uncounted_flows += 1
 
     def count_check(self, answer: CheckAnswer) -> None:
         if answer.replayed:
@@ -143,6 +169,33 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "contradicting_fills",
+                "Executions reported again with another quantity or price.",
+                self.contradicting_fills,
+            ),
+            (
+                "shared_fill_ids",
+                "Days and venues in which a fill id came for several executions.",
+                self.shared_fill_ids,
+            ),
+            (
+                "unprotected_positions",
+                "Positions that a stop of trading left with less behind stop orders than before.",
+                self.unprotected_positions,
+            ),
+            ("oversized_stops", "Stop orders that were kept although larger than the position.", self.oversized_stops),
+            (
+                "order_ends_without_quantity",
+                "Ends that do not say how much was executed, taken as unknown.",
+                self.ends_without_quantity,
+            ),
+            (
+                "uncounted_flows",
+                "Reports with a deposit or withdrawal that is not counted: without an id, under another's, or dropped.",
+                self.uncounted_flows,
+            ),
             ("journal_errors", "Failures of the journal.", self.journal_errors),
             ("bad_input", "Requests and lines that were not understood.", self.bad_input),
             ("slow_clients", "Connections cut off because they did not read.", self.slow_clients),
@@ -183,7 +236,12 @@ class Metrics:
         )
         kills = {name: name == state.kill_switch.state for name in ("ACTIVE", "KILLED", "RECOVERING")}
         yield _states("kill_switch_state", "1 for the current state of the kill switch.", kills)
+        yield _gauges(
+            "risk_limit_unfed", "1 while what the limit is held against was never reported.", "limit",
+            {key: key in unfed(state) for key in OF_EQUITY},
+        )  # fmt: skip
         now = state.now
+        stale = {name for name, _ in stale_accounts(state, sequencer.clock.now())}
         limit = state.parameters.max_drawdown
         fallen = drawdown(state.equity, state.peak) if state.equity is not None and state.peak is not None else 0
         for name, text, value in (
@@ -198,6 +256,24 @@ class Metrics:
             ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
+            ("risk_doubted_accounts", "Accounts whose equity is doubted.", len(state.doubted_losses)),
+            (
+                "risk_open_flows",
+                "Deposits and withdrawals that are doubted, or wait for an operator.",
+                sum(len(account.open_flows) for account in state.accounts.values()),
+            ),
+            (
+                "risk_unconfirmed_accounts",
+                "Accounts that report, and that nobody has accepted.",
+                list(state.barred.values()).count("unconfirmed"),
+            ),
+            (
+                "risk_unnamed_accounts",
+                "Accounts that hold, rest or count anything and are not named.",
+                len(unnamed_accounts(state)),
+            ),
+            ("risk_stale_accounts", "Accounts whose equity is too old.", len(stale)),
+            ("risk_stale_accounts_holding", "Those of them that hold a position.", len(stale & holding(state))),
             ("risk_clock_doubted", "1 while the wall clock is in doubt.", state.clock_doubted),
             (
                 "risk_clock_difference_seconds",
@@ -275,7 +351,11 @@ def _counters(name: str, text: str, label: str, values: Mapping[Any, int]) -> Me
 
 
 def _states(name: str, text: str, values: dict[str, bool]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=["state"])
+    return _gauges(name, text, "state", values)
+
+
+def _gauges(name: str, text: str, label: str, values: dict[str, bool]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], float(value))
     return family

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from weltklassebot.core.commands import AnyCommand, CancelAll, CheckOrder, Halt, ReportFill, TriggerKillSwitch
+from weltklassebot.core.commands import (
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    Halt,
+    ReportEquity,
+    ReportFill,
+    TriggerKillSwitch,
+)
 from weltklassebot.core.engine import Refused, Replayed
 from weltklassebot.core.events import (
     AnyEvent,
     CancelsRequested,
     ClockRestarted,
     EquityDoubted,
+    EquitySetAside,
+    EquityTaken,
     FillBooked,
     FillDoubted,
+    FillIdShared,
+    FlowConflicts,
+    FlowsChanged,
     LimitsChanged,
     OrderApproved,
     OrderDenied,
+    OrdersKept,
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
+    Unprotected,
 )
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
-from weltklassebot.runtime.answers import Answer, CheckAnswer, Done, Problem, denial_view, unrecorded_denial
+from weltklassebot.runtime.answers import (
+    Answer,
+    CheckAnswer,
+    Done,
+    FieldError,
+    Problem,
+    denial_view,
+    is_final,
+    unrecorded_denial,
+)
 
 __all__ = ["answer", "not_durable", "not_yet_durable", "note_not_latched", "refusal", "replay", "unrecorded"]
 
@@ -45,8 +69,9 @@ def answer(state: State, record: Record, before: str) -> Answer:
             record.seq,
             record.ts,
             before,
-            [denial_view(denial) for denial in decision.denials],
+            [denial_view(denial, final=True) for denial in decision.denials],
             max_reducing_quantity=None if most is None else plain(most),
+            final=True,
         )
     body: dict[str, Any] = {
         "seq": record.seq,
@@ -56,24 +81,75 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if (notice := _notice(state, command, events)) is not None:
+        body["notices"] = [notice]
     if isinstance(command, CancelAll):
         body.setdefault("cancel_requests", [])
     return Done(body)
+
+
+_HOW_MUCH: Final = "taken as unknown: say with filled_quantity how much was executed in all, or nothing is free again"
+
+
+def _said_of_equity(event: EquityDoubted | EquityTaken | EquitySetAside | FlowsChanged) -> dict[str, Any]:
+    match event:
+        case EquityDoubted():
+            return {"doubtful": True, "agreeing": event.agreeing}
+        case EquityTaken(doubt=doubt):
+            return {} if doubt is None else {"doubtful": True, "agreeing": max(len(doubt.run), doubt.agreed)}
+        case EquitySetAside():
+            return {"notices": ["account: a second one, which counts nothing until `accounts accept`"]}
+        case FlowsChanged(flows=flows):
+            return {"flows": {flow.flow_id: flow.status for flow in flows}}
+
+
+def _notice(state: State, command: AnyCommand, events: list[AnyEvent]) -> str | None:
+    """What of a fill or a report counts for nothing."""
+    if isinstance(command, ReportFill):
+        return _fee_counts_nothing(state, command)
+    return _flow_counts_nothing(command, events) if isinstance(command, ReportEquity) else None
+
+
+def _flow_counts_nothing(report: ReportEquity, events: list[AnyEvent]) -> str | None:
+    if report.flow and report.flow_id is None:
+        return "flow: not counted, for it has no flow_id; taken as equity alone. A later version refuses it"
+    for event in events:
+        if isinstance(event, FlowConflicts):
+            known = plain(event.known)
+            return f"flow_id: {report.flow_id} stands for a flow of {known}; this one is not counted"
+    return None
 
 
 def _said(event: AnyEvent) -> dict[str, Any]:
     """What an answer tells of an event."""
     match event:
         case FillBooked():
-            return {"position": plain(event.position), "doubtful": False}
+            return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
+        case FillIdShared():
+            return {"fill_id_shared": True}
         case FillDoubted():
             return {"doubtful": True, "cause": event.cause}
         case OrderUpdated():
-            return {"reserved_quantity": plain(event.reserved), "ended": event.ended}
+            notices = {} if event.taken_as is None else {"notices": [_HOW_MUCH]}
+            return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
-        case EquityDoubted():
-            return {"doubtful": True, "agreeing": event.agreeing}
+        case EquityDoubted() | EquityTaken() | EquitySetAside() | FlowsChanged():
+            return _said_of_equity(event)
+        case _:
+            return _said_of_desk(event)
+
+
+def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
+    match event:
+        case Unprotected():
+            places = [
+                {"account": place.account, "symbol": place.symbol, "quantity": plain(place.quantity)}
+                for place in event.places
+            ]
+            return {"unprotected": places}
+        case OrdersKept(oversized=oversized) if oversized:
+            return {"oversized": [list(key) for key in oversized]}
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
         case ClockRestarted():
@@ -95,20 +171,36 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return {}
 
 
+def _fee_counts_nothing(state: State, fill: ReportFill) -> str | None:
+    """Said where a fee looks like one in the traded asset, and nobody said what that is: a guess moves no position."""
+    currency = fill.fee_currency
+    if currency is None or not fill.symbol.startswith((f"{currency}/", f"{currency}-")):
+        return None
+    instrument = state.parameters.symbols.get(fill.symbol)
+    if instrument is None or instrument.asset is None:
+        return (
+            f"the fee in {currency} does not move the position: if it was taken from what is traded, say so with "
+            f'[symbols."{fill.symbol}"] asset = "{currency}"'
+        )
+    return None
+
+
 def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
+        final = is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,
             before.seq,
             before.ts,
             before.state,
-            [denial_view(denial) for denial in before.denials],
+            [denial_view(denial, final=final) for denial in before.denials],
             valid_until=before.valid_until if before.allowed else None,
             max_reducing_quantity=None if most is None else plain(most),
             replayed=True,
+            final=None if before.allowed else final,
         )
     body: dict[str, Any] = {"replayed": True}
     if before.seq:
@@ -118,14 +210,15 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     return Done(body)
 
 
-_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503}
-_TITLE = {409: "Not possible now", 404: "Not found", 503: "No room"}
+_STATUS = {"conflict": 409, "not_found": 404, "overloaded": 503, "bad_input": 422, "unknown_account": 409}
+_TITLE = {409: "Not possible now", 404: "Not found", 503: "No room", 422: "Bad input"}
 
 
 def refusal(refused: Refused) -> Problem:
     """A refusal as a problem; nothing was recorded."""
     status = _STATUS[refused.code]
-    return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused))
+    errors = [] if refused.field is None else [FieldError(refused.field, str(refused))]
+    return Problem(type=refused.code, title=_TITLE[status], status=status, detail=str(refused), errors=errors)
 
 
 def not_durable(command: AnyCommand, answer: Answer, why: str) -> Answer:

@@ -68,7 +68,9 @@ class Sequencer:
         self.commit: GroupCommit | NoCommit
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
-        self.marks: Final = Marks(mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark)
+        self.marks: Final = Marks(
+            mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark, engine.spelled
+        )
         self.max_pending: Final = max_pending
         self._faults: Final = faults
         self._on_decided: Final = on_decided
@@ -149,7 +151,7 @@ class Sequencer:
     def _flush_marks(self, order: CheckOrder, now: float) -> None:
         self.marks.flush(order.symbol, now)
         parameters = self.state.parameters
-        instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
+        instrument = parameters.symbols.get(self.engine.spelled(order.symbol)) or parameters.symbols.get("*")
         if instrument is not None and instrument.currency is not None:
             self.marks.flush(f"{instrument.currency}-{parameters.base_currency}", now)
 

@@ -14,9 +14,18 @@ from weltklassebot.core.events import (
     ClockReanchored,
     ClockRestarted,
     EquityDoubted,
+    EquitySetAside,
+    FillBooked,
     FillDoubted,
+    FillIdShared,
+    Flow,
+    FlowConflicts,
+    FlowsChanged,
+    OrdersKept,
     StartBelieved,
+    Unprotected,
 )
+from weltklassebot.core.numbers import plain
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
 from weltklassebot.logs import KEEP
@@ -24,13 +33,23 @@ from weltklassebot.logs import KEEP
 __all__ = ["Witness"]
 
 
-_ALARMING: Final = frozenset(
-    {FillDoubted, AccountHalted, EquityDoubted, ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved}
-)
+_OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
+_OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
+_ALARMING: Final = _OF_THE_CLOCK | {
+    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
+    Unprotected,
+}  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
 
 _HELP: Final = "runbooks/clock.md"
+
+
+def _is_news(flow: Flow) -> bool:
+    """What was taken is as it should be, and what is doubted was told of at its first report."""
+    return flow.status in ("dropped", "assumed", "waiting") or (
+        flow.status == "doubted" and flow.fits + flow.fits_without <= 1
+    )
 
 
 class Witness:
@@ -57,33 +76,81 @@ class Witness:
         """Alarms among records that are durable."""
         for record in records:
             for event in record.events:
-                if type(event) in _ALARMING:
+                if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
                     self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
+        if type(event) in _OF_THE_CLOCK:
+            self._alarm_of_clock(record, event)
+        elif type(event) in _OF_FILLS:
+            self._alarm_of_fill(record, event)
+        else:
+            self._alarm_of_desk(record, event)
+
+    def _alarm_of_desk(self, record: Record, event: object) -> None:
         match event, record.command:
-            case FillDoubted(cause=cause), ReportFill() as fill:
-                self._log.warning(
-                    "doubtful_fill",
-                    seq=record.seq,
-                    cause=cause,
-                    account=fill.account,
-                    symbol=fill.symbol,
-                    fill_id=fill.fill_id,
-                    client_order_id=fill.client_order_id,
-                )
+            case Unprotected(places=places), _:
+                for place in places:
+                    self._log.error(
+                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol,
+                        quantity=plain(place.quantity), help="runbooks/alerts/PositionUnprotected.md",
+                    )  # fmt: skip
+            case OrdersKept(oversized=oversized), _:
+                for account, strategy, client_order_id in oversized:
+                    self._log.error(
+                        "oversized", seq=record.seq, account=account, strategy=strategy,
+                        client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
+                    )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
-            case EquityDoubted(agreeing=agreeing), ReportEquity(account=account):
-                self._log.warning("equity_doubtful", seq=record.seq, account=account, agreeing=agreeing)
-            case ClockDoubted(difference=difference), _:
-                self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=event.cause, help=_HELP)
-            case StartBelieved(ahead=ahead), _:
+            case _, ReportEquity() as report:
+                self._alarm_of_equity(record.seq, report, event)
+            case _:
+                pass
+
+    def _alarm_of_fill(self, record: Record, event: object) -> None:
+        fill = record.command
+        assert isinstance(fill, ReportFill)
+        about = {
+            "seq": record.seq, "account": fill.account, "symbol": fill.symbol, "fill_id": fill.fill_id,
+            "client_order_id": fill.client_order_id,
+        }  # fmt: skip
+        match event:
+            case FillDoubted(cause=cause):
+                self._log.warning("doubtful_fill", **about, cause=cause)
+            case FillIdShared(venue=venue):
+                self._log.warning("fill_id_shared", **about, venue=venue, help="runbooks/alerts/FillIdShared.md")
+            case _:
+                self._log.warning("late_fill", **about, help="runbooks/alerts/LateFills.md")
+
+    def _alarm_of_clock(self, record: Record, event: object) -> None:
+        match event:
+            case ClockDoubted(difference=difference, cause=cause):
+                self._log.error("clock_doubted", seq=record.seq, difference=difference, cause=cause, help=_HELP)
+            case StartBelieved(ahead=ahead):
                 meaning = "the wall clock is believed, because nothing is configured"
                 self._log.error("start_far_ahead", seq=record.seq, ahead=ahead, meaning=meaning, help=_HELP)
-            case ClockRestarted(old=old, new=new), _:
+            case ClockRestarted(old=old, new=new):
                 self._log.warning("clock_restarted", seq=record.seq, old=old, new=new, reason=record.reason)
-            case ClockReanchored(offset=offset), _:
+            case ClockReanchored(offset=offset):
                 self._log.warning("clock_reanchored", seq=record.seq, offset=offset, reason=record.reason)
+            case _:
+                pass
+
+    def _alarm_of_equity(self, seq: int, report: ReportEquity, event: object) -> None:
+        account = report.account
+        match event:
+            case EquityDoubted(agreeing=agreeing):
+                self._log.warning("equity_doubtful", seq=seq, account=account, agreeing=agreeing)
+            case EquitySetAside():
+                self._log.warning("account_unconfirmed", seq=seq, account=account)
+            case FlowsChanged(flows=flows):
+                for flow in flows:
+                    if _is_news(flow):
+                        self._log.warning(f"flow_{flow.status}", seq=seq, account=account, flow_id=flow.flow_id)
+            case FlowConflicts(known=known):
+                self._log.warning(
+                    "flow_conflicts", seq=seq, account=account, flow_id=report.flow_id, known=plain(known)
+                )
             case _:
                 pass

@@ -6,6 +6,7 @@ Later sources win: defaults, the TOML file, credentials, the environment, the co
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from weltklassebot.settings.sources import (
     config_file,
     merged,
     nested,
+    quoted,
     read_toml,
 )
 from weltklassebot.settings.wording import HIDDEN, OPEN_TABLES, keys, line, shown, suggestion
@@ -154,9 +156,20 @@ def _environment_tree(variables: Mapping[str, str], problems: list[str]) -> Tree
     try:
         return _Environment(variables)()
     except UnreadableVariable:
-        # Only `symbols` is read as JSON.
-        problems.append(f"{ENV_PREFIX}SYMBOLS: must be a JSON object of symbols")
+        # Only the open tables are read as JSON.
+        for key in sorted(OPEN_TABLES):
+            name = ENV_PREFIX + key.upper()
+            if not _is_json(variables.get(name, "{}")):
+                problems.append(f"{name}: must be a JSON object of {key}")
         raise SettingsError(problems) from None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 # --- trees of keys --------------------------------------------------------------------------------------------------
@@ -167,7 +180,7 @@ def _dotted(tree: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
         return
     for key, value in tree.items():
-        yield from _dotted(value, f"{prefix}.{key}" if prefix else key)
+        yield from _dotted(value, f"{prefix}.{quoted(key)}" if prefix else key)
 
 
 def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -176,6 +189,6 @@ def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{name}.")
         elif isinstance(value, dict):
             for key, item in value.items():
-                yield from _leaves(item, f"{prefix}{name}.{key}.")
+                yield from _leaves(item, f"{prefix}{name}.{quoted(key)}.")
         else:
             yield prefix + name, value

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.parameters import Parameters, symbols_error
 from weltklassebot.settings.directories import ADMIN_SOCKET
 from weltklassebot.settings.keys import private_key
-from weltklassebot.settings.risk import Risk, SymbolSettings, parameters_of
+from weltklassebot.settings.risk import AccountSettings, Risk, SymbolSettings, VenueSettings, parameters_of
 from weltklassebot.settings.secrets import bearer, https, secret
-from weltklassebot.settings.sources import ENV_PREFIX
+from weltklassebot.settings.sources import ENV_PREFIX, quoted
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import choice, directory, number, optional, text, whole
 
@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     snapshot_dir: Annotated[Path, validated(directory())]
     risk: Risk = Risk()
     symbols: SymbolSettings = {}
+    accounts: AccountSettings = {}
+    venues: VenueSettings = {}
     runtime: Runtime = Runtime()
     journal: Journal = Journal()
     auth: Auth = Auth()
@@ -135,7 +137,7 @@ class Settings(BaseSettings):
 
     def parameters(self) -> Parameters:
         """What the core is told: limits, policy, instruments, bounds."""
-        return parameters_of(self.risk, self.symbols)
+        return parameters_of(self.risk, self.symbols, self.venues, self.accounts)
 
     @classmethod
     def settings_customise_sources(  # pydantic passes all five, by name
@@ -157,6 +159,8 @@ class Settings(BaseSettings):
             raise _misfit("journal.stall_fail_seconds", "must not be below journal.stall_seconds")
         if self.auth.trade_group == self.auth.admin_group:
             raise _misfit("auth.admin_group", "must not be auth.trade_group: whoever trades would be an operator")
+        if (found := symbols_error(self.parameters().symbols)) is not None:
+            raise _misfit(f"symbols.{quoted(found[0])}.{found[1]}", found[2])
         if len(str(self.runtime_dir / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:
             raise _misfit("runtime_dir", f"is too long: {_LONGEST_SOCKET} in it would exceed {_MAX_SOCKET_PATH} bytes")
         return self

@@ -1,4 +1,4 @@
-"""`[risk]` and `[symbols.X]`: the core's own structs as settings, field by field.
+"""`[risk]`, `[symbols.X]` and `[accounts.X]`: the core's own structs as settings, field by field.
 
 The models are made from the structs, so the two cannot drift: a field without a range here fails at import, and a new
 one is a setting, with its default, as soon as it has one.
@@ -6,7 +6,6 @@ one is a setting, with its default, as soon as it has one.
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from decimal import Decimal
 from types import UnionType
@@ -15,30 +14,39 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_arg
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from weltklassebot.core.commands import ID_PATTERN
+from weltklassebot.core.names import id_error
 from weltklassebot.core.parameters import (
     LIMITS,
     MOST_COUNTED,
     NEVER_UNLIMITED,
+    OF_EQUITY,
+    REST,
     WHOLE,
+    Account,
     Instrument,
     Parameters,
+    Venue,
     limit_error,
 )
 from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
-__all__ = ["NONE_WORDS", "Risk", "SymbolSettings", "instrument_of", "parameters_of"]
+__all__ = [
+    "NONE_WORDS", "AccountSettings", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "parameters_of",
+]  # fmt: skip
 
 NONE_WORDS: Final = {
     **{key: "unlimited" for key in LIMITS if key not in NEVER_UNLIMITED},
     "max_equity_age_seconds": "off",
     "max_start_step_days": "off",
+    "equity_max_step": "auto",
+    "require_equity": "auto",
     "require_mark": "auto",
     "currency": "base",
     "tick": "any",
     "lot": "any",
     "delta": "none",
+    "asset": "none",
     "keep_days": "all",
     "max_bytes": "unlimited",
     "checkpoint_secret": "none",
@@ -47,9 +55,16 @@ NONE_WORDS: Final = {
 }
 """How `None` is written for each setting that may be it."""
 
-_NEW_DEFAULTS: Final = {"max_start_step_days": 30.0}
+_NEW_DEFAULTS: Final = {
+    "max_start_step_days": 30.0,
+    "recovery_cooldown_seconds": 300.0,
+    "equity_max_step": None,
+    "equity_confirmations": 3,
+    "require_equity": None,
+}
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
+_MOST_ALIASES: Final = 100
 _DAY = 86_400.0
 _MILLION = 1_000_000
 
@@ -63,12 +78,24 @@ def _timezone(value: Any) -> str:
     return str(name)
 
 
+def _id(value: Any) -> str:
+    if error := id_error(value):
+        raise ValueError(error)
+    return str(value)
+
+
+def _ids(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > _MOST_ALIASES:
+        raise ValueError(f"must be a list of at most {_MOST_ALIASES} spellings")
+    return tuple(_id(one) for one in value)
+
+
 _PARSERS: Final[dict[str, Parser]] = {
     "recovery_cooldown_seconds": number(0.0, 7 * _DAY),
     "max_doubtful_fills": whole(1, _MILLION),
     "doubtful_fill_window_seconds": number(0.0, 7 * _DAY, above=True),
     "approval_ttl_seconds": number(0.0, _DAY, above=True),
-    "base_currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "base_currency": _id,
     "max_mark_age_seconds": number(0.0, 365 * _DAY, above=True),
     "equity_max_step": decimal(0, 1000, above=True, what="a fraction (0.2 is 20 %)"),
     "equity_confirmations": whole(1, 1000),
@@ -85,11 +112,13 @@ _PARSERS: Final[dict[str, Parser]] = {
     "max_symbols": whole(1, _MILLION),
     "max_accounts": whole(1, _MILLION),
     "max_doubtful": whole(1, _MILLION),
-    "currency": text(ID_PATTERN[1:-1], "must be 1 to 64 characters out of A-Z a-z 0-9 . _ : -"),
+    "currency": _id,
     "multiplier": decimal(0, 10**12, above=True),
     "tick": decimal(0, 10**12, above=True),
     "lot": decimal(0, 10**12, above=True),
     "delta": decimal(-(10**6), 10**6),
+    "aliases": _ids,
+    "asset": _id,
 }
 
 
@@ -139,15 +168,19 @@ def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str
 if TYPE_CHECKING:
     Risk = BaseModel
     _Symbol = BaseModel
+    _Venue = BaseModel
+    _Account = BaseModel
 else:
-    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols"}))
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues", "accounts"}))
     _Symbol = _model_of(Instrument, "Symbol")
+    _Venue = _model_of(Venue, "Venue")
+    _Account = _model_of(Account, "Account")
 
 
 def _symbol_name(value: Any) -> str:
-    if isinstance(value, str) and (value == "*" or re.fullmatch(ID_PATTERN, value)):
-        return value
-    raise ValueError('the name of a symbol is 1 to 64 characters out of A-Z a-z 0-9 . _ : -, or "*" for the rest')
+    if error := id_error(value):
+        raise ValueError(f'a symbol {error}; "{REST}" stands for the rest')
+    return str(value)
 
 
 SymbolSettings = Annotated[
@@ -156,10 +189,25 @@ SymbolSettings = Annotated[
 ]
 
 
+VenueSettings = Annotated[dict[Annotated[str, validated(_id)], _Venue], Field(max_length=1_000)]
+AccountSettings = Annotated[dict[Annotated[str, validated(_id)], _Account], Field(max_length=1_000)]
+
+
 def instrument_of(model: BaseModel) -> Instrument:
     return Instrument(**dict(model))
 
 
-def parameters_of(risk: BaseModel, symbols: dict[str, Any]) -> Parameters:
-    """The core's parameters, whole."""
-    return Parameters(**dict(risk), symbols={name: instrument_of(model) for name, model in symbols.items()})
+def parameters_of(
+    risk: BaseModel, symbols: dict[str, Any], venues: dict[str, Any], accounts: dict[str, Any]
+) -> Parameters:
+    """The core's parameters, whole. Somebody who names a drawdown limit means that equity is reported."""
+    values = dict(risk)
+    named = risk.model_fields_set & set(OF_EQUITY)
+    if values["require_equity"] is None and any(values[key] is not None for key in named):
+        values["require_equity"] = True
+    return Parameters(
+        **values,
+        symbols={name: instrument_of(model) for name, model in symbols.items()},
+        venues={name: Venue(**dict(model)) for name, model in venues.items()},
+        accounts={name: Account(**dict(model)) for name, model in accounts.items()},
+    )

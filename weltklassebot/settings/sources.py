@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "SettingsError", "Tree", "config_file", "merged", "nested", "read_toml"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ENV_PREFIX",
+    "SettingsError",
+    "Tree",
+    "config_file",
+    "merged",
+    "nested",
+    "quoted",
+    "read_toml",
+]
 
 ENV_PREFIX: Final = "WELTKLASSE_"
 CONFIG_VARIABLE: Final = "WELTKLASSE_CONFIG"
 _MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+_is_bare: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 Tree = dict[str, Any]
 
 
@@ -55,6 +68,11 @@ def merged(below: Tree, above: Tree) -> Tree:
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return result
+
+
+def quoted(name: str) -> str:
+    """A part of a dotted key as TOML wants it."""
+    return name if _is_bare(name) else json.dumps(name, ensure_ascii=False)
 
 
 def nested(key: str, value: Any) -> Tree:

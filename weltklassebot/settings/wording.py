@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -14,12 +15,13 @@ from weltklassebot.core.numbers import plain
 from weltklassebot.settings.credentials import CREDENTIAL
 from weltklassebot.settings.model import Settings
 from weltklassebot.settings.risk import NONE_WORDS
+from weltklassebot.settings.sources import quoted
 
 __all__ = ["HIDDEN", "OPEN_TABLES", "keys", "line", "shown", "suggestion"]
 
 HIDDEN: Final = "********"
 """What stands for a secret."""
-OPEN_TABLES: Final = frozenset({"symbols"})
+OPEN_TABLES: Final = frozenset({"accounts", "symbols", "venues"})
 """Tables whose keys the desk names itself."""
 
 
@@ -35,8 +37,8 @@ def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
 
 def line(detail: Any, sources: Mapping[str, str]) -> str:
     """One line: where, which key, what is wrong, and what it said unless that is a secret."""
-    parts = [str(part) for part in detail["loc"] if part != "[key]"]
-    key = detail.get("ctx", {}).get("key") or ".".join(parts)
+    parts = [part if isinstance(part, int) else quoted(part) for part in detail["loc"] if part != "[key]"]
+    key = detail.get("ctx", {}).get("key") or ".".join(map(str, parts))
     source = sources.get(key) or next((name for at, name in sources.items() if at.startswith(f"{key}.")), None)
     where = f"{source}: {key}" if source else key
     if detail["type"] == "extra_forbidden":
@@ -65,6 +67,8 @@ def shown(key: str, value: Any) -> str:
         return NONE_WORDS[key.rsplit(".", 1)[-1]]
     if isinstance(value, SecretStr) or _secret(key):
         return HIDDEN
+    if isinstance(value, tuple):
+        return json.dumps(list(value), ensure_ascii=False)
     if isinstance(value, bool):
         return str(value).lower()
     return plain(value if isinstance(value, Decimal) else Decimal(repr(value))) if _is_number(value) else str(value)

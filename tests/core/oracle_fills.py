@@ -1,0 +1,129 @@
+"""Which executions a desk knows, and how symbols are spelled: from the rules alone, as plain lists.
+
+An execution is (venue, account, symbol, fill id, order, side). It is known while its order is open, and through the day
+after that of its booking, or of its order's end if that is later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from tests.core.facts import ZERO, Doubt, Facts, Order
+from weltklassebot.core.commands import AnyCommand, ReportFill
+
+
+@dataclass
+class Booked:
+    fill: ReportFill
+    venue: str
+    """Where it was booked."""
+    day: int
+    order: Order | None
+    """Whose it is, if it agrees with it."""
+
+
+def spelled(facts: Facts, symbol: str) -> str:
+    for listed, instrument in facts.parameters.symbols.items():
+        if symbol in instrument.aliases:
+            return listed
+    return symbol
+
+
+def as_listed(facts: Facts, command: AnyCommand) -> AnyCommand:
+    """What is meant: an alias is its symbol."""
+    symbol = getattr(command, "symbol", None)
+    return command if symbol is None else replace(command, symbol=spelled(facts, symbol))
+
+
+def identity(facts: Facts, fill: ReportFill) -> tuple[str, ...]:
+    return (
+        fill.account, spelled(facts, fill.symbol), fill.fill_id, fill.strategy, fill.client_order_id, fill.side,
+    )  # fmt: skip
+
+
+class Executions:
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.booked: list[Booked] = []
+
+    def until(self, one: Booked, today: int) -> int:
+        """The last day of which it counts as one of the day's."""
+        if one.order is None:
+            return one.day
+        return max(one.day, one.order.gone_in if one.order.gone else today)
+
+    def known(self, today: int) -> list[Booked]:
+        return [one for one in self.booked if self.until(one, today) >= today - 1]
+
+    @staticmethod
+    def venue(fill: ReportFill, order: Order | None) -> str:
+        """Where it books: at its order's venue, unless both name one and they differ."""
+        if order is None or Executions.differ(fill, order):
+            return fill.venue
+        return order.order.venue
+
+    @staticmethod
+    def differ(fill: ReportFill, order: Order) -> bool:
+        return len({fill.venue, order.order.venue} - {"default"}) == 2
+
+    def seen(self, fill: ReportFill, order: Order | None, today: int) -> str | None:
+        """ "same", "other" (quantity or price), "shared" (the id alone), or None."""
+        venue, me = self.venue(fill, order), identity(self.facts, fill)
+        nearby = [
+            one
+            for one in self.known(today)
+            if one.venue in (venue, fill.venue, "default")
+            and (one.fill.account, spelled(self.facts, one.fill.symbol), one.fill.fill_id) == me[:3]
+        ]
+        mine = [one.fill for one in nearby if identity(self.facts, one.fill) == me]
+        waiting = [
+            doubt for doubt in self.facts.doubtful if identity(self.facts, doubt.fill) == me and doubt.venue == venue
+        ]
+        what = (fill.quantity, fill.price)
+        if any((one.quantity, one.price) == what for one in [*mine, *(doubt.fill for doubt in waiting)]):
+            return "same"
+        if mine or any(not doubt.contradicts for doubt in waiting):
+            return "other"
+        return "shared" if any(one.venue == venue and one.fill.symbol == fill.symbol for one in nearby) else None
+
+    def join(self) -> None:
+        """What was held and open under a spelling that is an alias now is of its symbol."""
+        facts = self.facts
+        for known in facts.orders:
+            if not known.gone:
+                known.order = as_listed(facts, known.order)
+        for doubt in facts.doubtful:
+            doubt.fill = as_listed(facts, doubt.fill)
+        for key in list(facts.positions):
+            account, strategy, symbol = key
+            if (listed := spelled(facts, symbol)) != symbol:
+                total = facts.positions.pop(key) + facts.positions.pop((account, strategy, listed), ZERO)
+                if total:
+                    facts.positions[account, strategy, listed] = total
+        for prices in (facts.prices, facts.marks):
+            for symbol in list(prices):
+                if (listed := spelled(facts, symbol)) != symbol:
+                    self._join_price(prices, symbol, listed)
+
+    def _join_price(self, prices: dict, symbol: str, listed: str) -> None:
+        price = prices.pop(symbol)
+        newer = prices is self.facts.marks and listed in prices and prices[listed][1] < price[1]
+        if newer or listed not in prices:
+            prices[listed] = price
+
+
+def meant(doubtful: list[Doubt], command) -> list[Doubt]:
+    """The doubtful fills that an operator may mean."""
+    return [
+        doubt
+        for doubt in doubtful
+        if (doubt.fill.fill_id, doubt.fill.account, doubt.fill.symbol)
+        == (command.fill_id, command.account, command.symbol)
+        and command.venue in (doubt.fill.venue, doubt.venue)
+        and command.seq in (None, doubt.seq)
+        and command.side in (None, doubt.fill.side)
+        and command.client_order_id in (None, doubt.fill.client_order_id)
+        and command.strategy in (None, doubt.fill.strategy)
+    ]

@@ -1,0 +1,112 @@
+"""Several spellings of one symbol: `[symbols.X] aliases`.
+
+The journal holds what was sent; the engine reads it as of X before it decides or folds, by the instruments of the last
+start, so that a replay reads it alike. Two orders that differ in the spelling alone are the same order.
+
+What an earlier start left under a spelling that is an alias now is joined with X at the start that says so. It is not
+taken apart again when the alias is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CancelAll,
+    CheckOrder,
+    Mark,
+    ReportFill,
+)
+from weltklassebot.core.exposure import Market
+from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
+from weltklassebot.core.valuation import open_book, open_market
+
+__all__ = ["aliases_of", "join", "respelled", "same_symbol"]
+
+_NAMED: Final = (AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+
+
+def aliases_of(parameters: Parameters) -> dict[str, str]:
+    """Alias to symbol. A listed symbol is no alias, whoever says so."""
+    symbols = parameters.symbols
+    return {
+        alias: symbol for symbol, instrument in symbols.items() for alias in instrument.aliases if alias not in symbols
+    }
+
+
+def respelled(command: AnyCommand, aliases: Mapping[str, str]) -> AnyCommand:
+    """The command with its symbol as it is listed."""
+    if isinstance(command, _NAMED) and command.symbol is not None:
+        symbol = aliases.get(command.symbol)
+        return command if symbol is None else replace(command, symbol=symbol)
+    return command
+
+
+def same_symbol(state: State, remembered: str, symbol: str) -> bool:
+    """Whether what is remembered, perhaps from before there was the alias, is of this symbol."""
+    return remembered == symbol or aliases_of(state.configured).get(remembered) == symbol
+
+
+def join(state: State) -> None:
+    """Put what is held and open under an alias under its symbol; the caller values it. Fills stay where they are:
+    `State.find_fill` looks under every spelling."""
+    aliases = aliases_of(state.configured)
+    if not aliases:
+        return
+    for key in [key for key in state.positions if key[2] in aliases]:
+        account, strategy, alias = key
+        quantity, joined = state.positions.pop(key), (account, strategy, aliases[alias])
+        if total := state.positions.pop(joined, ZERO) + quantity:
+            state.positions[joined] = total
+    for alias, symbol in aliases.items():
+        market = state.markets.pop(alias, None)
+        if market is not None:
+            _join_market(state, market, symbol)
+        for name, doubtful in list(state.doubtful.items()):
+            if not doubtful.valued and doubtful.fill.symbol == alias:
+                _respelled_item(state, name, doubtful, symbol)
+
+
+def _join_market(state: State, market: Market, symbol: str) -> None:
+    joined = state.markets.get(symbol) or open_market(state, symbol)
+    if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
+        joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
+    joined.price = joined.price or market.price
+    for account, book in market.books.items():
+        state.gross -= book.exposure
+        state.unpriced -= book.unpriced
+        into = joined.books.get(account) or open_book(joined, account)
+        into.quantity += book.quantity
+        for here, there in ((book.buys, into.buys), (book.sells, into.sells)):
+            for key, item in here.items.items():
+                there.add(_respelled_item(state, key, item, symbol), item)
+            there.doubt(here.unvalued)
+        if into.empty:
+            state.gross -= into.exposure
+            state.unpriced -= into.unpriced
+            del joined.books[account]
+    if not joined.books and joined.mark is None:
+        del state.markets[symbol]
+
+
+def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) -> tuple[str, ...]:
+    """Its key from now on."""
+    if isinstance(item, OpenOrder):
+        item.order = replace(item.order, symbol=symbol)
+        return key
+    assert isinstance(item, DoubtfulFill)
+    item.fill = replace(item.fill, symbol=symbol)
+    joined = (*key[:2], symbol, *key[3:])
+    while joined in state.doubtful:  # the venue told of it in both spellings: an operator settles each
+        joined = (*joined, str(item.seq))
+    del state.doubtful[key]
+    state.doubtful[joined] = item
+    return joined

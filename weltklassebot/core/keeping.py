@@ -1,0 +1,122 @@
+"""What a halt leaves resting: what only closes, and of that the stops first.
+
+Per book, the orders on the closing side are taken up one by one as long as what is taken is no more than what is held;
+one that does not fit is skipped, and later ones are tried. Whatever is not taken is asked back. So a stop-loss stays
+and the take-profit beside it goes, whichever was there first.
+
+One stop a book is kept although it is larger than what is left, if it was no larger than the position and what was open
+to build it when it was approved: half a position with a stop for all of it is better than one without.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.events import OrdersKept, Place, Unprotected
+from weltklassebot.core.exposure import Book
+from weltklassebot.core.machines import TERMINAL
+from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.state import OpenOrder, State
+
+__all__ = ["STOPS", "Kept", "keep", "unprotected"]
+
+STOPS: Final = frozenset({"stop", "stop_limit"})
+
+
+class Kept(Struct):
+    """Of the orders that were looked at."""
+
+    unwanted: list[OpenOrder]
+    """To be asked back, in the order in which they were approved."""
+    orders: list[OpenOrder]
+    oversized: list[OpenOrder]
+    """Those among `orders` that are larger than what is left to close."""
+
+    def events(self) -> list[OrdersKept]:
+        """From now on they count as approved as reducing."""
+        news = [known.order.key for known in self.orders if not known.reducing]
+        oversized = [known.order.key for known in self.oversized]
+        return [OrdersKept(orders=tuple(news), oversized=tuple(oversized))] if news or oversized else []
+
+
+def keep(state: State, orders: list[OpenOrder]) -> Kept:
+    """Choose what stays, of these orders, the oldest of which come first."""
+    books: dict[tuple[str, str], list[OpenOrder]] = {}
+    for known in orders:
+        books.setdefault((known.order.account, known.order.symbol), []).append(known)
+    kept: list[OpenOrder] = []
+    oversized: list[OpenOrder] = []
+    for (account, symbol), here in books.items():
+        _keep_in_book(state, _book(state, account, symbol), here, kept, oversized)
+    stays = {known.order.key for known in kept}
+    return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
+
+
+def _keep_in_book(
+    state: State, book: Book | None, orders: list[OpenOrder], kept: list[OpenOrder], oversized: list[OpenOrder]
+) -> None:
+    left = ZERO if book is None else abs(book.quantity)
+    if book is None or not left:
+        return
+    closing = [known for known in orders if known.order.side == _closing_side(book)]
+    stopped = False
+    for known in sorted(closing, key=_rank) if state.corrected else closing:
+        stop = known.order.order_type in STOPS
+        if known.remaining <= left:
+            left -= known.remaining
+        elif stop and not stopped and known.guards and left:
+            oversized.append(known)
+            left = ZERO
+        else:
+            continue
+        kept.append(known)
+        stopped = stopped or stop
+
+
+def _rank(known: OpenOrder) -> tuple[bool, bool, bool, bool, Decimal, int]:
+    """What has ended is filled whatever is wished; what is asked back already is no protection any more. Else stops
+    first: of them what reduces, then the one that triggers first, then the oldest."""
+    order = known.order
+    stop = order.order_type in STOPS
+    trigger = ZERO
+    if stop and order.stop_price is not None:
+        trigger = -order.stop_price if order.side == "sell" else order.stop_price
+    return (
+        known.status not in TERMINAL, known.cancel_id is not None, not stop, stop and not known.reducing, trigger,
+        known.seq,
+    )  # fmt: skip
+
+
+def unprotected(state: State, unwanted: set[OrderKey], account: str | None = None) -> list[Unprotected]:
+    """Where the stops that are not asked back cover less of a position than before."""
+    covered: dict[tuple[str, str], list[Decimal]] = {}
+    for known in state.orders.values():
+        order = known.order
+        rests = known.status not in TERMINAL and known.cancel_id is None
+        if not rests or order.order_type not in STOPS or account not in (None, order.account):
+            continue
+        book = _book(state, order.account, order.symbol)
+        if book is not None and book.quantity and order.side == _closing_side(book):
+            before_and_after = covered.setdefault((order.account, order.symbol), [ZERO, ZERO])
+            before_and_after[0] += known.remaining
+            if order.key not in unwanted:
+                before_and_after[1] += known.remaining
+    places = []
+    for (owner, symbol), (before, after) in covered.items():
+        held = abs(state.markets[symbol].books[owner].quantity)
+        if min(after, held) < min(before, held):
+            places.append(Place(owner, symbol, held - min(after, held)))
+    return [Unprotected(places=tuple(places))] if places else []
+
+
+def _book(state: State, account: str, symbol: str) -> Book | None:
+    market = state.markets.get(symbol)
+    return None if market is None else market.books.get(account)
+
+
+def _closing_side(book: Book) -> str:
+    return "sell" if book.quantity > 0 else "buy"
