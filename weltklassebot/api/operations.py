@@ -77,7 +77,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Orders", "May this order go out? Or several, decided in order. Status 200 for yes and no: the answer is in "
         "the body", (CheckAnswer, s.CheckAnswers), _ORDER, example_answer=_DENIED),
     ("POST", "/v1/orders/events"): Operation(
-        "Orders", "What became of an order", _DONE, {**_NAMED, "status": "sent"}),
+        "Orders", "What became of an order. canceled and expired say with filled_quantity how much was executed in "
+        "all; without it they are taken as unknown, with a notice, and free nothing. filled is the whole quantity, "
+        "rejected and not_sent are nothing: anything else is 409", _DONE, {**_NAMED, "status": "sent"}),
     ("GET", "/v1/orders"): Operation(
         "Orders", "Open orders, the oldest first", (s.Orders,), query={"account": _WORD, "strategy": _WORD, **_PAGE}),
     ("POST", "/v1/orders/cancel-all"): Operation(

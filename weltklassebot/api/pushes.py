@@ -2,7 +2,8 @@
 
 They go out when they are decided, not when they are durable: a stop waits for no disk. A stop is redelivered until it
 is acknowledged; a cancel request until its order has ended, because a request that was sent is not an order that is
-gone. A new subscriber is told everything that still holds.
+gone; `attempt` says how often it was asked for, and rises when the venue refused (`cancel_rejected`). A new subscriber
+is told everything that still holds.
 """
 
 from __future__ import annotations

@@ -256,6 +256,10 @@ class CancelRequestView(Shape):
     symbol: str
     since: float
     reason: str
+    attempt: int
+    """How often it was asked for under this id: a venue may refuse."""
+    due: float | None
+    """When it is asked for again; None: an answer is awaited."""
 
 
 class CancelRequests(Shape):

@@ -76,7 +76,7 @@ class CheckOrder(Command, frozen=True, tag="check"):
 
 
 class ReportOrder(Command, frozen=True, tag="order_event"):
-    """What became of an order. A terminal status carries how much was filled in all."""
+    """What became of an order. `canceled` and `expired` carry how much was executed in all, before fees."""
 
     client_order_id: Id
     status: OrderStatus
