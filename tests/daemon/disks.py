@@ -31,7 +31,7 @@ def small_disk(path: Path, mib: int = 3) -> Iterator[Path]:
     if os.geteuid() != 0:
         cannot("a file system is mounted by root alone")
     path.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "small", path], check=True, timeout=20)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=700", "small", path], check=True, timeout=20)
     try:
         yield path
     finally:

@@ -83,7 +83,7 @@ def test_bad_reports_of_equity(daemon: Daemon) -> None:
         ({"equity": "1", "as_of": 9e10}, "as_of"),
         ({"equity": "1", "flow_id": "w-1"}, "flow_id"),
         ({"equity": "1", "flow": "0", "flow_id": "w-1"}, "flow_id"),
-        ({"equity": "1", "flow": "1", "flow_id": "a b"}, "flow_id"),
+        ({"equity": "1", "flow": "1", "flow_id": "a\tb"}, "flow_id"),
         ({"equity": "1", "balance": "x"}, "balance"),
     ):
         answer = daemon.http("POST", "/v1/equity", body)

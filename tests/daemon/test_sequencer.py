@@ -99,12 +99,22 @@ def test_what_falls_due_while_a_tick_is_decided_is_done_before_the_order(sequenc
     assert [entry.record.action for entry in sequencer.commit.taken[2:]] == ["tick", "tick", "check"]
 
 
+@pytest.mark.parametrize("released", [True, False], ids=["the yes was heard", "the yes waits as well"])
+def test_a_cooldown_takes_back_only_what_nobody_heard(sequencer: Sequencer, released: bool) -> None:
+    first = submit(sequencer, ORDER)
+    if released:
+        sequencer.released_seq = first.seq
+        sequencer.commit.taken.clear()
+    again = submit(sequencer, ORDER)
+    submit(sequencer, Cooldown(reason="r"))
+    assert first.answer.allowed is again.answer.allowed is released
+
+
 @pytest.mark.parametrize(
     ("stop", "reason"),
     [
         (Halt(reason="r"), "halted"),
         (TriggerKillSwitch(reason="r"), "kill_switch"),
-        (Cooldown(reason="r"), "cooldown"),
         (CancelAll(reason="r"), "cancel_requested"),
         (
             ReportFill(

@@ -73,7 +73,7 @@ def test_a_rollback_behind_a_newer_format_is_refused_with_one_line(service: Mach
     with other_store(service):
         service("""cd /root/next
             sed -i 's/^__version__ = .*/__version__ = "0.3.0"/' weltklassebot/__init__.py
-            sed -i 's/^FORMAT: Final = .*/FORMAT: Final = 4/' weltklassebot/core/records.py""")
+            sed -i 's/^FORMAT: Final = .*/FORMAT: Final = 5/' weltklassebot/core/records.py""")
         service(UPGRADE.replace("/mnt/checkout", "/root/next"))
         # Exit code 78 is not tried again: the restart itself fails, and says so.
         service(BACK, code=1)
