@@ -85,6 +85,11 @@ class Account:
         self.lows.clear()
         self.highs.clear()
 
+    def move_doubt(self, flow: Fraction) -> None:
+        """What was doubted before a flow, the account would be worth with it."""
+        self.lows[:] = [low + flow for low in self.lows]
+        self.highs[:] = [high + flow for high in self.highs]
+
     def note_doubt(self, said: Fraction) -> None:
         self.doubted, self.last_doubted = True, said
         (self.highs if said > self.believed else self.lows).append(said)
@@ -218,6 +223,7 @@ class Purse:
             flow.amount = Fraction(report.flow)
             if flow.status == "announced":
                 self._taken(account, flow)
+                account.move_doubt(flow.amount)
                 taken = True
         elif report.flow and flow is None:
             flow = account.flows[report.flow_id] = OpenFlow(Fraction(report.flow))
@@ -225,6 +231,7 @@ class Purse:
             fits = not is_step(said, account.believed + flow.amount, step)
             if small and fits and not self._beyond(account, flow, step):
                 self._taken(account, flow)
+                account.move_doubt(flow.amount)
                 taken = True
             else:
                 held = True
