@@ -184,7 +184,7 @@ def decide_fill(
         policy = state.parameters
         events += stop_orders(
             state, seq, released_through_seq, policy, "account_halted",
-            spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
+            spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
         )  # fmt: skip
     return events
 
