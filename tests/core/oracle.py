@@ -465,8 +465,7 @@ class Oracle:
         p = self.facts.parameters
         known = self.find(fill.order_key)
         contradicts = self.seen(fill) == "other"
-        priced = fill.price or self.facts.price(fill.symbol)
-        valued = self.facts.unit(fill.symbol) is not None and bool(priced)
+        valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
         self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
         if known is not None:
@@ -480,6 +479,20 @@ class Oracle:
         self.halted_accounts[fill.account] = now
         self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
         return True
+
+    def worth_is_known(self, fill: ReportFill) -> bool:
+        priced = fill.price or self.facts.price(fill.symbol)
+        return self.facts.unit(fill.symbol) is not None and bool(priced)
+
+    def lose_sight(self, now: float) -> None:
+        """Under the settings of this start the worth of some doubtful fills may be known no more."""
+        passes = self.facts.parameters.allow_reducing_when_halted != "never"
+        for doubt in self.facts.doubtful:
+            if doubt.valued and not self.worth_is_known(doubt.fill):
+                doubt.valued = False
+                if doubt.fill.account not in self.halted_accounts:
+                    self.halted_accounts[doubt.fill.account] = now
+                    self.account_stops.append((now, doubt.fill.account, passes))
 
     def settle(self, command: AcceptFill) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
@@ -612,6 +625,7 @@ class Oracle:
         self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.executions.join()
+        self.lose_sight(now)
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
         )
