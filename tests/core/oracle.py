@@ -373,7 +373,8 @@ class Oracle:
             known.remaining = claimed - known.filled
             instrument = self.facts.instrument(known.order.symbol)
             lot = None if instrument is None else instrument.lot
-            least = Fraction(known.order.quantity) / 10**8 if lot is None else Fraction(lot)
+            quantity = Fraction(known.order.quantity)
+            least = quantity / 10**8 if lot is None or quantity % Fraction(lot) else Fraction(lot)
             if known.remaining < least:
                 self.end(known)
         elif command.status != "unknown":
