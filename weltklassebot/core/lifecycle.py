@@ -113,8 +113,8 @@ def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | Resolve
 
 
 def _smallest(state: State, order: CheckOrder) -> Decimal:
-    """What is less than this of an order is no quantity that a venue executes. What closes all of a position need not be
-    in lots, and is not executed in lots then."""
+    """What is less than this of an order is no quantity that a venue executes. An order that closes what fees left is
+    not in lots, and neither are its executions."""
     instrument = state.parameters.instrument(order.symbol)
     lot = None if instrument is None else instrument.lot
     return order.quantity * _REST if lot is None or order.quantity % lot else lot
