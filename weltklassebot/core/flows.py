@@ -139,9 +139,13 @@ class Ledger:
         return side_of(self.believed + amount, said, self._step) == "within"
 
     def _beyond_the_day(self, amount: Decimal) -> bool:
-        """Whether the withdrawals of the day are too much with this one."""
+        """Whether the withdrawals of the day are too much with this one; one that came with this very report counts."""
+        if amount >= 0:
+            return False
         account = self._account
-        return amount < 0 and account.withdrawn - amount > self._step * account.day_equity
+        taken = [flow.amount or ZERO for flow in self._changed.values() if flow.status == "taken"]
+        withdrawn = account.withdrawn - sum((one for one in taken if one < 0), ZERO)
+        return withdrawn - amount > self._step * account.day_equity
 
     def _settle(self, said: Decimal) -> bool:
         """What a report says of each doubted flow. True: one of them was taken, and the report with it."""
