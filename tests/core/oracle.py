@@ -353,7 +353,7 @@ class Oracle:
         if known is None or known.gone:
             return
         known.reported = True
-        if command.status == "cancel_rejected" and known.asked_back:
+        if command.status == "cancel_rejected" and known.asked_back and known.again_at is None:
             known.again_at = after(now, min(30.0, 2.0 ** (known.attempt - 1)))
         known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
         if command.status == "not_sent":

@@ -23,7 +23,7 @@ THEN = json.loads((STORES / "format-3.json").read_text())
 @pytest.fixture
 def left(make: Callable[..., Daemon]) -> Daemon:
     """Not started yet. The store counts as never moved, and as young as it was."""
-    one = make(SYMBOLS=SYMBOLS, RISK__MAX_START_STEP_DAYS="off")
+    one = make(SYMBOLS=SYMBOLS, RISK__MAX_START_STEP_DAYS="off", JOURNAL__SEGMENT_RECORDS="40")
     one.store.parent.mkdir(parents=True)
     install("format-3", one.store)
     claim(one.store, live_file(one.store, 41))
@@ -58,7 +58,11 @@ def test_what_was_held_open_doubted_and_stopped_is_as_it_was(daemon: Daemon) -> 
         assert state["halted_accounts"] == ["hedge", *then["halted_accounts"]]
         accounts = {row["account"]: row["status"] for row in daemon.get("/v1/accounts")["accounts"]}
         assert accounts == {"main": "counts", "hedge": "counts", "pair": "silent", "test": "silent"}
+        for _ in range(41):
+            daemon.post("/v1/equity", account="main", equity="110000")
+        daemon.log("snapshot")
         daemon.restart()
+    assert daemon.log("recovered")["snapshot_seq"] > 70
 
 
 def test_its_old_records_are_decided_as_they_were(daemon: Daemon) -> None:

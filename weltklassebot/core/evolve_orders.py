@@ -97,8 +97,9 @@ def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrde
         _forget_cancel(state, known)
     elif status == "cancel_rejected" and known.cancel_id is not None and state.corrected:
         cancel = state.cancels[known.cancel_id]
-        cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
-        schedule(state)
+        if cancel.due is None:  # told twice, it is due when it was
+            cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
+            schedule(state)
     if event.ended:
         _end(state, known, "order_ended")
 
