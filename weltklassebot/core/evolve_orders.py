@@ -31,7 +31,7 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
-from weltklassebot.core.keeping import STOPS
+from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
@@ -60,9 +60,8 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
-    if order.stop_price is not None and order.order_type in STOPS:
-        long, building = (book.quantity, book.buys) if order.side == "sell" else (-book.quantity, book.sells)
-        known.guards = order.quantity <= max(long, ZERO) + building.quantity
+    if order.order_type in STOPS:
+        known.guards = guards(book, order.side, order.quantity)
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:

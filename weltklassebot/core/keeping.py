@@ -23,7 +23,7 @@ from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.state import OpenOrder, State
 
-__all__ = ["STOPS", "Kept", "keep", "unprotected"]
+__all__ = ["STOPS", "Kept", "guards", "keep", "unprotected"]
 
 STOPS: Final = frozenset({"stop", "stop_limit"})
 
@@ -42,6 +42,12 @@ class Kept(Struct):
         news = [known.order.key for known in self.orders if not known.reducing]
         oversized = [known.order.key for known in self.oversized]
         return [OrdersKept(orders=tuple(news), oversized=tuple(oversized))] if news or oversized else []
+
+
+def guards(book: Book, side: str, quantity: Decimal) -> bool:
+    """Whether a stop of this quantity is no larger than the position and what is open to build it."""
+    long, building = (book.quantity, book.buys) if side == "sell" else (-book.quantity, book.sells)
+    return quantity <= max(long, ZERO) + building.quantity
 
 
 def keep(state: State, orders: list[OpenOrder], *, corrected: bool) -> Kept:

@@ -2,7 +2,8 @@
 
 A doubtful fill that was worth something under the settings, or the version, of before may be worth nobody knows what
 now: it adds nothing any more, and its account is halted. A cancellation that a venue refused is asked for again; older
-versions did not, and no stop counted its order among its own.
+versions did not, and no stop counted its order among its own. Whether a stop guards a position is judged by what is held
+now.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from weltklassebot.core.aliases import aliases_of
 from weltklassebot.core.events import AccountHalted
 from weltklassebot.core.executions import DoubtfulKey
+from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import DoubtfulFill, State
 from weltklassebot.core.valuation import reprice, unit_of
 
-__all__ = ["halts_of_unknown_worth", "leave_unvalued", "take_cancels_over"]
+__all__ = ["halts_of_unknown_worth", "judge_stops", "leave_unvalued", "take_cancels_over"]
 
 
 def halts_of_unknown_worth(state: State, parameters: Parameters) -> list[AccountHalted]:
@@ -48,6 +50,14 @@ def take_cancels_over(state: State, now: float) -> None:
     for cancel in state.cancels.values():
         if cancel.due is None and state.orders[cancel.key].status == "cancel_rejected":
             cancel.due = now
+
+
+def judge_stops(state: State) -> None:
+    """What is open by the rules before format 4: whether it guards a position was not asked when it was approved."""
+    for known in state.orders.values():
+        order = known.order
+        if order.order_type in STOPS:
+            known.guards = guards(state.markets[order.symbol].books[order.account], order.side, known.remaining)
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:
