@@ -413,7 +413,7 @@ class Oracle:
             return "older_than_memory"
         known = self.find(fill.order_key)
         named = self.facts.parameters.accounts
-        if named and fill.account not in named and fill.account not in self.facts.busy():
+        if named and fill.account not in named and fill.account not in self.facts.holding():
             return "unknown_account"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"

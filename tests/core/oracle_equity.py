@@ -101,6 +101,7 @@ class Purse:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.peak: Fraction | None = None
+        self.holding: Callable[[], set[str]] = set
         self.busy: Callable[[], set[str]] = set
         """Who holds or rests anything."""
 
@@ -163,7 +164,7 @@ class Purse:
         if account is not None and account.known:
             return "counts"
         if p.accounts:
-            return "counts" if report.account in p.accounts or report.account in self.busy() else "refused"
+            return "counts" if report.account in p.accounts or report.account in self.holding() else "refused"
         if account is not None:
             return "counts" if account.aside is None else "aside"
         return "aside" if any(one.aside is None and not one.retired for one in self.accounts.values()) else "counts"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from weltklassebot.core.accounts import is_busy, unnamed
+from weltklassebot.core.accounts import holds, unnamed
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -258,7 +258,7 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
-    if state.corrected and unnamed(state, fill.account) and not is_busy(state, fill.account):
+    if state.corrected and unnamed(state, fill.account) and not holds(state, fill.account):
         return "unknown_account"
     if ended is not None:
         if not is_of(state, fill, ended) or ended.reason != "order_ended":

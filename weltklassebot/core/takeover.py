@@ -2,8 +2,8 @@
 
 A doubtful fill that was worth something under the settings, or the version, of before may be worth nobody knows what
 now: it adds nothing any more, and its account is halted. A cancellation that a venue refused is asked for again; older
-versions did not, and no stop counted its order among its own. Whether a stop guards a position is judged by what is held
-now.
+versions did not, and no stop counted its order among its own. Whether a stop guards a position is judged by what is
+held now.
 """
 
 from __future__ import annotations
