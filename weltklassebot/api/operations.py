@@ -77,7 +77,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Orders", "May this order go out? Or several, decided in order. Status 200 for yes and no: the answer is in "
         "the body", (CheckAnswer, s.CheckAnswers), _ORDER, example_answer=_DENIED),
     ("POST", "/v1/orders/events"): Operation(
-        "Orders", "What became of an order", _DONE, {**_NAMED, "status": "sent"}),
+        "Orders", "What became of an order. `filled` is all of it; `canceled` and `expired` say with "
+        "`filled_quantity` how much was executed in all, or are taken as `unknown`, which frees nothing", _DONE,
+        {**_NAMED, "status": "sent"}),
     ("GET", "/v1/orders"): Operation(
         "Orders", "Open orders, the oldest first", (s.Orders,), query={"account": _WORD, "strategy": _WORD, **_PAGE}),
     ("POST", "/v1/orders/cancel-all"): Operation(
@@ -136,7 +138,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/admin/cooldown"): Operation(
         "Stops", "Deny opening orders for this many minutes. Not refused for its words", _DONE,
         {**_WHY, "minutes": 15}),
-    ("POST", "/v1/admin/resume"): Operation("Stops", "Go back to RUNNING", _DONE, {**_WHY, "reason": "over"}),
+    ("POST", "/v1/admin/resume"): Operation(
+        "Stops", "Go back to RUNNING; 409 while the cause holds, unless `rebase_peak` accepts the loss. With "
+        "`account`, lift that account's halt alone; 409 while doubtful fills of it wait that `fills` does not name",
+        _DONE, {**_WHY, "reason": "over"}),
     ("POST", "/v1/clock/reanchor"): Operation(
         "The clock", "Trust the wall clock again: follow it if it is ahead, also behind a start too far ahead of the "
         "last record; let the difference stand if it is behind", _DONE, {"reason": "time service repaired"}),
@@ -148,7 +153,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Stops", "Deny everything and ask for every order's cancellation. Never refused for its words", _DONE,
         {**_WHY, "reason": "runaway"}),
     ("POST", "/v1/kill-switch/recover"): Operation(
-        "Stops", "Begin the way back", _DONE, {"approved_by": "head of risk", "reason": "cause found"}),
+        "Stops", "Begin the way back: its cooldown starts, and everything is still denied", _DONE,
+        {"approved_by": "head of risk", "reason": "cause found"}),
     ("POST", "/v1/kill-switch/complete-recovery"): Operation(
         "Stops", "Trade again, once every cancellation is confirmed or accepted", _DONE, {"accept": []}),
     # --- limits
