@@ -60,7 +60,7 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
-    if order.order_type in STOPS:
+    if order.stop_price is not None and order.order_type in STOPS:
         known.guards = guards(book, order.side, order.quantity)
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
