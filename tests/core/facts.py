@@ -88,11 +88,15 @@ class Facts:
 
     def __post_init__(self) -> None:
         self.purse.busy = self.busy
+        self.purse.holding = self.holding
+
+    def holding(self) -> set[str]:
+        """The accounts that hold or rest anything."""
+        return {known.order.account for known in self.open()} | {account for account, _, _ in self.positions}
 
     def busy(self) -> set[str]:
-        """The accounts that hold or rest anything."""
-        pending = {known.order.account for known in self.open()} | {doubt.fill.account for doubt in self.doubtful}
-        return pending | {account for account, symbol in self.places() if self.held(account, symbol)}
+        """Those, and the ones with doubtful fills."""
+        return self.holding() | {doubt.fill.account for doubt in self.doubtful}
 
     def open(self) -> list[Order]:
         return [known for known in self.orders if not known.gone]

@@ -353,7 +353,7 @@ class Oracle:
         if known is None or known.gone:
             return
         known.reported = True
-        if command.status == "cancel_rejected" and known.asked_back:
+        if command.status == "cancel_rejected" and known.asked_back and known.again_at is None:
             known.again_at = after(now, min(30.0, 2.0 ** (known.attempt - 1)))
         known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
         if command.status == "not_sent":
@@ -373,7 +373,8 @@ class Oracle:
             known.remaining = claimed - known.filled
             instrument = self.facts.instrument(known.order.symbol)
             lot = None if instrument is None else instrument.lot
-            least = Fraction(known.order.quantity) / 10**8 if lot is None else Fraction(lot)
+            quantity = Fraction(known.order.quantity)
+            least = quantity / 10**8 if lot is None or quantity % Fraction(lot) else Fraction(lot)
             if known.remaining < least:
                 self.end(known)
         elif command.status != "unknown":
@@ -412,7 +413,7 @@ class Oracle:
             return "older_than_memory"
         known = self.find(fill.order_key)
         named = self.facts.parameters.accounts
-        if named and fill.account not in named and fill.account not in self.facts.busy():
+        if named and fill.account not in named and fill.account not in self.facts.holding():
             return "unknown_account"
         if any(before.key == fill.order_key for before in self.denied):
             return "conflicts_with_order"
@@ -465,8 +466,7 @@ class Oracle:
         p = self.facts.parameters
         known = self.find(fill.order_key)
         contradicts = self.seen(fill) == "other"
-        priced = fill.price or self.facts.price(fill.symbol)
-        valued = self.facts.unit(fill.symbol) is not None and bool(priced)
+        valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
         self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
         if known is not None:
@@ -480,6 +480,20 @@ class Oracle:
         self.halted_accounts[fill.account] = now
         self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
         return True
+
+    def worth_is_known(self, fill: ReportFill) -> bool:
+        priced = fill.price or self.facts.price(fill.symbol)
+        return self.facts.unit(fill.symbol) is not None and bool(priced)
+
+    def lose_sight(self, now: float) -> None:
+        """Under the settings of this start the worth of some doubtful fills may be known no more."""
+        passes = self.facts.parameters.allow_reducing_when_halted != "never"
+        for doubt in self.facts.doubtful:
+            if doubt.valued and not self.worth_is_known(doubt.fill):
+                doubt.valued = False
+                if doubt.fill.account not in self.halted_accounts:
+                    self.halted_accounts[doubt.fill.account] = now
+                    self.account_stops.append((now, doubt.fill.account, passes))
 
     def settle(self, command: AcceptFill) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
@@ -612,6 +626,7 @@ class Oracle:
         self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.executions.join()
+        self.lose_sight(now)
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
         )

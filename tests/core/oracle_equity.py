@@ -85,6 +85,11 @@ class Account:
         self.lows.clear()
         self.highs.clear()
 
+    def move_doubt(self, flow: Fraction) -> None:
+        """What was doubted before a flow, the account would be worth with it."""
+        self.lows[:] = [low + flow for low in self.lows]
+        self.highs[:] = [high + flow for high in self.highs]
+
     def note_doubt(self, said: Fraction) -> None:
         self.doubted, self.last_doubted = True, said
         (self.highs if said > self.believed else self.lows).append(said)
@@ -96,6 +101,7 @@ class Purse:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.peak: Fraction | None = None
+        self.holding: Callable[[], set[str]] = set
         self.busy: Callable[[], set[str]] = set
         """Who holds or rests anything."""
 
@@ -158,7 +164,7 @@ class Purse:
         if account is not None and account.known:
             return "counts"
         if p.accounts:
-            return "counts" if report.account in p.accounts or report.account in self.busy() else "refused"
+            return "counts" if report.account in p.accounts or report.account in self.holding() else "refused"
         if account is not None:
             return "counts" if account.aside is None else "aside"
         return "aside" if any(one.aside is None and not one.retired for one in self.accounts.values()) else "counts"
@@ -218,6 +224,7 @@ class Purse:
             flow.amount = Fraction(report.flow)
             if flow.status == "announced":
                 self._taken(account, flow)
+                account.move_doubt(flow.amount)
                 taken = True
         elif report.flow and flow is None:
             flow = account.flows[report.flow_id] = OpenFlow(Fraction(report.flow))
@@ -225,6 +232,7 @@ class Purse:
             fits = not is_step(said, account.believed + flow.amount, step)
             if small and fits and not self._beyond(account, flow, step):
                 self._taken(account, flow)
+                account.move_doubt(flow.amount)
                 taken = True
             else:
                 held = True

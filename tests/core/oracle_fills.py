@@ -79,7 +79,9 @@ class Executions:
         ]
         mine = [one.fill for one in nearby if identity(self.facts, one.fill) == me]
         waiting = [
-            doubt for doubt in self.facts.doubtful if identity(self.facts, doubt.fill) == me and doubt.venue == venue
+            doubt
+            for doubt in self.facts.doubtful
+            if identity(self.facts, doubt.fill) == me and doubt.venue in (venue, fill.venue, "default")
         ]
         what = (fill.quantity, fill.price)
         if any((one.quantity, one.price) == what for one in [*mine, *(doubt.fill for doubt in waiting)]):

@@ -35,6 +35,13 @@ def test_a_second_account_waits_for_an_operator(daemon: Daemon) -> None:
     assert daemon.state()["equity"] == "100005"
 
 
+def test_all_that_counts_for_nothing_is_said(daemon: Daemon) -> None:
+    daemon.post("/v1/equity", account="main", equity="100000")
+    account, flow = daemon.post("/v1/equity", account="mian", equity="1000", flow="500")["notices"]
+    assert account.startswith("account: ")
+    assert flow.startswith("flow: ")
+
+
 @pytest.mark.parametrize(("path", "status"), [("accept", 409), ("reopen", 409)])
 def test_an_account_that_is_that_already(daemon: Daemon, path: str, status: int) -> None:
     daemon.post("/v1/equity", account="main", equity="100000")

@@ -10,11 +10,13 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.daemon.daemon import Daemon
 from tests.daemon.events import Reader
 from tests.daemon.routes import READS, ROUTES, method
+from weltklassebot.api import shapes
 from weltklassebot.api.operations import OPERATIONS
 from weltklassebot.core.numbers import NotExact, exact
 
@@ -69,6 +71,33 @@ def test_every_example_is_understood(make):
         assert answer.status in (200, 404, 409), (path, answer)
         media = answer.headers["Content-Type"].partition(";")[0]
         assert media in operation["responses"]["200"]["content"] or media == "application/problem+json", path
+
+
+def test_what_a_stop_and_a_late_fill_answer_is_described(make):
+    one = make().start()
+
+    def event(name, **fields):
+        return one.post("/v1/orders/events", client_order_id=name, strategy="test", account="main", **fields)
+
+    fill = {"strategy": "test", "account": "main", "symbol": "BTC-EUR", "price": "1000"}
+    stop = {"side": "sell", "quantity": "1", "order_type": "stop", "price": None, "stop_price": "900"}
+    one.check("o-1", quantity="1")
+    event("o-1", status="canceled", filled_quantity="0")
+    said = [one.post("/v1/fills", fill_id="f-1", client_order_id="o-1", side="buy", quantity="1", **fill)]
+    one.check("s-1", **stop)
+    event("s-1", status="accepted")
+    one.post("/v1/positions/adjust", symbol="BTC-EUR", account="main", strategy="test", quantity="0.4", reason="part")
+    said.append(one.post("/v1/admin/halt", reason="drill"))
+    said.append(one.post("/v1/kill-switch/trigger", reason="drill"))
+    assert [next(iter({"late", "oversized", "unprotected"} & set(body))) for body in said] == [
+        "late", "oversized", "unprotected"
+    ]  # fmt: skip
+    for body in said:
+        msgspec.convert(body, shapes.Accepted)
+    event("s-1", status="cancel_rejected")
+    asked = one.get("/v1/cancel-requests")
+    (request,) = msgspec.convert(asked, shapes.CancelRequests).cancel_requests
+    assert request.due is not None
 
 
 def test_who_is_nobody_gets_nothing(shared, document):

@@ -138,7 +138,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/admin/cooldown"): Operation(
         "Stops", "Deny opening orders for this many minutes. Not refused for its words", _DONE,
         {**_WHY, "minutes": 15}),
-    ("POST", "/v1/admin/resume"): Operation("Stops", "Go back to RUNNING", _DONE, {**_WHY, "reason": "over"}),
+    ("POST", "/v1/admin/resume"): Operation(
+        "Stops", "Go back to RUNNING; 409 while the cause holds, unless `rebase_peak` accepts the loss. With "
+        "`account`, lift that account's halt alone; 409 while doubtful fills of it wait that `fills` does not name",
+        _DONE, {**_WHY, "reason": "over"}),
     ("POST", "/v1/clock/reanchor"): Operation(
         "The clock", "Trust the wall clock again: follow it if it is ahead, also behind a start too far ahead of the "
         "last record; let the difference stand if it is behind", _DONE, {"reason": "time service repaired"}),
@@ -150,7 +153,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Stops", "Deny everything and ask for every order's cancellation. Never refused for its words", _DONE,
         {**_WHY, "reason": "runaway"}),
     ("POST", "/v1/kill-switch/recover"): Operation(
-        "Stops", "Begin the way back", _DONE, {"approved_by": "head of risk", "reason": "cause found"}),
+        "Stops", "Begin the way back: its cooldown starts, and everything is still denied", _DONE,
+        {"approved_by": "head of risk", "reason": "cause found"}),
     ("POST", "/v1/kill-switch/complete-recovery"): Operation(
         "Stops", "Trade again, once every cancellation is confirmed or accepted", _DONE, {"accept": []}),
     # --- limits

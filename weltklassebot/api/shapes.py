@@ -63,6 +63,12 @@ class Change(Shape):
     new: Text | None
 
 
+class Unprotected(Shape):
+    account: str
+    symbol: str
+    quantity: Text
+
+
 class Accepted(Shape):
     """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
 
@@ -79,6 +85,8 @@ class Accepted(Shape):
     position: Text | UnsetType = UNSET
     doubtful: bool | UnsetType = UNSET
     cause: DoubtCause | UnsetType = UNSET
+    late: bool | UnsetType = UNSET
+    """The fill came behind the end of its order, or is beyond what the end said: until now more was held than known."""
     fill_id_shared: bool | UnsetType = UNSET
     """The first time today that this venue gave one fill id to several executions."""
     reserved_quantity: Text | UnsetType = UNSET
@@ -87,6 +95,10 @@ class Accepted(Shape):
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
     cancel_requests: list[str] | UnsetType = UNSET
+    unprotected: list[Unprotected] | UnsetType = UNSET
+    """Where stop orders cover less of a position than before, and how much of it none covers."""
+    oversized: list[tuple[str, str, str]] | UnsetType = UNSET
+    """Stop orders that were kept and are larger than what is held: account, strategy, client_order_id."""
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET

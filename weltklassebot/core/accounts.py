@@ -24,7 +24,7 @@ from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.state import AccountEquity, State
 
-__all__ = ["barred", "decide_account", "is_busy", "set_aside", "unnamed"]
+__all__ = ["barred", "decide_account", "holds", "is_busy", "set_aside", "unnamed"]
 
 
 def barred(state: State, account: str) -> Reason | None:
@@ -49,6 +49,13 @@ def is_busy(state: State, account: str) -> bool:
     return any(account in market.books for market in state.markets.values())
 
 
+def holds(state: State, account: str) -> bool:
+    """Whether the account holds or rests anything. A doubtful fill is neither: anybody may send one."""
+    if not is_busy(state, account):
+        return False
+    return any(key[0] == account for key in state.positions) or any(key[0] == account for key in state.orders)
+
+
 def set_aside(state: State, report: ReportEquity) -> list[AnyEvent] | None:
     """What becomes of a report that does not count; None: it does. Raises `Refused` for an account that may not."""
     account = state.accounts.get(report.account)
@@ -57,7 +64,7 @@ def set_aside(state: State, report: ReportEquity) -> list[AnyEvent] | None:
     if account is not None and account.known:
         return None
     if state.parameters.accounts:
-        if unnamed(state, report.account) and not is_busy(state, report.account):
+        if unnamed(state, report.account) and not holds(state, report.account):
             raise Refused(f"[accounts] does not name {report.account}", code="unknown_account")
         return None
     if account is not None and not account.status:

@@ -20,8 +20,9 @@ from weltklassebot.core.events import (
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.schedule import cancels_due
-from weltklassebot.core.state import State
-from weltklassebot.core.stops import HaltCause, halt_events, kill_events
+from weltklassebot.core.state import State, is_corrected
+from weltklassebot.core.stops import HaltCause, halt_events, latched_kill_events, stop_orders
+from weltklassebot.core.takeover import halts_of_unknown_worth
 
 __all__ = ["decide_limits", "decide_start", "due"]
 
@@ -56,13 +57,21 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
     if not state.trading_day:
         day, end = calendar.day(now)
         events.append(DayRolled(trading_day=day, next_roll=end))
+    corrected = is_corrected(start.format)
+    accounts = halts_of_unknown_worth(state, start.parameters) if corrected else []
+    events += accounts
     killed = start.latch == "kill" and state.kill_switch.state != "KILLED"
     if killed:
-        events += kill_events(state, seq, None, latched=True)
+        events += latched_kill_events(state, seq, corrected=corrected)
     cause = _halt_at_start(state, start)
     if cause is not None and _is_news(state, cause):
-        halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters)
+        halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters, corrected=corrected)
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
+    elif accounts and not killed:
+        events += stop_orders(
+            state, seq, None, start.parameters, "account_halted",
+            spare_reducing=True, accounts=[one.account for one in accounts], corrected=True,
+        )  # fmt: skip
     return events + doubt_at_start(state, start, now)
 
 

@@ -98,7 +98,7 @@ def _take_in(ledger: Ledger, account: AccountEquity, report: ReportEquity) -> li
     if known.amount is None:
         told = Flow(report.flow_id, report.flow, known.status)
         if known.status == "announced":
-            ledger.take_announced(told)
+            ledger.take_at_once(told)
         else:
             ledger.note(told)
     elif known.amount != report.flow:

@@ -65,6 +65,7 @@ from weltklassebot.core.parameters import OF_EQUITY, with_limits
 from weltklassebot.core.remembered import EndedOrders
 from weltklassebot.core.schedule import schedule
 from weltklassebot.core.state import KillSwitch, Risk, State
+from weltklassebot.core.takeover import judge_stops, leave_unvalued, take_cancels_over
 
 __all__ = ["EVOLVERS", "evolve"]
 
@@ -93,9 +94,13 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     evolve_clock.pass_over(state, now - state.now)
     join(state)
     valuation.revalue_all(state)
+    if state.corrected:
+        leave_unvalued(state)
     state.requires_equity = _requires_equity(state)
     if state.corrected and not corrected:
         evolve_equity.taken_over(state)
+        take_cancels_over(state, now)
+        judge_stops(state)
     schedule(state)
 
 

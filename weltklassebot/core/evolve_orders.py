@@ -31,7 +31,7 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
-from weltklassebot.core.keeping import STOPS
+from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
@@ -61,8 +61,7 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     if book is None:
         book = open_book(market, order.account)
     if order.stop_price is not None and order.order_type in STOPS:
-        long, building = (book.quantity, book.buys) if order.side == "sell" else (-book.quantity, book.sells)
-        known.guards = order.quantity <= max(long, ZERO) + building.quantity
+        known.guards = guards(book, order.side, order.quantity)
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:
@@ -97,8 +96,9 @@ def updated(state: State, event: OrderUpdated, report: ReportOrder | ResolveOrde
         _forget_cancel(state, known)
     elif status == "cancel_rejected" and known.cancel_id is not None and state.corrected:
         cancel = state.cancels[known.cancel_id]
-        cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
-        schedule(state)
+        if cancel.due is None:  # told twice, it is due when it was
+            cancel.due = round((now + backoff(cancel.attempt)) * 1e6) / 1e6
+            schedule(state)
     if event.ended:
         _end(state, known, "order_ended")
 

@@ -103,13 +103,12 @@ class Ledger:
         """A report, with a flow that was never heard of before. `doubtful`: not to be believed at once."""
         if not self.doubts:
             if flow is not None:
-                self.take_announced(flow)
+                self.take_at_once(flow)
             self._believe(said)
             self.doubt = None
             return
         if flow is not None and flow.amount is not None and self._is_likely(said, flow.amount):
-            self._flow(flow.amount)
-            self._change(replace(flow, status="taken"))
+            self.take_at_once(flow)
             flow = None
         if flow is not None:
             self._change(flow)
@@ -121,9 +120,12 @@ class Ledger:
             return
         self._hear_step(said)
 
-    def take_announced(self, flow: Flow) -> None:
-        """A flow that an operator spoke for before its report."""
-        self._flow(flow.amount or ZERO)
+    def take_at_once(self, flow: Flow) -> None:
+        """A flow that is taken with its own report. What was doubted before it is doubted with it."""
+        amount = flow.amount or ZERO
+        self._flow(amount)
+        if self.doubt is not None:
+            self.doubt = replace(self.doubt, value=self.doubt.value + amount)
         self._change(replace(flow, status="taken"))
 
     def note(self, flow: Flow) -> None:
@@ -137,9 +139,13 @@ class Ledger:
         return side_of(self.believed + amount, said, self._step) == "within"
 
     def _beyond_the_day(self, amount: Decimal) -> bool:
-        """Whether the withdrawals of the day are too much with this one."""
+        """Whether the withdrawals of the day are too much with this one; one that came with this very report counts."""
+        if amount >= 0:
+            return False
         account = self._account
-        return amount < 0 and account.withdrawn - amount > self._step * account.day_equity
+        taken = [flow.amount or ZERO for flow in self._changed.values() if flow.status == "taken"]
+        withdrawn = account.withdrawn - sum((one for one in taken if one < 0), ZERO)
+        return withdrawn - amount > self._step * account.day_equity
 
     def _settle(self, said: Decimal) -> bool:
         """What a report says of each doubted flow. True: one of them was taken, and the report with it."""

@@ -10,6 +10,7 @@ to build it when it was approved: half a position with a stop for all of it is b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
@@ -22,7 +23,7 @@ from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.state import OpenOrder, State
 
-__all__ = ["STOPS", "Kept", "keep", "unprotected"]
+__all__ = ["STOPS", "Kept", "guards", "keep", "unprotected"]
 
 STOPS: Final = frozenset({"stop", "stop_limit"})
 
@@ -43,28 +44,36 @@ class Kept(Struct):
         return [OrdersKept(orders=tuple(news), oversized=tuple(oversized))] if news or oversized else []
 
 
-def keep(state: State, orders: list[OpenOrder]) -> Kept:
-    """Choose what stays, of these orders, the oldest of which come first."""
+def guards(book: Book, side: str, quantity: Decimal) -> bool:
+    """Whether a stop of this quantity is no larger than the position and what is open to build it."""
+    long, building = (book.quantity, book.buys) if side == "sell" else (-book.quantity, book.sells)
+    return quantity <= max(long, ZERO) + building.quantity
+
+
+def keep(state: State, orders: list[OpenOrder], *, corrected: bool) -> Kept:
+    """Choose what stays, of these orders, the oldest of which come first: stops first, if `corrected`."""
     books: dict[tuple[str, str], list[OpenOrder]] = {}
     for known in orders:
         books.setdefault((known.order.account, known.order.symbol), []).append(known)
     kept: list[OpenOrder] = []
     oversized: list[OpenOrder] = []
     for (account, symbol), here in books.items():
-        _keep_in_book(state, _book(state, account, symbol), here, kept, oversized)
+        ranked = sorted(here, key=_rank) if corrected else here
+        _keep_in_book(_book(state, account, symbol), ranked, kept, oversized)
     stays = {known.order.key for known in kept}
     return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
 
 
 def _keep_in_book(
-    state: State, book: Book | None, orders: list[OpenOrder], kept: list[OpenOrder], oversized: list[OpenOrder]
+    book: Book | None, orders: list[OpenOrder], kept: list[OpenOrder], oversized: list[OpenOrder]
 ) -> None:
     left = ZERO if book is None else abs(book.quantity)
     if book is None or not left:
         return
-    closing = [known for known in orders if known.order.side == _closing_side(book)]
     stopped = False
-    for known in sorted(closing, key=_rank) if state.corrected else closing:
+    for known in orders:
+        if known.order.side != _closing_side(book):
+            continue
         stop = known.order.order_type in STOPS
         if known.remaining <= left:
             left -= known.remaining
@@ -91,13 +100,13 @@ def _rank(known: OpenOrder) -> tuple[bool, bool, bool, bool, Decimal, int]:
     )  # fmt: skip
 
 
-def unprotected(state: State, unwanted: set[OrderKey], account: str | None = None) -> list[Unprotected]:
+def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str] = ()) -> list[Unprotected]:
     """Where the stops that are not asked back cover less of a position than before."""
     covered: dict[tuple[str, str], list[Decimal]] = {}
     for known in state.orders.values():
         order = known.order
         rests = known.status not in TERMINAL and known.cancel_id is None
-        if not rests or order.order_type not in STOPS or account not in (None, order.account):
+        if not rests or order.order_type not in STOPS or (accounts and order.account not in accounts):
             continue
         book = _book(state, order.account, order.symbol)
         if book is not None and book.quantity and order.side == _closing_side(book):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from weltklassebot.core.accounts import is_busy, unnamed
+from weltklassebot.core.accounts import holds, unnamed
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -113,10 +113,11 @@ def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | Resolve
 
 
 def _smallest(state: State, order: CheckOrder) -> Decimal:
-    """What is less than this of an order is no quantity that a venue executes."""
+    """What is less than this of an order is no quantity that a venue executes. An order that closes what fees left is
+    not in lots, and neither are its executions."""
     instrument = state.parameters.instrument(order.symbol)
     lot = None if instrument is None else instrument.lot
-    return order.quantity * _REST if lot is None else lot
+    return order.quantity * _REST if lot is None or order.quantity % lot else lot
 
 
 _REST: Final = Decimal("1e-8")
@@ -184,7 +185,7 @@ def decide_fill(
         policy = state.parameters
         events += stop_orders(
             state, seq, released_through_seq, policy, "account_halted",
-            spare_reducing=policy.allow_reducing_when_halted != "never", account=fill.account,
+            spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
         )  # fmt: skip
     return events
 
@@ -257,7 +258,7 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
-    if state.corrected and unnamed(state, fill.account) and not is_busy(state, fill.account):
+    if state.corrected and unnamed(state, fill.account) and not holds(state, fill.account):
         return "unknown_account"
     if ended is not None:
         if not is_of(state, fill, ended) or ended.reason != "order_ended":

@@ -201,11 +201,16 @@ def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
     found = state.find_fill(place, fill)
     if not state.doubtful or found == "same":
         return found
-    waiting = state.doubtful.get(doubtful_key(place, fill))
-    if waiting is not None:
-        same = (waiting.fill.quantity, waiting.fill.price) == (fill.quantity, fill.price)
-        found = "same" if same else "other"
-    return "same" if doubtful_key(place, fill, contradicts=True) in state.doubtful else found
+    # Where it books may have become another place since: its order was asked for only then.
+    places = [place] if place[0] == "default" == fill.venue else state.places(place, fill.venue)
+    for at in places:
+        waiting = state.doubtful.get(doubtful_key(at, fill))
+        if waiting is not None:
+            same = (waiting.fill.quantity, waiting.fill.price) == (fill.quantity, fill.price)
+            found = "same" if same else "other"
+        if found == "same" or doubtful_key(at, fill, contradicts=True) in state.doubtful:
+            return "same"
+    return found
 
 
 def find_doubtful(state: State, command: AcceptFill) -> tuple[DoubtfulKey, DoubtfulFill]:

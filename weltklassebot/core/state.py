@@ -30,6 +30,7 @@ __all__ = [
     "OpenOrder",
     "Risk",
     "State",
+    "is_corrected",
 ]
 
 
@@ -168,6 +169,11 @@ class ClockDoubt(Struct, kw_only=True):
     since: float
 
 
+def is_corrected(journal_format: int) -> bool:
+    """Whether a version that writes this format decides by the corrected rules."""
+    return journal_format >= _CORRECTED
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     configured: Parameters = field(default_factory=Parameters)
@@ -246,7 +252,7 @@ class State:
     @property
     def corrected(self) -> bool:
         """Decide by the rules that were corrected in format 4: the version that started last knows them."""
-        return self.format >= _CORRECTED
+        return is_corrected(self.format)
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -77,17 +77,22 @@ def _agreeing(
     believed: Decimal, doubt: EquityDoubt | None, said: Decimal, step: Decimal, way: _Way
 ) -> tuple[Decimal, ...]:
     """The reports directly before this one that say the same."""
-    if doubt is None or not doubt.run or side_of(believed, doubt.run[-1], step) != way:
+    if doubt is None or not doubt.run:
+        return ()
+    before = side_of(believed, doubt.run[-1], step)
+    if before == "within":  # it was a step when it came: the limit on which the step hangs was widened since
+        before = "below" if doubt.run[-1] < believed else "above"
+    if before != way:
         return ()
     if way == "below":
         return doubt.run
     low = high = said
     agreeing: list[Decimal] = []
-    for before in reversed(doubt.run):
-        low, high = min(low, before), max(high, before)
+    for earlier in reversed(doubt.run):
+        low, high = min(low, earlier), max(high, earlier)
         if high - low > step * abs(low):
             break
-        agreeing.insert(0, before)
+        agreeing.insert(0, earlier)
     return tuple(agreeing)
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "decide_kill_switch",
     "halt_events",
     "kill_events",
+    "latched_kill_events",
     "later",
     "stop_orders",
 ]
@@ -156,12 +157,13 @@ def halt_events(
     *,
     cause: HaltCause,
     parameters: Parameters | None = None,
+    corrected: bool | None = None,
 ) -> list[AnyEvent]:
-    """All that a halt does. `parameters`: those that are about to be in force, where they are not yet."""
+    """All that a halt does. `parameters`, `corrected`: what is about to be in force, where it is not yet."""
     policy = state.parameters if parameters is None else parameters
     reducing = policy.allow_reducing_when_halted
     spare = reducing == "always" or (reducing == "rule" and cause in ("max_drawdown", "journal_failed"))
-    stopped = stop_orders(state, seq, released_through_seq, policy, "halted", spare_reducing=spare)
+    stopped = stop_orders(state, seq, released_through_seq, policy, "halted", spare_reducing=spare, corrected=corrected)
     return [RiskStateChanged(state="HALTED", cause=cause), *stopped]
 
 
@@ -173,32 +175,45 @@ def stop_orders(
     reason: Reason,
     *,
     spare_reducing: bool,
-    account: str | None = None,
+    accounts: Collection[str] = (),
+    corrected: bool | None = None,
 ) -> list[AnyEvent]:
-    """What a halt of the desk, or of one account, does to the orders that are open."""
-    withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, account=account)
+    """What a halt of the desk, or of accounts, does to the orders that are open."""
+    corrected = state.corrected if corrected is None else corrected
+    withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, accounts=accounts)
     if policy.cancel_on_halt == "none":
         return _take_back(state, seq, released_through_seq, reason, [], withdrawn)
     resting = [
         known
         for known in state.orders.values()
-        if account in (None, known.order.account) and known.order.key not in withdrawn
+        if (not accounts or known.order.account in accounts) and known.order.key not in withdrawn
     ]
-    kept = Kept(resting, [], []) if policy.cancel_on_halt == "all" else keep(state, resting)
+    kept = Kept(resting, [], []) if policy.cancel_on_halt == "all" else keep(state, resting, corrected=corrected)
     events = _take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
-    if not state.corrected:
+    if not corrected:
         return events
     gone = {*withdrawn, *(known.order.key for known in kept.unwanted)}
-    return [*events, *kept.events(), *unprotected(state, gone, account)]
+    return [*events, *kept.events(), *unprotected(state, gone, accounts)]
 
 
-def kill_events(state: State, seq: int, released_through_seq: int | None, *, latched: bool = False) -> list[AnyEvent]:
+def kill_events(state: State, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     """All that a kill does."""
+    return _kill(state, seq, released_through_seq, "admin", corrected=state.corrected)
+
+
+def latched_kill_events(state: State, seq: int, *, corrected: bool) -> list[AnyEvent]:
+    """All that a kill does which a start finds latched. `corrected`: of the version that starts."""
+    return _kill(state, seq, None, "latch", corrected=corrected)
+
+
+def _kill(
+    state: State, seq: int, released_through_seq: int | None, cause: Literal["admin", "latch"], *, corrected: bool
+) -> list[AnyEvent]:
     events = [
-        KillSwitchChanged(state="KILLED", cause="latch" if latched else "admin"),
+        KillSwitchChanged(state="KILLED", cause=cause),
         *_take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
     ]
-    return [*events, *unprotected(state, set(state.orders))] if state.corrected else events
+    return [*events, *unprotected(state, set(state.orders))] if corrected else events
 
 
 def _take_back(
@@ -222,7 +237,7 @@ def _take_back(
 
 
 def _unreleased(
-    state: State, released_through_seq: int | None, *, spare_reducing: bool = True, account: str | None = None
+    state: State, released_through_seq: int | None, *, spare_reducing: bool = True, accounts: Collection[str] = ()
 ) -> dict[OrderKey, None]:
     """Approvals whose answers have not left the daemon, the oldest first. The newest orders are at the end."""
     found: list[OrderKey] = []
@@ -233,7 +248,8 @@ def _unreleased(
             break
         # A bot that waits no longer may have called it unknown; that it was sent, nobody can say before the answer.
         untold = known.status in NOBODY_KNOWS and not known.sent and not known.filled
-        if untold and account in (None, known.order.account) and not (spare_reducing and known.reducing):
+        mine = not accounts or known.order.account in accounts
+        if untold and mine and not (spare_reducing and known.reducing):
             found.append(known.order.key)
     return dict.fromkeys(reversed(found))
 

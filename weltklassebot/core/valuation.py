@@ -8,6 +8,7 @@ from weltklassebot.core.commands import Mark
 from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ONE
+from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import State
 
 __all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
@@ -51,9 +52,12 @@ def revalue_all(state: State) -> None:
         reprice_all(state, market)
 
 
-def unit_of(state: State, symbol: str) -> Decimal | None:
-    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows."""
-    parameters = state.parameters
+def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> Decimal | None:
+    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows.
+
+    `parameters`: those that are about to be in force, where they are not yet.
+    """
+    parameters = state.parameters if parameters is None else parameters
     instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
     if instrument is None:
         return None if parameters.symbols else ONE

@@ -82,7 +82,7 @@ def answer(state: State, record: Record, before: str) -> Answer:
     for event in events:
         body |= _said(event)
     if (notice := _notice(state, command, events)) is not None:
-        body["notices"] = [notice]
+        body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
         body.setdefault("cancel_requests", [])
     return Done(body)
