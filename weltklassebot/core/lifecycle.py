@@ -275,11 +275,14 @@ def is_of(state: State, fill: ReportFill, ended: Ended) -> bool:
 
 
 def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
-    """An operator's word on a doubtful fill. Raises `NotFound`, and `Refused` if several could be meant."""
+    """An operator's word on a doubtful fill. Raises `NotFound`, and `Refused` if several could be meant, or if it
+    is booked already."""
     _, doubtful = find_doubtful(state, command)
     if command.discard:
         return [FillDiscarded()]
     fill = doubtful.fill
+    if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
+        raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
     held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
     if ended is not None and not is_of(state, fill, ended):
