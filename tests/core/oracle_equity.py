@@ -209,6 +209,7 @@ class Purse:
                     account.believed = account.day_equity = account.aside
                     account.known, account.as_of = True, account.heard
                     self.peak = max(self.peak, self.equity())
+                    account.forget_doubt()  # of when it counted nothing
                 account.aside = None
         return True
 

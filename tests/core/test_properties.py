@@ -444,7 +444,8 @@ def test_a_seeded_desk_day_goes_by_the_rules(seed):
 
 @pytest.mark.slow
 def test_many_desk_days_go_by_the_rules():
-    seed = int(os.environ.get("WKB_DAYS_SEED", random.SystemRandom().randrange(2**32)))
+    # The same days in every run of the suite, others in every `make soak`.
+    seed = int(os.environ.get("WKB_DAYS_SEED", "41"))
     print(f"WKB_DAYS_SEED={seed}")
     source = random.Random(seed)
     for _ in range(60):
