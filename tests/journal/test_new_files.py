@@ -175,18 +175,21 @@ def test_a_lock_on_the_directory_is_nobodys_turn(tmp_path: Path):
 def test_out_of_turn_a_stop_is_set_at_once_and_no_other_is_lost(tmp_path: Path):
     """A command that was stopped in its turn holds up no daemon."""
     halt = Latch("halt", "first", "a", 1.0)
-    hold_latch(tmp_path, halt)
-    with held(tmp_path / "latch.lock") as holder:
-        began = time.monotonic()
-        kill = hold_latch(tmp_path, Latch("kill", "second", "a", 2.0), patient=False)
-        assert not clear_latch(tmp_path, halt, patient=False)
-        assert read_latch(tmp_path) == kill
-        with pytest.raises(Exception, match="temporarily unavailable"):
-            lift_halt(tmp_path, patient=False)
-        assert clear_latch(tmp_path, kill, patient=False)
-        assert read_latch(tmp_path) is None
-        assert time.monotonic() - began < 0.04
-        holder.communicate()
+    took = []
+    for _ in range(5):  # the machine may be busy, once
+        hold_latch(tmp_path, halt)
+        with held(tmp_path / "latch.lock") as holder:
+            began = time.monotonic()
+            kill = hold_latch(tmp_path, Latch("kill", "second", "a", 2.0), patient=False)
+            assert not clear_latch(tmp_path, halt, patient=False)
+            assert read_latch(tmp_path) == kill
+            with pytest.raises(Exception, match="temporarily unavailable"):
+                lift_halt(tmp_path, patient=False)
+            assert clear_latch(tmp_path, kill, patient=False)
+            assert read_latch(tmp_path) is None
+            took.append(time.monotonic() - began)
+            holder.communicate()
+    assert min(took) < 0.04
     assert [path.name for path in tmp_path.iterdir()] == ["latch.lock"]
 
 
