@@ -46,7 +46,6 @@ soak: ## the long proofs, then load, kills, power cuts, broken disks at random f
 	@ops/environment.sh dev
 	@ops/environment.sh debian
 	@CYCLES=200 LIVES=3 FLIPS=200 $(BIN)/python -m pytest -q tests/durability tests/daemon/test_kill_nine.py
-	@WKB_DAYS_SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') $(BIN)/python -m pytest -q tests/core/test_properties.py
 	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 DECISIONS ?= 10000000

@@ -277,7 +277,7 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield f"{field.name}={_relative(value)}"
             case EquityDoubt():
                 run = f" run={','.join(map(plain, value.run))}" if value.run else ""
-                yield f"doubted={plain(value.value)}{run}" + (f" agreed={value.agreed}" if value.agreed else "")
+                yield f"doubted={plain(value.worst)}{run}" + (f" agreed={value.agreed}" if value.agreed else "")
             case tuple():
                 yield f"{field.name}={','.join(_member(member) for member in value)}"
             case _:

@@ -385,11 +385,7 @@ class Run:
             assert (account.status == "") is (name not in state.barred)
             assert (account.known, Fraction(account.equity)) == (mine.known, mine.believed)
             assert account.in_doubt is mine.in_doubt is (name in state.doubted_losses)
-            worst = Fraction(account.equity - account.doubted_loss)
-            # What was doubted once, and then believed while the doubt went on for another reason, may still count.
-            assert worst <= mine.worst
-            if worst < mine.worst:
-                mine.lows.append(worst)
+            assert account.equity - account.doubted_loss == mine.worst
             assert account.as_of == mine.as_of
             if state.parameters.max_equity_age_seconds is not None and account.known:
                 assert account.moved == sum(mine.gains)
@@ -444,8 +440,7 @@ def test_a_seeded_desk_day_goes_by_the_rules(seed):
 
 @pytest.mark.slow
 def test_many_desk_days_go_by_the_rules():
-    # The same days in every run of the suite, others in every `make soak`.
-    seed = int(os.environ.get("WKB_DAYS_SEED", "41"))
+    seed = int(os.environ.get("WKB_DAYS_SEED", random.SystemRandom().randrange(2**32)))
     print(f"WKB_DAYS_SEED={seed}")
     source = random.Random(seed)
     for _ in range(60):

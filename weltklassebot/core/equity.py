@@ -117,10 +117,13 @@ def _events(
             events.append(EquityDoubted(agreeing=max(len(doubt.run), doubt.agreed) if doubt else 0, doubt=doubt))
         return events
     peak = ledger.desk if ledger.peak is None else max(ledger.peak, ledger.desk)
-    said = command.equity if isinstance(command, ReportEquity) else None
+    if isinstance(command, ReportEquity):
+        believed = None if ledger.believed == command.equity else ledger.believed
+    else:
+        believed = ledger.believed if ledger.believes else None
     taken = EquityTaken(
         equity=ledger.desk, peak=peak, flow=ledger.taken,
-        believed=None if ledger.believed == said else ledger.believed, doubt=ledger.doubt,
+        believed=believed, doubt=ledger.doubt,
     )  # fmt: skip
     return [*events, taken, *_halt(state, taken, seq, released_through_seq)]
 

@@ -185,14 +185,21 @@ class MarkTaken(Event, frozen=True, tag="mark_taken"):
 class EquityDoubt(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an account says of its equity that is not believed yet (`steps`)."""
 
-    value: Decimal
-    """The worst of it that could be true: the lowest since the doubt began, or of reports upwards the last."""
     last: Decimal
     """What was said last without being believed."""
+    low: Decimal | None = None
+    """The lowest since the doubt began that was said to be no more than what was believed then."""
+    high: Decimal | None = None
+    """The last that was said to be more."""
     run: tuple[Decimal, ...] = ()
     """The reports in a row that speak against what is believed, all to one side of it."""
     agreed: int = 0
     """The reports in a row that agree with what is believed."""
+
+    @property
+    def worst(self) -> Decimal:
+        """The worst of it that could be true."""
+        return min((one for one in (self.low, self.high) if one is not None), default=self.last)
 
 
 class Flow(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -217,7 +224,8 @@ class EquityTaken(Event, frozen=True, tag="equity_taken"):
     flow: Decimal = Decimal(0)
     """All that was taken with it."""
     believed: Decimal | None = None
-    """Of the account, where it is not what the report says."""
+    """Of the account, where it is not what the report says. None behind an operator's word: it is about the peak
+    alone."""
     doubt: EquityDoubt | None = None
     """What is still doubted of the account."""
 

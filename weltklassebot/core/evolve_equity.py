@@ -47,7 +47,7 @@ def taken(
         account.as_of = account.doubted_as_of = _as_of(command, now)
         account.equity = command.equity if event.believed is None else event.believed
         account.moved = ZERO
-    elif event.believed is not None and not _is_of_the_peak_alone(account, event, command):
+    elif event.believed is not None:  # else it is about the peak alone
         account.as_of = max(account.as_of, account.doubted_as_of)
         account.equity = event.believed
         account.moved = account.moved if isinstance(command, AcceptAccount) else ZERO
@@ -58,13 +58,6 @@ def taken(
     state.equity = event.equity
     state.peak = event.peak
     _note_doubt(state, command.account, account)
-
-
-def _is_of_the_peak_alone(account: AccountEquity, event: EquityTaken, command: AcceptEquity | AcceptAccount) -> bool:
-    """An operator's word on a flow that the equity contains already."""
-    if isinstance(command, AcceptAccount):
-        return False
-    return command.drop or (command.flow_id is not None and event.believed == account.equity)
 
 
 def doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
@@ -150,7 +143,7 @@ def taken_over(state: State) -> None:
     state.doubted_accounts = 0
     for name, account in state.accounts.items():
         if account.doubted is not None:
-            account.doubt = EquityDoubt(account.doubted, account.doubted, (account.doubted,))
+            account.doubt = EquityDoubt(account.doubted, low=account.doubted, run=(account.doubted,))
             account.doubted, account.agreeing, account.pending_flow = None, 0, ZERO
         account.day_equity = account.equity
         _note_doubt(state, name, account)

@@ -24,7 +24,7 @@ from weltklassebot.core.events import EquityDoubt, Flow, FlowStatus
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import ZERO, ratio
 from weltklassebot.core.state import AccountEquity, State
-from weltklassebot.core.steps import agreed, hear, held, side_of
+from weltklassebot.core.steps import agreed, hear, held, moved, side_of
 
 __all__ = ["MOST_OPEN_FLOWS", "MOST_SETTLED_FLOWS", "Ledger", "rescaled"]
 
@@ -60,6 +60,8 @@ class Ledger:
         """The flows that were taken."""
         self.moved = False
         """Equity, peak or both."""
+        self.believes = False
+        """Equity, not the peak alone."""
         self._changed: Final[dict[str, Flow]] = {}
 
     @property
@@ -87,14 +89,14 @@ class Ledger:
     def join(self, said: Decimal, flow_id: str | None, flow: Decimal) -> None:
         """The first report that is believed of an account: all of it is a flow."""
         self._join(said)
-        self.doubt = agreed(ZERO, self.doubt, said, self._confirmations)
+        self.doubt = agreed(self.doubt, said, self._confirmations)
         if flow_id is not None:
             self._change(Flow(flow_id, flow, "taken"))
 
     def doubt_joining(self, said: Decimal) -> None:
         """A first report of zero or less: several of them join all the same."""
         run = (*(self.doubt.run if self.doubt is not None else ()), said)
-        self.doubt = EquityDoubt(min(run), said, run)
+        self.doubt = EquityDoubt(said, low=min(run), run=run)
         if len(run) >= self._confirmations:
             self._join(said)
             self.doubt = None
@@ -125,7 +127,7 @@ class Ledger:
         amount = flow.amount or ZERO
         self._flow(amount)
         if self.doubt is not None:
-            self.doubt = replace(self.doubt, value=self.doubt.value + amount)
+            self.doubt = moved(self.doubt, amount)
         self._change(replace(flow, status="taken"))
 
     def note(self, flow: Flow) -> None:
@@ -250,7 +252,7 @@ class Ledger:
     def _believe(self, said: Decimal) -> None:
         self.desk += said - self.believed
         self.believed = said
-        self.moved = True
+        self.moved = self.believes = True
 
     def _flow(self, amount: Decimal) -> None:
         self._rescale(self.desk, amount)

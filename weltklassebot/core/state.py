@@ -127,7 +127,7 @@ class AccountEquity(Struct, kw_only=True):
     @property
     def doubted_loss(self) -> Decimal:
         """What would be missing of the desk's equity if the worst that is doubted were true."""
-        return max(self.equity - self.doubt.value, ZERO) if self.known and self.doubt is not None else ZERO
+        return max(self.equity - self.doubt.worst, ZERO) if self.known and self.doubt is not None else ZERO
 
 
 class Risk(Struct, kw_only=True):

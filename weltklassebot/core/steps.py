@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from weltklassebot.core.events import EquityDoubt
 
-__all__ = ["Heard", "agreed", "hear", "held", "side_of"]
+__all__ = ["Heard", "agreed", "hear", "held", "moved", "side_of"]
 
 _Way = Literal["within", "below", "above"]
 
@@ -39,10 +39,10 @@ def hear(believed: Decimal, doubt: EquityDoubt | None, said: Decimal, step: Deci
     """One more report of an account."""
     way = side_of(believed, said, step)
     if way == "within":
-        return Heard(said, agreed(believed, doubt, said, confirmations), moved=True)
+        return Heard(said, agreed(doubt, said, confirmations), moved=True)
     run = (*_agreeing(believed, doubt, said, step, way), said)
     if len(run) < confirmations:
-        return Heard(believed, EquityDoubt(_worst(believed, doubt, said), said, run), moved=False)
+        return Heard(believed, replace(_noted(believed, doubt, said), run=run, agreed=0), moved=False)
     nearest = min(range(len(run)), key=lambda place: (abs(run[place] - believed), -place))
     found = Heard(run[nearest], None, moved=True)
     for behind in run[nearest + 1 :]:
@@ -52,7 +52,13 @@ def hear(believed: Decimal, doubt: EquityDoubt | None, said: Decimal, step: Deci
 
 def held(believed: Decimal, doubt: EquityDoubt | None, said: Decimal) -> EquityDoubt:
     """A report that is within the step, and yet not to be believed at once."""
-    return EquityDoubt(_worst(believed, doubt, said), said, agreed=1 if doubt is None else doubt.agreed + 1)
+    return replace(_noted(believed, doubt, said), run=(), agreed=1 if doubt is None else doubt.agreed + 1)
+
+
+def moved(doubt: EquityDoubt, amount: Decimal) -> EquityDoubt:
+    """What was doubted before a flow, the account would be worth with it."""
+    low, high = (None if one is None else one + amount for one in (doubt.low, doubt.high))
+    return replace(doubt, low=low, high=high)
 
 
 def side_of(believed: Decimal, said: Decimal, step: Decimal) -> _Way:
@@ -65,12 +71,12 @@ def side_of(believed: Decimal, said: Decimal, step: Decimal) -> _Way:
     return "within"
 
 
-def agreed(believed: Decimal, doubt: EquityDoubt | None, said: Decimal, confirmations: int) -> EquityDoubt | None:
+def agreed(doubt: EquityDoubt | None, said: Decimal, confirmations: int) -> EquityDoubt | None:
     """What is still doubted after one more report within the step. What lay above what was believed is no loss now."""
     if doubt is None or doubt.agreed + 1 >= confirmations:
         return None
-    value = max(doubt.value, said) if doubt.value > believed else doubt.value
-    return replace(doubt, value=value, run=(), agreed=doubt.agreed + 1)
+    high = None if doubt.high is None else max(doubt.high, said)
+    return replace(doubt, high=high, run=(), agreed=doubt.agreed + 1)
 
 
 def _agreeing(
@@ -96,8 +102,9 @@ def _agreeing(
     return tuple(agreeing)
 
 
-def _worst(believed: Decimal, doubt: EquityDoubt | None, said: Decimal) -> Decimal:
-    """The lowest since the doubt began; of reports upwards alone the last."""
-    if doubt is None or (doubt.value > believed and said > believed):
-        return said
-    return min(doubt.value, said)
+def _noted(believed: Decimal, doubt: EquityDoubt | None, said: Decimal) -> EquityDoubt:
+    """One more that is doubted."""
+    low, high = (None, None) if doubt is None else (doubt.low, doubt.high)
+    if said > believed:
+        return EquityDoubt(said, low, said)
+    return EquityDoubt(said, said if low is None else min(low, said), high)

@@ -131,7 +131,7 @@ def accounts(state: State) -> Iterator[dict[str, Any]]:
             "equity": _text(account.equity if account.known else account.set_aside),
             "as_of": account.as_of if account.known else None,
             "balance": _text(account.last.balance) if account.last is not None else None,
-            "doubted": plain(doubt.value) if doubt is not None else None,
+            "doubted": plain(doubt.worst) if doubt is not None else None,
             "open_flows": [
                 {"flow_id": flow.flow_id, "amount": _text(flow.amount), "status": flow.status}
                 for flow in account.open_flows.values()
