@@ -15,6 +15,10 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 VENV=.venv
+# Where the environment is active, `python3` is the one that is taken away when it is made afresh.
+case $(command -v "$PYTHON" || true) in
+  "$PWD/$VENV"/*) PYTHON=$("$PYTHON" -c 'import sys; print(sys._base_executable)') ;;
+esac
 DEBIAN_PACKAGES_FOR_TESTS=(
   strace curl jq util-linux procps mount e2fsprogs faketime iproute2 logrotate python3-venv systemd chromium wget
   podman runc
@@ -87,7 +91,7 @@ has_venv() { "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; }
 key() {
   { cat requirements.lock requirements-dev.lock
     sed '/^\[tool\.ruff\]/q' pyproject.toml # what the package is; how it is checked changes no environment
-    "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
+    "$PYTHON" -c 'import os, sys; print(sys.version, os.path.realpath(sys.executable))'
     pwd # an environment does not survive a move
   } | sha256sum | cut -d' ' -f1
 }
@@ -123,7 +127,7 @@ make_environment() {
 
 make_bench_environment() {
   local key
-  key=$({ cat requirements-bench.lock; "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'; pwd; } | sha256sum)
+  key=$({ cat requirements-bench.lock; "$PYTHON" -c 'import os, sys; print(sys.version, os.path.realpath(sys.executable))'; pwd; } | sha256sum)
   [ "$(cat "$VENV/bench/.stamp" 2>/dev/null)" != "$key" ] || return 0
   echo "installing what is measured beside ..." >&2
   rm -rf "$VENV/bench"
