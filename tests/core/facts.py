@@ -16,6 +16,11 @@ from weltklassebot.core.parameters import Instrument, Parameters
 ZERO = Fraction(0)
 
 
+def after(now: float, seconds: float) -> float:
+    """To the microsecond, as every time."""
+    return round((now + seconds) * 1e6) / 1e6
+
+
 def fraction(value: Decimal | None) -> Fraction:
     return ZERO if value is None else Fraction(value)
 

@@ -1,0 +1,186 @@
+"""The part of the oracle that books: statuses, fills, positions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tests.core.facts import ZERO, Doubt, Order, after
+from tests.core.oracle_fills import Booked, meant, spelled
+from weltklassebot.core.commands import (
+    AcceptFill,
+    AdjustPosition,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+)
+
+ENDS = ("rejected", "canceled", "expired", "filled")
+
+
+class Orders:
+    """To be mixed into `Oracle`."""
+
+    # --- orders and fills ---------------------------------------------------------------------------------------
+
+    def end(self, known: Order) -> None:
+        known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
+
+    def report(self, command: ReportOrder | ResolveOrder, now: float) -> None:
+        known = self.find(command.key)
+        if known is None or known.gone:
+            return
+        known.reported = True
+        if command.status == "cancel_rejected" and known.asked_back and known.again_at is None:
+            known.again_at = after(now, min(30.0, 2.0 ** (known.attempt - 1)))
+        known.settled = known.settled or command.status == "not_sent" or isinstance(command, ResolveOrder)
+        if command.status == "not_sent":
+            known.claimed = ZERO
+            self.end(known)
+        elif self.says_too_little(command, known):
+            return
+        elif command.status in ENDS:
+            if command.filled_quantity is not None:
+                claimed = Fraction(command.filled_quantity)
+            elif command.status == "filled":
+                claimed = Fraction(known.order.quantity)
+            else:
+                keeps = known.over and isinstance(command, ReportOrder)
+                claimed = max(known.claimed, known.filled) if keeps else known.filled
+            known.over, known.sent, known.claimed = True, True, claimed
+            known.remaining = claimed - known.filled
+            instrument = self.facts.instrument(known.order.symbol)
+            lot = None if instrument is None else instrument.lot
+            quantity = Fraction(known.order.quantity)
+            least = quantity / 10**8 if lot is None or quantity % Fraction(lot) else Fraction(lot)
+            if known.remaining < least:
+                self.end(known)
+        elif command.status != "unknown":
+            known.sent = True
+
+    def says_too_little(self, command: ReportOrder | ResolveOrder, known: Order) -> bool:
+        """A bot's end that does not say how much was executed, and no end was known before."""
+        says = command.filled_quantity is not None or command.status not in ("canceled", "expired")
+        return isinstance(command, ReportOrder) and not says and not known.over
+
+    def contradicts(self, command: ReportOrder | ResolveOrder) -> bool:
+        """Whether an end cannot be one of this order, whatever is known of its end."""
+        known = self.find(command.key)
+        if known is None:
+            return False
+        if command.status == "rejected":
+            return known.filled > 0
+        said = command.filled_quantity
+        return command.status == "filled" and said is not None and said < known.order.quantity
+
+    def is_late(self, fill: ReportFill) -> bool:
+        """Behind the end, or beyond what it said."""
+        known = self.find(fill.order_key)
+        return known is not None and (known.gone or (known.over and Fraction(fill.quantity) > known.remaining))
+
+    def fill_cause(self, fill: ReportFill) -> str | None:
+        """Why this fill is doubtful, if it is."""
+        seen, known = self.seen(fill), self.find(fill.order_key)
+        if seen == "other":
+            return "contradicts_fill"
+        venue = self.facts.parameters.venues.get(self.executions.venue(fill, known))
+        if seen == "shared" and venue is not None and venue.fill_ids == "unique":
+            return "fill_id_shared"
+        is_open = known is not None and not known.gone
+        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
+            return "older_than_memory"
+        known = self.find(fill.order_key)
+        named = self.facts.parameters.accounts
+        if named and fill.account not in named and fill.account not in self.facts.holding():
+            return "unknown_account"
+        if any(before.key == fill.order_key for before in self.denied):
+            return "conflicts_with_order"
+        if known is None:
+            return "unknown_order"
+        if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
+            return "conflicts_with_order"
+        if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
+            return "conflicts_with_order"
+        room = Fraction(known.order.quantity) - known.filled
+        if Fraction(fill.quantity) > room:
+            return "exceeds_order"
+        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
+
+    def seen(self, fill: ReportFill) -> str | None:
+        return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
+
+    def agrees(self, fill: ReportFill, known: Order) -> bool:
+        return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
+
+    def book(self, fill: ReportFill) -> None:
+        """A fill that is true, or taken to be."""
+        known = self.find(fill.order_key)
+        quantity = Fraction(fill.quantity)
+        mine = known is not None and self.agrees(fill, known)
+        self.remember(fill, known, mine=mine)
+        if mine:
+            known.reported = True
+            known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
+            if not known.gone:
+                known.remaining -= min(quantity, known.remaining)
+                if not known.remaining:
+                    self.end(known)
+        key = (fill.account, fill.strategy, fill.symbol)
+        bought = quantity if fill.side == "buy" else -quantity
+        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
+        self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
+
+    def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
+        venue = self.executions.venue(fill, known)
+        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
+
+    def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
+        self.facts.positions[key] = quantity
+        if not quantity:
+            del self.facts.positions[key]
+
+    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
+        """Hold a fill as doubtful; says whether its account is halted now."""
+        p = self.facts.parameters
+        known = self.find(fill.order_key)
+        contradicts = self.seen(fill) == "other"
+        valued = self.worth_is_known(fill)
+        venue = self.executions.venue(fill, known)
+        self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
+        if known is not None:
+            known.reported = True
+        self.doubted_at.append((now, fill.account))
+        since = now - p.doubtful_fill_window_seconds
+        recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
+        enough = recent >= p.max_doubtful_fills or not valued
+        if not enough or fill.account in self.halted_accounts:
+            return False
+        self.halted_accounts[fill.account] = now
+        self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
+        return True
+
+    def worth_is_known(self, fill: ReportFill) -> bool:
+        priced = fill.price or self.facts.price(fill.symbol)
+        return self.facts.unit(fill.symbol) is not None and bool(priced)
+
+    def lose_sight(self, now: float) -> None:
+        """Under the settings of this start the worth of some doubtful fills may be known no more."""
+        passes = self.facts.parameters.allow_reducing_when_halted != "never"
+        for doubt in self.facts.doubtful:
+            if doubt.valued and not self.worth_is_known(doubt.fill):
+                doubt.valued = False
+                if doubt.fill.account not in self.halted_accounts:
+                    self.halted_accounts[doubt.fill.account] = now
+                    self.account_stops.append((now, doubt.fill.account, passes))
+
+    def settle(self, command: AcceptFill) -> None:
+        (doubt,) = meant(self.facts.doubtful, command)
+        self.facts.doubtful.remove(doubt)
+        if command.discard:
+            self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
+        else:
+            self.book(doubt.fill)
+
+    def adjust(self, command: AdjustPosition) -> None:
+        self.set_position((command.account, command.strategy, command.symbol), Fraction(command.quantity))
+        if command.price is not None:
+            self.facts.prices[command.symbol] = abs(Fraction(command.price))

@@ -1,0 +1,97 @@
+"""The part of the oracle that stops: halts, kills, cooldowns, and what each leaves resting."""
+
+from __future__ import annotations
+
+from tests.core.facts import ZERO, Order, after, fraction
+from weltklassebot.core.commands import (
+    Cooldown,
+    Resume,
+)
+
+
+class Stops:
+    """To be mixed into `Oracle`."""
+
+    # --- stops --------------------------------------------------------------------------------------------------
+
+    def halt(self, cause: str, seq: int, *, at_start: bool = False) -> None:
+        self.risk, self.cause, self.until, self.awaiting = "HALTED", cause, None, at_start
+        self.stops.append((seq, "halted", self.halt_passes_reducing(cause)))
+
+    def withdraw(self, released: int | None, spares_reducing: bool, account: str | None = None) -> set:
+        gone = set()
+        for known in self.facts.open():
+            untold = released is not None and known.seq > released and not known.sent and not known.filled
+            if untold and not (spares_reducing and known.reducing) and account in (None, known.order.account):
+                known.withdrawn = True
+                self.end(known)
+                gone.add(known.order.key)
+        return gone
+
+    def take_back_untold(self, released: int | None, unwanted: list[Order]) -> None:
+        """Nobody was told yes: withdrawn, and not asked back."""
+        for known in unwanted:
+            if released is not None and known.seq > released and not known.sent and not known.filled:
+                known.withdrawn = True
+                self.end(known)
+
+    def opening(self, account: str | None) -> list[Order]:
+        """What is open and is not kept by a halt: all that does not close, and of what does the stops stay first."""
+        stays: list[Order] = []
+        orders = [known for known in self.facts.open() if account in (None, known.order.account)]
+        for place in {(known.order.account, known.order.symbol) for known in orders}:
+            held = self.facts.held(*place)
+            side = "sell" if held > 0 else "buy"
+            here = [
+                known for known in orders
+                if held and (known.order.account, known.order.symbol, known.order.side) == (*place, side)
+            ]  # fmt: skip
+            stops = 0
+            while here:
+                known = min(here, key=self.turn)
+                here.remove(known)
+                stop = known.order.order_type in ("stop", "stop_limit")
+                taken = sum((one.remaining for one in stays if one in orders and self.at(one) == place), ZERO)
+                left = max(abs(held) - taken, ZERO)
+                if known.remaining <= left or (stop and known.guards and not stops and left):
+                    stays.append(known)
+                    stops += stop
+        for known in stays:
+            known.reducing = True
+        return [known for known in orders if known not in stays]
+
+    @staticmethod
+    def at(known: Order) -> tuple[str, str]:
+        return known.order.account, known.order.symbol
+
+    @staticmethod
+    def turn(known: Order) -> tuple:
+        """Who is taken up first."""
+        order = known.order
+        stop = order.order_type in ("stop", "stop_limit")
+        price = fraction(order.stop_price) if stop else ZERO
+        return (
+            not known.over, known.asked_back, not stop, stop and not known.reducing,
+            -price if order.side == "sell" else price, known.seq,
+        )  # fmt: skip
+
+    def killed(self, seq: int) -> None:
+        self.kill = "KILLED"
+        self.stops.append((seq, "kill_switch", False))
+
+    def cooldown(self, command: Cooldown, now: float) -> None:
+        minutes = self.facts.parameters.cooldown_minutes if command.minutes is None else command.minutes
+        self.risk, self.cause, self.awaiting = "COOLDOWN", "admin", False
+        self.until = after(now, minutes * 60)
+
+    def resume(self, command: Resume) -> None:
+        if command.account is not None:
+            assert {doubt.fill.fill_id for doubt in self.facts.doubtful if doubt.fill.account == command.account} == {
+                *command.fills
+            }
+            del self.halted_accounts[command.account]
+            self.doubted_at = [(ts, account) for ts, account in self.doubted_at if account != command.account]
+            return
+        if command.rebase_peak and self.facts.purse.peak is not None:
+            self.facts.purse.peak = self.facts.equity()
+        self.risk, self.cause, self.until, self.awaiting = "RUNNING", "admin", None, False
