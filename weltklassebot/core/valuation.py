@@ -7,7 +7,6 @@ from decimal import Decimal
 from weltklassebot.core.commands import Mark
 from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
-from weltklassebot.core.numbers import ONE
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import State
 
@@ -29,7 +28,7 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
     if mark.symbol.endswith(f"-{base}"):
         currency = mark.symbol[: -len(base) - 1]
         for symbol, other in state.markets.items():
-            instrument = state.parameters.symbols.get(symbol) or state.parameters.symbols.get("*")
+            instrument = state.parameters.instrument(symbol)
             if instrument is not None and instrument.currency == currency:
                 other.unit = unit_of(state, symbol)
                 reprice_all(state, other)
@@ -58,9 +57,9 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
     `parameters`: those that are about to be in force, where they are not yet.
     """
     parameters = state.parameters if parameters is None else parameters
-    instrument = parameters.symbols.get(symbol) or parameters.symbols.get("*")
+    instrument = parameters.instrument(symbol)
     if instrument is None:
-        return None if parameters.symbols else ONE
+        return None
     if instrument.currency is None or instrument.currency == parameters.base_currency:
         return instrument.multiplier
     rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")

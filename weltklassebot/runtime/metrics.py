@@ -6,7 +6,6 @@ Label sets are closed: reasons, stages, states and batch outcomes are enums of o
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -30,11 +29,12 @@ from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.checkpoints import Checkpoints
 from weltklassebot.runtime.commit import Entry
 from weltklassebot.runtime.faults import Faults
+from weltklassebot.runtime.histogram import Histogram
 from weltklassebot.runtime.refusals import OUTCOMES, Outcome
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.runtime.upkeep import Upkeep
 
-__all__ = ["Histogram", "Metrics"]
+__all__ = ["Metrics"]
 
 SECONDS: Final = (
     0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
@@ -42,28 +42,6 @@ SECONDS: Final = (
 )  # fmt: skip
 RECORDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
 STAGES: Final = ("decode", "decide", "journal", "respond")
-
-
-class Histogram:
-    """Counts per bucket, and the sum."""
-
-    __slots__ = ("bounds", "counts", "sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.sum += value * times
-
-    def buckets(self) -> list[tuple[str, float]]:
-        total, rows = 0, []
-        for bound, count in zip((*map(repr, self.bounds), "+Inf"), self.counts, strict=True):
-            total += count
-            rows.append((bound, float(total)))
-        return rows
 
 
 class Metrics:
