@@ -22,7 +22,7 @@ from tests.bench import load
 from tests.bench.__main__ import CONFIG, ROOT, process
 from weltklassebot.api.tokens import TokenFile
 
-__all__ = ["main"]
+__all__ = ["main", "served", "tree"]
 
 PAIRS = 21
 ALONE = 1_000
@@ -59,8 +59,8 @@ def tree(commit: str, folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def running(root: Path, home: Path) -> Iterator[Candidate]:
-    home.mkdir()
+def served(root: Path, home: Path) -> Iterator[tuple[int, int]]:
+    """A daemon of this tree, with the benches' settings: its process id and its port."""
     (home / "config.toml").write_text(CONFIG)
     env = {
         "PYTHONPATH": str(root), "WELTKLASSE_STATE_DIR": str(home / "state"), "WELTKLASSE_METRICS_PORT": "0",
@@ -71,7 +71,14 @@ def running(root: Path, home: Path) -> Iterator[Candidate]:
         assert child.stdout is not None
         ready = next((json.loads(line) for line in child.stdout if '"ready"' in line), None)
         assert ready is not None, "the daemon did not come up"
-        yield Candidate(child.pid, home, int(ready["url"].rpartition(":")[2]))
+        yield child.pid, int(ready["url"].rpartition(":")[2])
+
+
+@contextmanager
+def running(root: Path, home: Path) -> Iterator[Candidate]:
+    home.mkdir()
+    with served(root, home) as (pid, port):
+        yield Candidate(pid, home, port)
 
 
 def one_at_a_time(candidate: Candidate, run: str) -> tuple[float, float]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.client
-import json
 import re
 import select
 import socket
@@ -28,7 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench.__main__ import CONFIG, ROOT, process
+from tests.bench.__main__ import ROOT
+from tests.bench.commits import served
 
 __all__ = ["LOADS", "main"]
 
@@ -113,18 +113,8 @@ class Daemon:
 
 @contextmanager
 def running(tree: Path) -> Iterator[Daemon]:
-    with tempfile.TemporaryDirectory(prefix="wkb", dir="/tmp") as name:
-        home = Path(name)
-        (home / "config.toml").write_text(CONFIG)
-        env = {
-            "PYTHONPATH": str(tree), "WELTKLASSE_STATE_DIR": str(home / "state"), "WELTKLASSE_METRICS_PORT": "0",
-            "WELTKLASSE_RUNTIME_DIR": str(home / "run"),
-        }  # fmt: skip
-        command = (sys.executable, "-m", "weltklassebot", "serve", "--config", str(home / "config.toml"))
-        with process(*command, env=env, cwd="/") as child:
-            assert child.stdout is not None
-            ready = next(json.loads(line) for line in child.stdout if '"ready"' in line)
-            yield Daemon(child.pid, home, int(ready["url"].rpartition(":")[2]))
+    with tempfile.TemporaryDirectory(prefix="wkb", dir="/tmp") as name, served(tree, Path(name)) as (pid, port):
+        yield Daemon(pid, Path(name), port)
 
 
 @contextmanager

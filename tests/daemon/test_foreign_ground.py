@@ -12,27 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.daemon import Daemon
+from tests.traps import held, set_trap
 
-HOLDER = """
-import fcntl, os, sys
-locks = [os.open(path, os.O_RDONLY) for path in sys.argv[1:]]
-for lock in locks:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
 COMMAND = [sys.executable, "-P", "-m", "weltklassebot"]
 """As the unit, the host's command and the image start it; the console script of a package does the same."""
 
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
-    place = tmp_path / "trap"
-    (place / "weltklassebot").mkdir(parents=True)
-    told = f"open({str(tmp_path / 'caught')!r}, 'a').write(__name__ + '\\n')\n"
-    for name in ("json", "msgspec", "click", "runpy", "sitecustomize", "weltklassebot/__init__"):
-        (place / f"{name}.py").write_text(told)
-    return place
+    return set_trap(tmp_path)
 
 
 def test_no_code_of_the_current_directory_runs(make, tmp_path: Path, trap: Path):
@@ -68,12 +56,7 @@ def test_no_lock_that_others_hold_slows_a_stop(daemon: Daemon):
         daemon.directory / "run" / "latch.lock",
         daemon.directory / "state",
     ]
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, *map(str, paths)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+    with held(*paths) as holder:
         seconds = []
         with daemon.admin() as operator:
             for number in range(10):

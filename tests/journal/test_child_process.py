@@ -13,6 +13,7 @@ import pytest
 
 import weltklassebot
 from tests.journal.journals import journal
+from tests.traps import set_trap
 from weltklassebot.journal.child_process import environment
 from weltklassebot.journal.segments import segment_name
 from weltklassebot.journal.store import JOURNAL
@@ -87,19 +88,16 @@ def test_a_child_is_told_no_secret_and_no_way_to_other_code():
         "PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0",
         "PYTHONPATH": "/tmp", "PYTHONSTARTUP": "/tmp/x", "LD_PRELOAD": "/tmp/x.so", "WELTKLASSE_TOKEN": "secret",
         "CREDENTIALS_DIRECTORY": "/run/credentials", "NOTIFY_SOCKET": "/run/notify", "LISTEN_FDS": "3",
+        "SSL_CERT_FILE": "/etc/ssl/desk.pem",
     }  # fmt: skip
-    assert environment(said) == {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+    kept = ("PATH", "LC_ALL", "TZ", "PYTHONHASHSEED", "SSL_CERT_FILE")
+    assert environment(said) == {name: said[name] for name in kept}
 
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
     """A directory of somebody else, whose modules tell that they were run."""
-    place = tmp_path / "trap"
-    (place / "weltklassebot").mkdir(parents=True)
-    told = f"open({str(tmp_path / 'caught')!r}, 'a').write(__name__ + '\\n')\n"
-    for name in ("json", "msgspec", "runpy", "sitecustomize", "usercustomize", "weltklassebot/__init__"):
-        (place / f"{name}.py").write_text(told)
-    return place
+    return set_trap(tmp_path)
 
 
 alone = len(os.sched_getaffinity(0)) < 2

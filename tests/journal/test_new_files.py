@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import fcntl
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import weltklassebot
+from tests.traps import held
 from weltklassebot.api.tokens import TokenFile
 from weltklassebot.journal.anchor import replace_durably
 from weltklassebot.journal.latch import Latch, clear_latch, hold_latch, lift_halt, read_latch, set_latch
@@ -141,25 +140,6 @@ def test_a_planted_latch_prevents_no_stop(tmp_path: Path, target: Path, kind: st
     assert (place / "latch.json").lstat().st_mode & 0o170777 == 0o100644
     assert target.read_text() == "untouched"
     assert not target.with_name("made").exists()
-
-
-HOLDER = """
-import fcntl, os, sys
-locks = [os.open(path, os.O_RDONLY) for path in sys.argv[1:]]
-for lock in locks:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-def held(*paths: Path) -> subprocess.Popen[bytes]:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, *map(str, paths)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
-    return holder
 
 
 def test_a_lock_on_the_directory_is_nobodys_turn(tmp_path: Path):
