@@ -20,10 +20,11 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from weltklassebot.core import commands as c
+from weltklassebot.core.claims import EquityDoubt, Flow
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Replayed
-from weltklassebot.core.events import AnyEvent, EquityDoubt, Flow, OrderDenied
+from weltklassebot.core.events import AnyEvent, OrderDenied
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from weltklassebot.core.claims import FlowStatus
 from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, FlowStatus, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 

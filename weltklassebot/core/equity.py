@@ -7,10 +7,11 @@ account that reports for the first time is a deposit to the desk. The equity of 
 from __future__ import annotations
 
 from weltklassebot.core.accounts import set_aside
+from weltklassebot.core.claims import Flow
 from weltklassebot.core.commands import AcceptEquity, ReportEquity
 from weltklassebot.core.drawdown import breached
 from weltklassebot.core.equity_before import decide_equity_before
-from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken, Flow, FlowConflicts, FlowsChanged
+from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken, FlowConflicts, FlowsChanged
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, Ledger
 from weltklassebot.core.memory import NotFound, Refused, Replayed
 from weltklassebot.core.state import AccountEquity, State

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from weltklassebot.core.claims import EquityDoubt
 from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
@@ -14,7 +15,6 @@ from weltklassebot.core.events import (
     AccountAccepted,
     AccountReopened,
     AccountRetired,
-    EquityDoubt,
     EquityDoubted,
     EquitySetAside,
     EquityTaken,

@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from weltklassebot.core.events import EquityDoubt, Flow, FlowStatus
+from weltklassebot.core.claims import EquityDoubt, Flow, FlowStatus
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import ZERO, ratio
 from weltklassebot.core.state import AccountEquity, State

@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from weltklassebot.core.claims import EquityDoubt, Flow
 from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
-from weltklassebot.core.events import ClockCause, EquityDoubt, Flow, KillSwitchState, RiskState
+from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from weltklassebot.core.events import EquityDoubt
+from weltklassebot.core.claims import EquityDoubt
 
 __all__ = ["Heard", "agreed", "hear", "held", "moved", "side_of"]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from weltklassebot.core.claims import Flow
 from weltklassebot.core.commands import ReportEquity, ReportFill
 from weltklassebot.core.events import (
     AccountHalted,
@@ -18,7 +19,6 @@ from weltklassebot.core.events import (
     FillBooked,
     FillDoubted,
     FillIdShared,
-    Flow,
     FlowConflicts,
     FlowsChanged,
     OrdersKept,
