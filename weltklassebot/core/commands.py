@@ -18,8 +18,8 @@ from weltklassebot.core.parameters import Parameters
 __all__ = [
     "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
     "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
-    "OrderType", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity", "ReportFill",
-    "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side", "Start", "Stop",
+    "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity",
+    "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side", "Start", "Stop",
     "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
@@ -35,6 +35,8 @@ Timestamp = Annotated[float, Meta(description="Unix seconds UTC", ge=0, lt=1e11)
 
 Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "stop_limit"]
+PositionSide = Literal["both", "long", "short"]
+"""The leg of a hedged position; `both` is one position that nets."""
 TimeInForce = Literal["gtc", "day", "ioc", "fok", "gtd"]
 OrderStatus = Literal[
     "sent", "not_sent", "accepted", "partially_filled", "pending_cancel", "cancel_rejected", "replaced", "rejected",
@@ -69,6 +71,9 @@ class CheckOrder(Command, frozen=True, tag="check"):
     venue: Id = "default"
     reduce_only: bool = False
     delta: Decimal | None = None
+    position_side: PositionSide = "both"
+    oco_group: Id | None = None
+    """Orders of one group close the same position, and one cancels the others."""
 
     @property
     def key(self) -> OrderKey:
@@ -107,6 +112,8 @@ class ReportFill(Command, frozen=True, tag="fill"):
     fee: Decimal | None = None
     fee_currency: Id | None = None
     ts: Timestamp | None = None
+    position_side: PositionSide | None = None
+    """None: that of its order."""
 
     @property
     def order_key(self) -> OrderKey:
@@ -120,6 +127,8 @@ class Mark(Command, frozen=True, tag="mark"):
     price: Decimal
     ts: Timestamp | None = None
     delta: Decimal | None = None
+    venue: Id | None = None
+    """Of the symbol at this venue; None: of the symbol."""
 
 
 class ReportEquity(Command, frozen=True, tag="equity"):
@@ -197,6 +206,10 @@ class AdjustPosition(Command, frozen=True, tag="adjust_position"):
     account: Id = "default"
     strategy: Id = "default"
     price: Decimal | None = None
+    venue: Id = "default"
+    position_side: PositionSide = "both"
+    as_of: Timestamp | None = None
+    orders: tuple[str, ...] = ()
     actor: str | None = None
 
 

@@ -79,6 +79,9 @@ def content(order: CheckOrder) -> int:
         order.symbol, order.side, order.quantity, order.order_type, order.price, order.stop_price, order.time_in_force,
         order.venue, order.reduce_only, order.delta,
     )  # fmt: skip
+    if order.position_side != "both" or order.oco_group is not None:
+        # Older versions knew neither: what they remember must be known again.
+        return crc32(_encode((*said, order.position_side, order.oco_group)))
     return crc32(_encode(said))
 
 

@@ -45,6 +45,16 @@ class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     """Other spellings of the symbol."""
     asset: str | None = None
     """What is traded, as a fee names it: a fee in it moves the position. None: no fee does."""
+    kind: Literal["linear", "inverse", "quanto"] = "linear"
+    """linear and quanto: quantity x multiplier x price in `currency`; inverse: quantity x multiplier / price."""
+    underlying: str | None = None
+    expiry: str | None = None
+    """ISO 8601, with an offset."""
+    mark_max_step: Decimal | None = None
+    """None: that of the desk."""
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    """A first mark outside of these is doubted."""
 
 
 class Venue(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -59,6 +69,11 @@ _PLAIN: Final = Instrument()
 
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An account of the desk, by name."""
+
+    venue_enforces_oco: bool = False
+    """Whether the venue itself cancels the rest of an `oco_group` once one of its orders is filled;"""
+    venue_enforces_reduce_only: bool = False
+    """and lets a `reduce_only` order fill no more than what is held."""
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +103,10 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     require_mark: bool | None = None
     """None: true as soon as `symbols` names an instrument."""
     max_mark_age_seconds: float = 60.0
+    mark_max_step: Decimal | None = None
+    """A mark that is further from the last believed one, as a fraction of it, is doubted. None: none is."""
+    mark_confirmations: int = 3
+    mark_confirm_seconds: float = 10.0
     # equity
     equity_max_step: Decimal | None = Decimal("0.2")
     """None: the smaller of 0.2 and half of the `max_drawdown` in force."""
@@ -110,6 +129,8 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same where the kernel says that its clock is not synchronised; never more than the other."""
     # bounds
     max_open_orders: int = 10_000
+    open_orders_share: Decimal = ONE
+    """How much of each bound one (account, strategy) or one principal may fill, while another was seen that day."""
     max_remembered: int = 500_000
     max_remembered_per_strategy: int = 250_000
     max_remembered_denials: int = 100_000

@@ -11,10 +11,11 @@ from weltklassebot.core.events import AnyEvent
 
 __all__ = ["FORMAT", "Record", "now_after"]
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Of commands, events and records, and so of the store: what this version writes, and the newest that it reads.
 
-4: the corrected rules (`State.corrected`). What a start of an older version began is decided again as it was then."""
+4: the corrected rules (`State.corrected`); 5: books per venue and leg, and what fits them (`State.fitting`). What a
+start of an older version began is decided again as it was then."""
 
 
 class Record(Struct, frozen=True, gc=False):

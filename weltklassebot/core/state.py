@@ -36,6 +36,7 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
+_FITTING: Final = 5
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -254,6 +255,11 @@ class State:
     def corrected(self) -> bool:
         """Decide by the rules that were corrected in format 4: the version that started last knows them."""
         return is_corrected(self.format)
+
+    @property
+    def fitting(self) -> bool:
+        """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
+        return self.format >= _FITTING
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -21,6 +21,7 @@ from weltklassebot.core.commands import (
     Mark,
     OrderStatus,
     OrderType,
+    PositionSide,
     ReportEquity,
     ReportFill,
     ReportOrder,
@@ -48,12 +49,13 @@ class Invalid(ValueError):
 NUMBER_FIELDS: Final = frozenset(
     {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
 )
-_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency"})
+_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency", "oco_group"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
 _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
 _SIDES: Final[frozenset[str]] = frozenset(get_args(Side))
 _ORDER_TYPES: Final[frozenset[str]] = frozenset(get_args(OrderType))
+_POSITION_SIDES: Final[frozenset[str]] = frozenset(get_args(PositionSide))
 _STATUSES: Final[frozenset[str]] = frozenset(get_args(OrderStatus))
 _OF_PROGRAMS: Final = frozenset({CheckOrder, ReportFill})
 """Whose quantities are added up from binary fractions."""
@@ -205,7 +207,15 @@ def _check_order(order: CheckOrder) -> None:
         raise Invalid("quantity", "must be positive")
     if order.side not in _SIDES:
         _check_choice("side", order.side, _SIDES)
+    if order.position_side != "both" or order.oco_group is not None:
+        _check_closing(order)
     _check_kind(order)
+
+
+def _check_closing(order: CheckOrder) -> None:
+    _check_choice("position_side", order.position_side, _POSITION_SIDES)
+    if order.oco_group is not None:
+        _check_id("oco_group", order.oco_group)
 
 
 def _check_kind(order: CheckOrder) -> None:
@@ -240,6 +250,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_choice("side", side, _SIDES)
             if quantity <= 0:
                 raise Invalid("quantity", "must be positive")
+            if command.position_side is not None:
+                _check_choice("position_side", command.position_side, _POSITION_SIDES)
             if command.fee_currency is not None and command.fee is None:
                 raise Invalid("fee_currency", "must not be there without a fee")
         case Mark(price=price) if not price:

@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT: Final = 2
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 _AS_BYTES: Final = 3
 _HASH_KEY: Final = b',"hash":"'
 _TAIL: Final = len(_HASH_KEY) + 64 + 3  # ,"hash":"<64>"}\n

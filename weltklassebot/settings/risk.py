@@ -7,8 +7,10 @@ one is a setting, with its default, as soon as it has one.
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -47,6 +49,11 @@ NONE_WORDS: Final = {
     "lot": "any",
     "delta": "none",
     "asset": "none",
+    "underlying": "none",
+    "expiry": "none",
+    "min_price": "any",
+    "max_price": "any",
+    "mark_max_step": "off",
     "keep_days": "all",
     "max_bytes": "unlimited",
     "checkpoint_secret": "none",
@@ -61,6 +68,8 @@ _NEW_DEFAULTS: Final = {
     "equity_max_step": None,
     "equity_confirmations": 3,
     "require_equity": None,
+    "mark_max_step": Decimal("0.5"),
+    "open_orders_share": Decimal("0.25"),
 }
 """Where the core's own default is what an old start record means that does not name the parameter."""
 
@@ -88,6 +97,17 @@ def _ids(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > _MOST_ALIASES:
         raise ValueError(f"must be a list of at most {_MOST_ALIASES} spellings")
     return tuple(_id(one) for one in value)
+
+
+def _moment(value: Any) -> str:
+    said = str(value)
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise ValueError("must be a moment like 2027-03-26T08:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("must say its offset, like 2027-03-26T08:00:00Z")
+    return said
 
 
 _PARSERS: Final[dict[str, Parser]] = {
@@ -119,6 +139,14 @@ _PARSERS: Final[dict[str, Parser]] = {
     "delta": decimal(-(10**6), 10**6),
     "aliases": _ids,
     "asset": _id,
+    "underlying": _id,
+    "expiry": _moment,
+    "mark_max_step": decimal(0, 1000, above=True, what="a fraction (0.5 is 50 %)"),
+    "mark_confirmations": whole(1, 1000),
+    "mark_confirm_seconds": number(0.0, _DAY),
+    "min_price": decimal(-(10**18) + 1, 10**18 - 1),
+    "max_price": decimal(-(10**18) + 1, 10**18 - 1),
+    "open_orders_share": decimal(0, 1, above=True, what="a fraction (0.25 is 25 %)"),
 }
 
 
@@ -152,12 +180,18 @@ def _parser(key: str, kind: Any) -> Parser:
     return optional(parse, NONE_WORDS[key]) if may_be_none else parse
 
 
-def _model_of(struct: type[msgspec.Struct], name: str, *, without: frozenset[str] = frozenset()) -> type[BaseModel]:
+def _model_of(
+    struct: type[msgspec.Struct],
+    name: str,
+    *,
+    without: frozenset[str] = frozenset(),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> type[BaseModel]:
     hints = get_type_hints(struct)
     definitions: dict[str, Any] = {
         field.name: (
             Annotated[hints[field.name], validated(_parser(field.name, hints[field.name]))],
-            _NEW_DEFAULTS.get(field.name, field.default),
+            defaults.get(field.name, field.default),
         )
         for field in msgspec.structs.fields(struct)
         if field.name not in without
@@ -171,7 +205,7 @@ if TYPE_CHECKING:
     _Venue = BaseModel
     _Account = BaseModel
 else:
-    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues", "accounts"}))
+    Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues", "accounts"}), defaults=_NEW_DEFAULTS)
     _Symbol = _model_of(Instrument, "Symbol")
     _Venue = _model_of(Venue, "Venue")
     _Account = _model_of(Account, "Account")
