@@ -16,6 +16,14 @@ from weltklassebot.core.parameters import Instrument, Parameters
 ZERO = Fraction(0)
 
 
+Place = tuple[str, str, str, str]
+"""(account, venue, symbol, leg): of a book."""
+
+
+def at(order: CheckOrder) -> Place:
+    return (order.account, order.venue, order.symbol, order.position_side)
+
+
 def after(now: float, seconds: float) -> float:
     """To the microsecond, as every time."""
     return round((now + seconds) * 1e6) / 1e6
@@ -73,11 +81,17 @@ class Doubt:
     fill: ReportFill
     seq: int
     venue: str
-    """Where it would book."""
+    """Where it would book,"""
+    leg: str
+    """and in which leg."""
     contradicts: bool
     """The same execution was reported before, with another quantity or price."""
     valued: bool = True
     """False: nobody knew what it is worth when it came."""
+
+    @property
+    def at(self) -> Place:
+        return (self.fill.account, self.venue, self.fill.symbol, self.leg)
 
 
 @dataclass
@@ -85,7 +99,8 @@ class Facts:
     parameters: Parameters = field(default_factory=Parameters)
     orders: list[Order] = field(default_factory=list)
     doubtful: list[Doubt] = field(default_factory=list)
-    positions: dict[tuple[str, str, str], Fraction] = field(default_factory=dict)
+    positions: dict[tuple[str, str, str, str, str], Fraction] = field(default_factory=dict)
+    """By (account, venue, strategy, symbol, leg)."""
     marks: dict[str, tuple[Fraction, float]] = field(default_factory=dict)
     prices: dict[str, Fraction] = field(default_factory=dict)
     """Of symbols without a mark: what the last fill or adjustment said."""
@@ -97,7 +112,7 @@ class Facts:
 
     def holding(self) -> set[str]:
         """The accounts that hold or rest anything."""
-        return {known.order.account for known in self.open()} | {account for account, _, _ in self.positions}
+        return {known.order.account for known in self.open()} | {account for account, *_ in self.positions}
 
     def busy(self) -> set[str]:
         """Those, and the ones with doubtful fills."""
@@ -106,8 +121,8 @@ class Facts:
     def open(self) -> list[Order]:
         return [known for known in self.orders if not known.gone]
 
-    def held(self, account: str, symbol: str) -> Fraction:
-        return sum((q for (a, _, s), q in self.positions.items() if (a, s) == (account, symbol)), ZERO)
+    def held(self, place: Place) -> Fraction:
+        return sum((q for (a, v, _, s, leg), q in self.positions.items() if (a, v, s, leg) == place), ZERO)
 
     def price(self, symbol: str) -> Fraction:
         return abs(self.marks[symbol][0]) if symbol in self.marks else self.prices.get(symbol, ZERO)
@@ -133,63 +148,61 @@ class Facts:
         rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
         return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
 
-    def pending(self, account: str, symbol: str, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
+    def pending(self, place: Place, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
         """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills.
 
         `valued`: only those whose worth is known, which add to what the desk is worth."""
         orders = [
             (known.remaining, known.own)
             for known in self.open()
-            if (known.order.account, known.order.symbol, known.order.side) == (account, symbol, side)
+            if (at(known.order), known.order.side) == (place, side)
         ]
         fills = [
             (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
             for doubt in self.doubtful
-            if (doubt.fill.account, doubt.fill.symbol, doubt.fill.side) == (account, symbol, side)
-            and (doubt.valued or not valued)
+            if (doubt.at, doubt.fill.side) == (place, side) and (doubt.valued or not valued)
         ]
         return orders + fills
 
-    def closable(self, account: str, symbol: str, side: str, without: Order | None = None) -> Fraction:
-        held = self.held(account, symbol)
+    def closable(self, place: Place, side: str, without: Order | None = None) -> Fraction:
+        held = self.held(place)
         if held == 0 or (held > 0) == (side == "buy"):
             return ZERO
-        pending = sum((q for q, _ in self.pending(account, symbol, side)), ZERO)
+        pending = sum((q for q, _ in self.pending(place, side)), ZERO)
         return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
 
-    def exposure(self, account: str, symbol: str, extra: CheckOrder | None = None) -> Fraction | None:
+    def exposure(self, place: Place, extra: CheckOrder | None = None) -> Fraction | None:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
-        price = self.price(symbol)
-        held = self.held(account, symbol)
-        buys = self.pending(account, symbol, "buy", valued=True)
-        sells = self.pending(account, symbol, "sell", valued=True)
+        price = self.price(place[2])
+        held = self.held(place)
+        buys = self.pending(place, "buy", valued=True)
+        sells = self.pending(place, "sell", valued=True)
         if extra is not None:
             own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
             (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))
         if not held and not buys and not sells:
             return ZERO
-        unit = self.unit(symbol)
+        unit = self.unit(place[2])
         if unit is None or (not price and (held or any(not own for _, own in buys + sells))):
             return None
         up = held * price + sum((q * max(own, price) for q, own in buys), ZERO)
         down = held * price - sum((q * max(own, price) for q, own in sells), ZERO)
         return max(abs(up), abs(down)) * unit
 
-    def places(self) -> set[tuple[str, str]]:
+    def places(self) -> set[Place]:
         return (
-            {(account, symbol) for account, _, symbol in self.positions}
-            | {(known.order.account, known.order.symbol) for known in self.open()}
-            | {(doubt.fill.account, doubt.fill.symbol) for doubt in self.doubtful}
+            {(account, venue, symbol, leg) for account, venue, _, symbol, leg in self.positions}
+            | {at(known.order) for known in self.open()}
+            | {doubt.at for doubt in self.doubtful}
         )
 
     def gross(self, extra: CheckOrder | None = None) -> Fraction | None:
         places = self.places()
         if extra is not None:
-            places.add((extra.account, extra.symbol))
+            places.add(at(extra))
         total = ZERO
-        for account, symbol in places:
-            added = extra if extra is not None and (extra.account, extra.symbol) == (account, symbol) else None
-            exposure = self.exposure(account, symbol, added)
+        for place in places:
+            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None)
             if exposure is None:
                 return None
             total += exposure
@@ -201,11 +214,9 @@ class Facts:
     def forget_prices(self) -> None:
         """Where nothing is held or open there is nothing to value, and a price that is no mark is not kept."""
         busy = {
-            symbol
-            for account, symbol in self.places()
-            if self.held(account, symbol)
-            or self.pending(account, symbol, "buy")
-            or self.pending(account, symbol, "sell")
+            place[2]
+            for place in self.places()
+            if self.held(place) or self.pending(place, "buy") or self.pending(place, "sell")
         }
         for symbol in list(self.prices):
             if symbol not in busy:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.core.facts import ZERO, Facts, Order, after, fraction
+from tests.core.facts import ZERO, Facts, Order, after, at, fraction
 from tests.core.oracle_fills import Executions
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
@@ -82,13 +82,13 @@ class Oracle(Time, Stops, Orders):
         )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
         # Without itself: does it still do no more than close?
-        closes = self.facts.closable(order.account, order.symbol, order.side, without=known)
+        closes = self.facts.closable(at(order), order.side, without=known)
         too_large = known.reducing and not self.fits(order, closes)
         never = known.gone or known.reported or known.asked_back
         return "no" if never or overtaken or expired or too_large else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
-        return self.fits(order, self.facts.closable(order.account, order.symbol, order.side))
+        return self.fits(order, self.facts.closable(at(order), order.side))
 
     def fits(self, order: CheckOrder, closes: Fraction) -> bool:
         """No larger than what can be closed, but for a trillionth."""
@@ -116,9 +116,7 @@ class Oracle(Time, Stops, Orders):
             against.add("reduce_only")
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
-            closes_all = reducing and Fraction(order.quantity) >= facts.closable(
-                order.account, order.symbol, order.side
-            )
+            closes_all = reducing and Fraction(order.quantity) >= facts.closable(at(order), order.side)
             if instrument.lot is not None and not closes_all and Fraction(order.quantity) % Fraction(instrument.lot):
                 against.add("lot")
             for price in (order.price, order.stop_price):
@@ -255,9 +253,9 @@ class Oracle(Time, Stops, Orders):
 
     def approved(self, order: CheckOrder, seq: int, now: float) -> None:
         reducing = self.reducing(order)
-        long = self.facts.held(order.account, order.symbol) * (1 if order.side == "sell" else -1)
+        long = self.facts.held(at(order)) * (1 if order.side == "sell" else -1)
         other = "buy" if order.side == "sell" else "sell"
-        building = sum((quantity for quantity, _ in self.facts.pending(order.account, order.symbol, other)), ZERO)
+        building = sum((quantity for quantity, _ in self.facts.pending(at(order), other)), ZERO)
         guards = order.order_type in ("stop", "stop_limit") and order.quantity <= max(long, ZERO) + building
         self.facts.orders.append(
             Order(order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards)
@@ -280,8 +278,11 @@ class Oracle(Time, Stops, Orders):
         before, unit = self.facts.marks.get(command.symbol), self.facts.unit(command.symbol)
         if self.facts.parameters.max_equity_age_seconds is not None and before is not None and unit is not None:
             for name, account in self.facts.purse.accounts.items():
-                gain = (Fraction(command.price) - before[0]) * unit * self.facts.held(name, command.symbol)
-                account.gains.append(gain)
+                held = sum(
+                    (q for (owner, *_, symbol, _), q in self.facts.positions.items()
+                     if (owner, symbol) == (name, command.symbol)), ZERO,
+                )  # fmt: skip
+                account.gains.append((Fraction(command.price) - before[0]) * unit * held)
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
 
     def equity(self, report: ReportEquity, now: float) -> str:

@@ -65,6 +65,12 @@ class Executions:
         return order.order.venue
 
     @staticmethod
+    def leg(fill: ReportFill, order: Order | None) -> str:
+        """What it says, else its order's."""
+        ordered = "both" if order is None else order.order.position_side
+        return ordered if fill.position_side is None else fill.position_side
+
+    @staticmethod
     def differ(fill: ReportFill, order: Order) -> bool:
         return len({fill.venue, order.order.venue} - {"default"}) == 2
 
@@ -99,11 +105,11 @@ class Executions:
         for doubt in facts.doubtful:
             doubt.fill = as_listed(facts, doubt.fill)
         for key in list(facts.positions):
-            account, strategy, symbol = key
+            account, venue, strategy, symbol, leg = key
             if (listed := spelled(facts, symbol)) != symbol:
-                total = facts.positions.pop(key) + facts.positions.pop((account, strategy, listed), ZERO)
-                if total:
-                    facts.positions[account, strategy, listed] = total
+                joined = (account, venue, strategy, listed, leg)
+                if total := facts.positions.pop(key) + facts.positions.pop(joined, ZERO):
+                    facts.positions[joined] = total
         for prices in (facts.prices, facts.marks):
             for symbol in list(prices):
                 if (listed := spelled(facts, symbol)) != symbol:

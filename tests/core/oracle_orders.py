@@ -124,7 +124,8 @@ class Orders:
                 known.remaining -= min(quantity, known.remaining)
                 if not known.remaining:
                     self.end(known)
-        key = (fill.account, fill.strategy, fill.symbol)
+        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
+        key = (fill.account, venue, fill.strategy, fill.symbol, leg)
         bought = quantity if fill.side == "buy" else -quantity
         self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
@@ -133,7 +134,7 @@ class Orders:
         venue = self.executions.venue(fill, known)
         self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
 
-    def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
+    def set_position(self, key: tuple[str, str, str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
@@ -145,7 +146,8 @@ class Orders:
         contradicts = self.seen(fill) == "other"
         valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
-        self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
+        leg = self.executions.leg(fill, known)
+        self.facts.doubtful.append(Doubt(fill, seq, venue, leg, contradicts, valued))
         if known is not None:
             known.reported = True
         self.doubted_at.append((now, fill.account))
@@ -181,6 +183,7 @@ class Orders:
             self.book(doubt.fill)
 
     def adjust(self, command: AdjustPosition) -> None:
-        self.set_position((command.account, command.strategy, command.symbol), Fraction(command.quantity))
+        key = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
+        self.set_position(key, Fraction(command.quantity))
         if command.price is not None:
             self.facts.prices[command.symbol] = abs(Fraction(command.price))

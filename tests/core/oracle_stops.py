@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.core.facts import ZERO, Order, after, fraction
+from tests.core.facts import ZERO, Order, after, at, fraction
 from weltklassebot.core.commands import (
     Cooldown,
     Resume,
@@ -39,19 +39,19 @@ class Stops:
         """What is open and is not kept by a halt: all that does not close, and of what does the stops stay first."""
         stays: list[Order] = []
         orders = [known for known in self.facts.open() if account in (None, known.order.account)]
-        for place in {(known.order.account, known.order.symbol) for known in orders}:
-            held = self.facts.held(*place)
+        for place in {at(known.order) for known in orders}:
+            held = self.facts.held(place)
             side = "sell" if held > 0 else "buy"
             here = [
                 known for known in orders
-                if held and (known.order.account, known.order.symbol, known.order.side) == (*place, side)
+                if held and (at(known.order), known.order.side) == (place, side)
             ]  # fmt: skip
             stops = 0
             while here:
                 known = min(here, key=self.turn)
                 here.remove(known)
                 stop = known.order.order_type in ("stop", "stop_limit")
-                taken = sum((one.remaining for one in stays if one in orders and self.at(one) == place), ZERO)
+                taken = sum((one.remaining for one in stays if one in orders and at(one.order) == place), ZERO)
                 left = max(abs(held) - taken, ZERO)
                 if known.remaining <= left or (stop and known.guards and not stops and left):
                     stays.append(known)
@@ -59,10 +59,6 @@ class Stops:
         for known in stays:
             known.reducing = True
         return [known for known in orders if known not in stays]
-
-    @staticmethod
-    def at(known: Order) -> tuple[str, str]:
-        return known.order.account, known.order.symbol
 
     @staticmethod
     def turn(known: Order) -> tuple:

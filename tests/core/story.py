@@ -203,9 +203,7 @@ class Story:
             "clock": lambda: state.clock_doubt.cause if state.clock_doubt else "trusted",
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
-            "positions": lambda: (
-                ",".join(f"{'/'.join(key)}:{plain(q)}" for key, q in state.positions.items()) or "none"
-            ),
+            "positions": lambda: ",".join(f"{_place(*key)}:{plain(q)}" for key, q in state.positions.items()) or "none",
             "reserved": lambda: ",".join(f"{key[2]}:{plain(o.remaining)}" for key, o in state.orders.items()) or "none",
         }
         return " ".join(f"{name}={facts[name]()}" for name in names)
@@ -303,3 +301,10 @@ def _member(member: Any) -> str:
         case _:
             old, new = ("none" if number is None else plain(number) for number in (member.old, member.new))
             return f"{member.key}:{old}->{new}"
+
+
+def _place(account: str, venue: str, strategy: str, symbol: str, leg: str) -> str:
+    """Where a position is; the venue and the leg only where they are said."""
+    return (
+        f"{account}/{strategy}/{symbol}{'' if venue == 'default' else '@' + venue}{'' if leg == 'both' else '/' + leg}"
+    )

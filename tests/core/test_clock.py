@@ -112,7 +112,7 @@ def test_what_was_remembered_is() -> None:
         for memory in (after.ended, after.ended_before, after.fills, after.fills_before, after.denied)
     ]
     assert all(kept[at] for at in (0, 2, 4))
-    assert after.positions == {("default", "default", "ACME"): Decimal("0.5")}
+    assert after.positions == {("default", "default", "default", "ACME", "both"): Decimal("0.5")}
 
 
 @pytest.mark.parametrize("wall", [0.0, BASE + YEAR - 4, BASE + YEAR, BASE + YEAR + 60])

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO, Order
+from tests.core.facts import ZERO, Order, Place, at
 from tests.core.oracle import Oracle
 from tests.core.oracle_fills import as_listed
 from weltklassebot.core import views
@@ -298,17 +298,17 @@ class Run:
         unwanted = everything if policy == "all" else self.oracle.opening(account)
         self.oracle.take_back_untold(released, unwanted)
         self.oracle.ask_again([one for one in self.oracle.refused() if one in unwanted])
-        left: dict[tuple[str, str, str], list[Order]] = {}
+        left: dict[tuple[Place, str], list[Order]] = {}
         for known in self.oracle.facts.open():
             order = known.order
             asked = self.asked_back(order.key)
             if not known.over and not known.asked_back and account in (None, order.account):
                 assert asked is (known in unwanted)
             if not asked and not known.over and account in (None, order.account):
-                left.setdefault((order.account, order.symbol, order.side), []).append(known)
+                left.setdefault((at(order), order.side), []).append(known)
         assert not left or policy != "all"
-        for (owner, symbol, side), orders in left.items():
-            held = self.oracle.facts.held(owner, symbol) * (1 if side == "sell" else -1)
+        for (place, side), orders in left.items():
+            held = self.oracle.facts.held(place) * (1 if side == "sell" else -1)
             over = sum((known.remaining for known in orders), ZERO) - held
             assert over <= 0 or (held > 0 and any(known.guards and known.remaining > over for known in orders))
 
@@ -344,8 +344,8 @@ class Run:
             assert Fraction(state.gross) == gross
         for symbol, market in state.markets.items():
             assert Fraction(market.price) == facts.price(symbol)
-            for account, book in market.books.items():
-                exposure = facts.exposure(account, symbol)
+            for (account, venue, leg), book in market.books.items():
+                exposure = facts.exposure((account, venue, symbol, leg))
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
         for known in facts.open():

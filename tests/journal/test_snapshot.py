@@ -105,7 +105,9 @@ def test_fills_of_an_older_snapshot_are_known_again(tmp_path: Path) -> None:
     del key[4:]
     (((_, known),),) = document["orders"]
     del known["fills"]
-    document["markets"]["S"]["books"]["default"]["buys"][0][1:] = [key]
+    books = document["markets"]["S"]["books"]
+    document["markets"]["S"]["books"] = {account: book for (account, _, _), book in books}
+    document["positions"] = [[[["default", "default", "S"], "1"]]]
     engine = Engine()
     image = msgspec.json.decode(msgspec.json.encode(document), type=Image)
     engine.restore(state_of(image, as_bytes=True, done=lambda _: None))

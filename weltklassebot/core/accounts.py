@@ -46,7 +46,7 @@ def unnamed(state: State, account: str) -> bool:
 
 def is_busy(state: State, account: str) -> bool:
     """Whether the account holds or rests anything, or a doubtful fill of it waits."""
-    return any(account in market.books for market in state.markets.values())
+    return any(key[0] == account for market in state.markets.values() for key in market.books)
 
 
 def holds(state: State, account: str) -> bool:

@@ -61,9 +61,9 @@ def join(state: State) -> None:
     aliases = aliases_of(state.configured)
     if not aliases:
         return
-    for key in [key for key in state.positions if key[2] in aliases]:
-        account, strategy, alias = key
-        quantity, joined = state.positions.pop(key), (account, strategy, aliases[alias])
+    for key in [key for key in state.positions if key[3] in aliases]:
+        account, venue, strategy, alias, leg = key
+        quantity, joined = state.positions.pop(key), (account, venue, strategy, aliases[alias], leg)
         if total := state.positions.pop(joined, ZERO) + quantity:
             state.positions[joined] = total
     for alias, symbol in aliases.items():
@@ -80,10 +80,10 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
     if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
         joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
     joined.price = joined.price or market.price
-    for account, book in market.books.items():
+    for at, book in market.books.items():
         state.gross -= book.exposure
         state.unpriced -= book.unpriced
-        into = joined.books.get(account) or open_book(joined, account)
+        into = joined.books.get(at) or open_book(joined, at)
         into.quantity += book.quantity
         for here, there in ((book.buys, into.buys), (book.sells, into.sells)):
             for key, item in here.items.items():
@@ -92,7 +92,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
         if into.empty:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
-            del joined.books[account]
+            del joined.books[at]
     if not joined.books and joined.mark is None:
         del state.markets[symbol]
 

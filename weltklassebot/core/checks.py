@@ -56,7 +56,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     """Approve the order or say everything that is against it."""
     parameters = state.parameters
     market = state.markets.get(order.symbol)
-    book = market.books.get(order.account) if market is not None else None
+    book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
     closes = closable(book, order.side) if book is not None and book.quantity else ZERO
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
@@ -196,7 +196,7 @@ def _check_inputs(
     if market is None and len(state.markets) >= parameters.max_symbols:
         denials.append(Denial("max_symbols", Decimal(parameters.max_symbols)))
     elif len(state.positions) >= parameters.max_positions:
-        held = (order.account, order.strategy, order.symbol)
+        held = (order.account, order.venue, order.strategy, order.symbol, order.position_side)
         if held not in state.positions:
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds

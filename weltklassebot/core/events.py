@@ -134,7 +134,7 @@ class OrderUpdated(Event, frozen=True, tag="order_updated"):
 
 class FillBooked(Event, frozen=True, tag="fill_booked"):
     position: Decimal
-    """Of (account, strategy, symbol), after it."""
+    """Of (account, venue, strategy, symbol, leg), after it; before format 5 of all venues."""
     ended: bool = False
     slot_taken: bool = False
     late: bool = False
@@ -285,10 +285,12 @@ class OrdersKept(Event, frozen=True, tag="orders_kept"):
     """Stops that are larger than what they would close."""
 
 
-class Place(Struct, frozen=True, gc=False):
+class Place(Struct, frozen=True, omit_defaults=True, gc=False):
     account: str
     symbol: str
     quantity: Decimal
+    venue: str = "default"
+    position_side: str = "both"
 
 
 class Unprotected(Event, frozen=True, tag="unprotected"):

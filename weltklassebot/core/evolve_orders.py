@@ -31,10 +31,12 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
+from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content, find_doubtful, place_of
+from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, position_of
 from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
@@ -57,9 +59,10 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
-    book = market.books.get(order.account)
+    at = (order.account, order.venue, order.position_side)
+    book = market.books.get(at)
     if book is None:
-        book = open_book(market, order.account)
+        book = open_book(market, at)
     if order.stop_price is not None and order.order_type in STOPS:
         known.guards = guards(book, order.side, order.quantity)
     unpriced = book.unpriced
@@ -145,7 +148,7 @@ def _forget_cancel(state: State, known: OpenOrder) -> None:
 def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
     order = known.order
     market = state.markets[order.symbol]
-    book = market.books[order.account]
+    book = market.books[book_of(order)]
     book.side(order.side).shrink(order.key, known, quantity)
     reprice(state, market, book)
 
@@ -158,19 +161,20 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
-        venue=None if order.venue == "default" else order.venue,
+        venue=None if order.venue == "default" else order.venue, position_side=order.position_side,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
     state.remembered[owner] = state.remembered.get(owner, 0) + 1
-    close_book(state, order.symbol, order.account)
+    close_book(state, order.symbol, book_of(order))
 
 
 # --- fills and positions --------------------------------------------------------------------------------------------
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
+    place, leg = place_of(state, fill), leg_of(state, fill)
+    kept = _remember_fill(state, place, fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
         _name_fill(known, kept)
@@ -178,10 +182,11 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
-    _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
+    held_at = (fill.account, place[0], fill.strategy, fill.symbol, leg)
+    _hold(state, held_at, change_of(state, fill), abs(fill.price))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
-    close_book(state, fill.symbol, fill.account)
+    close_book(state, fill.symbol, (fill.account, place[0], leg))
 
 
 def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool) -> None:
@@ -193,11 +198,12 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
+    place = place_of(state, fill)
     doubtful = DoubtfulFill(
         fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
-        valued=event.valued,
+        valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
     )  # fmt: skip
-    key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
+    key = doubtful_key(place, fill, contradicts=event.cause == "contradicts_fill")
     state.doubtful[key] = doubtful
     if (known := state.orders.get(fill.order_key)) is not None:
         known.doubted = True
@@ -205,7 +211,7 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
-    book = market.books.get(fill.account) or open_book(market, fill.account)
+    book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
     if event.valued:
         book.side(fill.side).add(key, doubtful)
     else:
@@ -214,7 +220,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
-    fill = _settle(state, command)
+    doubtful = _settle(state, command)
+    fill = doubtful.fill
     kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
@@ -227,31 +234,33 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
         and same_symbol(state, ended.symbol, fill.symbol)
     ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
-    _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
+    account, venue, _, symbol, leg = held_at = position_of(state, fill)
+    _hold(state, held_at, change_of(state, fill), abs(fill.price))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
-    close_book(state, fill.symbol, fill.account)
+    close_book(state, symbol, (account, venue, leg))
+    close_book(state, symbol, doubtful.book)
 
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
-    fill = _settle(state, command)
-    _remember_settled(state, fill)
-    close_book(state, fill.symbol, fill.account)
+    doubtful = _settle(state, command)
+    _remember_settled(state, doubtful.fill)
+    close_book(state, doubtful.fill.symbol, doubtful.book)
 
 
-def _settle(state: State, command: AcceptFill) -> ReportFill:
+def _settle(state: State, command: AcceptFill) -> DoubtfulFill:
     """Take a doubtful fill out of the exposure."""
     key, doubtful = find_doubtful(state, command)
     del state.doubtful[key]
     fill = doubtful.fill
     market = state.markets[fill.symbol]
-    book = market.books[fill.account]
+    book = market.books[doubtful.book]
     if doubtful.valued:
         book.side(fill.side).shrink(key, doubtful, doubtful.remaining)
     else:
         book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
-    return fill
+    return doubtful
 
 
 def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
@@ -281,20 +290,21 @@ def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
 
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:
     price = None if command.price is None else abs(command.price)
-    _hold(state, command.account, command.strategy, command.symbol, event.new, price)
-    close_book(state, command.symbol, command.account)
+    at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
+    _hold(state, at, event.new - event.old, price)
+    close_book(state, command.symbol, (command.account, command.venue, command.position_side))
 
 
-def _hold(state: State, account: str, strategy: str, symbol: str, quantity: Decimal, price: Decimal | None) -> None:
-    """Set a strategy's position; the account's book follows. `price` serves while there is no mark."""
-    key = (account, strategy, symbol)
-    change = quantity - state.positions.get(key, ZERO)
+def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:
+    """Change a strategy's position; its book follows. `price` serves while there is no mark."""
+    account, venue, _, symbol, leg = at
+    quantity = state.positions.get(at, ZERO) + change
     if quantity:
-        state.positions[key] = quantity
+        state.positions[at] = quantity
     else:
-        state.positions.pop(key, None)
+        state.positions.pop(at, None)
     market = state.markets.get(symbol) or open_market(state, symbol)
-    book = market.books.get(account) or open_book(market, account)
+    book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
     book.quantity += change
     if price is not None and market.mark is None and price != market.price:
         market.price = price

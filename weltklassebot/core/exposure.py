@@ -1,4 +1,5 @@
-"""What is held and what could come to be held, per (account, symbol), valued in one step whatever the number of orders.
+"""What is held and what could come to be held, per book (account, venue and leg in a symbol), valued in one step
+whatever the number of orders.
 
 An open order is worth its reserved quantity x max(own price, mark); a position its quantity x mark; and the exposure of
 a book is max(|position + open buys|, |position - open sells|). The sums on each side are split at the mark: orders
@@ -13,6 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from weltklassebot.core.numbers import ONE, ZERO
+from weltklassebot.core.places import BookKey
 
 __all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
 
@@ -96,7 +98,8 @@ class Side:
 
 @dataclass(slots=True, kw_only=True)
 class Book:
-    """One account's holding in one symbol. Quantities are signed, exposure is money in the base currency."""
+    """One account's holding in one symbol, at one venue and in one leg. Quantities are signed, exposure is money in the
+    base currency."""
 
     quantity: Decimal = ZERO
     buys: Side = field(default_factory=Side)
@@ -133,7 +136,7 @@ class Market:
     delta: Decimal | None = None
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
-    books: dict[str, Book] = field(default_factory=dict)
+    books: dict[BookKey, Book] = field(default_factory=dict)
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""

@@ -21,6 +21,7 @@ from weltklassebot.core.events import OrdersKept, Place, Unprotected
 from weltklassebot.core.exposure import Book
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.state import OpenOrder, State
 
 __all__ = ["STOPS", "Kept", "guards", "keep", "unprotected"]
@@ -52,14 +53,14 @@ def guards(book: Book, side: str, quantity: Decimal) -> bool:
 
 def keep(state: State, orders: list[OpenOrder], *, corrected: bool) -> Kept:
     """Choose what stays, of these orders, the oldest of which come first: stops first, if `corrected`."""
-    books: dict[tuple[str, str], list[OpenOrder]] = {}
+    books: dict[tuple[str, BookKey], list[OpenOrder]] = {}
     for known in orders:
-        books.setdefault((known.order.account, known.order.symbol), []).append(known)
+        books.setdefault((known.order.symbol, book_of(known.order)), []).append(known)
     kept: list[OpenOrder] = []
     oversized: list[OpenOrder] = []
-    for (account, symbol), here in books.items():
+    for at, here in books.items():
         ranked = sorted(here, key=_rank) if corrected else here
-        _keep_in_book(_book(state, account, symbol), ranked, kept, oversized)
+        _keep_in_book(_book(state, *at), ranked, kept, oversized)
     stays = {known.order.key for known in kept}
     return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
 
@@ -102,29 +103,30 @@ def _rank(known: OpenOrder) -> tuple[bool, bool, bool, bool, Decimal, int]:
 
 def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str] = ()) -> list[Unprotected]:
     """Where the stops that are not asked back cover less of a position than before."""
-    covered: dict[tuple[str, str], list[Decimal]] = {}
+    covered: dict[tuple[str, BookKey], list[Decimal]] = {}
     for known in state.orders.values():
         order = known.order
         rests = known.status not in TERMINAL and known.cancel_id is None
         if not rests or order.order_type not in STOPS or (accounts and order.account not in accounts):
             continue
-        book = _book(state, order.account, order.symbol)
+        book = _book(state, order.symbol, book_of(order))
         if book is not None and book.quantity and order.side == _closing_side(book):
-            before_and_after = covered.setdefault((order.account, order.symbol), [ZERO, ZERO])
+            before_and_after = covered.setdefault((order.symbol, book_of(order)), [ZERO, ZERO])
             before_and_after[0] += known.remaining
             if order.key not in unwanted:
                 before_and_after[1] += known.remaining
     places = []
-    for (owner, symbol), (before, after) in covered.items():
-        held = abs(state.markets[symbol].books[owner].quantity)
+    for (symbol, at), (before, after) in covered.items():
+        held = abs(state.markets[symbol].books[at].quantity)
         if min(after, held) < min(before, held):
-            places.append(Place(owner, symbol, held - min(after, held)))
+            account, venue, leg = at
+            places.append(Place(account, symbol, held - min(after, held), venue, leg))
     return [Unprotected(places=tuple(places))] if places else []
 
 
-def _book(state: State, account: str, symbol: str) -> Book | None:
+def _book(state: State, symbol: str, at: BookKey) -> Book | None:
     market = state.markets.get(symbol)
-    return None if market is None else market.books.get(account)
+    return None if market is None else market.books.get(at)
 
 
 def _closing_side(book: Book) -> str:

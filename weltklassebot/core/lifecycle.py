@@ -32,6 +32,7 @@ from weltklassebot.core.events import (
     PositionAdjusted,
 )
 from weltklassebot.core.executions import Found, Place
+from weltklassebot.core.holdings import change_of, fee_in_asset
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import (
     NotFound,
@@ -39,6 +40,7 @@ from weltklassebot.core.memory import (
     Replayed,
     find_doubtful,
     place_of,
+    position_of,
     recall_fill,
     venues_differ,
 )
@@ -48,14 +50,10 @@ from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
 
-__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
+__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
 
 
 _MOST_VENUES_TOLD: Final = 100
-
-
-def signed(side: str, quantity: Decimal) -> Decimal:
-    return quantity if side == "buy" else -quantity
 
 
 def decide_report(state: State, report: ReportOrder | ResolveOrder) -> list[AnyEvent] | Replayed:
@@ -159,17 +157,15 @@ def decide_fill(
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is None:
         _check_memory(state, fill)
-        held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
+        held = state.positions.get(position_of(state, fill), ZERO)
         done = known is not None and (
             known.remaining <= fill.quantity
             if known.status in TERMINAL
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        position = held + signed(fill.side, fill.quantity)
+        position = held + change_of(state, fill)
         late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
-        if fill.fee_currency is not None:
-            position -= _fee_in_asset(state, fill)
         shared = found == "shared"
         booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
         return [booked, *_news_of_venue(state, place[0])] if shared else [booked]
@@ -205,19 +201,11 @@ def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause 
     return None
 
 
-def _fee_in_asset(state: State, fill: ReportFill) -> Decimal:
-    """What of the traded asset was taken as a fee: it moves the position, and no reservation."""
-    if fill.fee is None or fill.fee_currency is None:
-        return ZERO
-    instrument = state.parameters.symbols.get(fill.symbol)
-    return fill.fee if instrument is not None and instrument.asset == fill.fee_currency else ZERO
-
-
 def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
     """A fee that is more than all that was executed is in another unit than it says."""
     if fill.fee_currency is None:
         return None
-    return "fee_exceeds_fill" if abs(_fee_in_asset(state, fill)) > fill.quantity else None
+    return "fee_exceeds_fill" if abs(fee_in_asset(state, fill)) > fill.quantity else None
 
 
 def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
@@ -283,15 +271,15 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     fill = doubtful.fill
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
-    held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
+    held = state.positions.get(position_of(state, fill), ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    position = held + signed(fill.side, fill.quantity) - _fee_in_asset(state, fill)
-    return [FillAccepted(position=position, slot_taken=recount)]
+    return [FillAccepted(position=held + change_of(state, fill), slot_taken=recount)]
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
-    held = state.positions.get((command.account, command.strategy, command.symbol), ZERO)
+    at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
+    held = state.positions.get(at, ZERO)
     return [PositionAdjusted(old=held, new=command.quantity)]

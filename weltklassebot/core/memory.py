@@ -9,12 +9,13 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from weltklassebot.core.commands import AcceptFill, CheckOrder, OrderKey, ReportFill
+from weltklassebot.core.commands import AcceptFill, CheckOrder, OrderKey, PositionSide, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Found, Place, doubtful_key
 from weltklassebot.core.exposure import is_dust
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 
@@ -170,7 +171,7 @@ def _overtaken(state: State, known: OpenOrder) -> Reason | None:
 def _closable_without(state: State, known: OpenOrder) -> Decimal:
     """What an order like it could close if it were not there itself."""
     order = known.order
-    book = state.markets[order.symbol].books[order.account]
+    book = state.markets[order.symbol].books[book_of(order)]
     held = -book.quantity if order.side == "buy" else book.quantity
     return max(held - book.side(order.side).quantity + known.remaining, ZERO)
 
@@ -197,6 +198,22 @@ def place_of(state: State, fill: ReportFill) -> Place:
     if venue != fill.venue and "default" not in (venue, fill.venue):
         venue = fill.venue
     return (venue, fill.account, fill.symbol)
+
+
+def leg_of(state: State, fill: ReportFill) -> PositionSide:
+    """Of which leg it is: what it says, else its order's."""
+    if fill.position_side is not None:
+        return fill.position_side
+    known = state.orders.get(fill.order_key)
+    if known is not None:
+        return known.order.position_side
+    ended = state.recall_ended(fill.order_key)
+    return "both" if ended is None else ended.position_side
+
+
+def position_of(state: State, fill: ReportFill) -> PositionKey:
+    """The position that it changes."""
+    return (fill.account, place_of(state, fill)[0], fill.strategy, fill.symbol, leg_of(state, fill))
 
 
 def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.commands import OrderKey, PositionSide
 from weltklassebot.core.events import Denial, Reason, RiskState
 
 __all__ = ["Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "Kept", "cut"]
@@ -48,6 +48,8 @@ class Ended(Struct, gc=False):
     """It was not sent, or an operator said how much was filled: a later fill contradicts that."""
     venue: str | None = None
     """Of the order; None where it names none, and in older snapshots."""
+    position_side: PositionSide = "both"
+    """Of the order."""
 
     @property
     def filled(self) -> Decimal | None:

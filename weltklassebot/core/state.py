@@ -1,7 +1,7 @@
 """The state of the risk core: private to the engine, changed in place by `evolve` alone, never by a decision.
 
 Every map has its bound in `Parameters`. Keys: orders (account, strategy, client_order_id), doubtful fills as
-`executions` says, positions (account, strategy, symbol).
+`executions` says, positions and books `places`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from weltklassebot.core.claims import EquityDoubt, Flow
-from weltklassebot.core.commands import CheckOrder, OrderKey, ReportEquity, ReportFill
+from weltklassebot.core.commands import CheckOrder, OrderKey, PositionSide, ReportEquity, ReportFill
 from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.places import BookKey, PositionKey
 from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 
 __all__ = [
@@ -92,6 +93,13 @@ class DoubtfulFill(Struct, kw_only=True):
     own: Decimal
     remaining: Decimal
     valued: bool = True
+    venue: str = "default"
+    position_side: PositionSide = "both"
+    """Where it is held: what it said, or its order's."""
+
+    @property
+    def book(self) -> BookKey:
+        return (self.fill.account, self.venue, self.position_side)
 
 
 class AccountEquity(Struct, kw_only=True):
@@ -212,7 +220,7 @@ class State:
     doubted_accounts: int = 0
     # exposure
     markets: dict[str, Market] = field(default_factory=dict)
-    positions: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
+    positions: dict[PositionKey, Decimal] = field(default_factory=dict)
     gross: Decimal = ZERO
     unpriced: int = 0
     # orders and fills

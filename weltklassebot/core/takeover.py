@@ -13,6 +13,7 @@ from weltklassebot.core.events import AccountHalted
 from weltklassebot.core.executions import DoubtfulKey
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.places import book_of
 from weltklassebot.core.state import DoubtfulFill, State
 from weltklassebot.core.valuation import reprice, unit_of
 
@@ -37,7 +38,7 @@ def leave_unvalued(state: State) -> None:
     for key, doubtful in _of_unknown_worth(state, state.parameters).items():
         fill = doubtful.fill
         market = state.markets[fill.symbol]
-        book = market.books[fill.account]
+        book = market.books[doubtful.book]
         side, quantity = book.side(fill.side), doubtful.remaining
         side.shrink(key, doubtful, quantity)
         doubtful.remaining, doubtful.valued = quantity, False
@@ -57,7 +58,7 @@ def judge_stops(state: State) -> None:
     for known in state.orders.values():
         order = known.order
         if order.order_type in STOPS:
-            known.guards = guards(state.markets[order.symbol].books[order.account], order.side, known.remaining)
+            known.guards = guards(state.markets[order.symbol].books[book_of(order)], order.side, known.remaining)
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:

@@ -7,10 +7,22 @@ from decimal import Decimal
 from weltklassebot.core.commands import Mark
 from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.state import State
 
-__all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
+__all__ = [
+    "close_book",
+    "mark_taken",
+    "open_book",
+    "open_market",
+    "rebuild_books",
+    "reprice",
+    "reprice_all",
+    "revalue_all",
+    "unit_of",
+]
 
 
 def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
@@ -39,7 +51,7 @@ def _note_gains(state: State, market: Market, price: Decimal) -> None:
     if market.mark is None or market.unit is None or price == market.mark:
         return
     gain = (price - market.mark) * market.unit
-    for name, book in market.books.items():
+    for (name, _, _), book in market.books.items():
         if book.quantity and (account := state.accounts.get(name)) is not None:
             account.moved += book.quantity * gain
 
@@ -66,25 +78,51 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
     return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
 
 
+def rebuild_books(state: State) -> None:
+    """Make every book anew from what is held, open and doubted."""
+    state.gross, state.unpriced = ZERO, 0
+    for market in state.markets.values():
+        market.books = {}
+    for (account, venue, _, symbol, leg), quantity in state.positions.items():
+        market = state.markets.get(symbol) or open_market(state, symbol)
+        book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
+        book.quantity += quantity
+    for known in state.orders.values():
+        order = known.order
+        market = state.markets.get(order.symbol) or open_market(state, order.symbol)
+        book = market.books.get(book_of(order)) or open_book(market, book_of(order))
+        book.side(order.side).add(order.key, known)
+    for key, doubtful in state.doubtful.items():
+        fill = doubtful.fill
+        market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+        book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
+        if doubtful.valued:
+            book.side(fill.side).add(key, doubtful)
+        else:
+            book.side(fill.side).doubt(doubtful.remaining)
+    for market in state.markets.values():
+        reprice_all(state, market)
+
+
 def open_market(state: State, symbol: str) -> Market:
     market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
     return market
 
 
-def open_book(market: Market, account: str) -> Book:
-    book = market.books[account] = Book()
+def open_book(market: Market, key: BookKey) -> Book:
+    book = market.books[key] = Book()
     book.buys.move(market.price)
     book.sells.move(market.price)
     return book
 
 
-def close_book(state: State, symbol: str, account: str) -> None:
+def close_book(state: State, symbol: str, key: BookKey) -> None:
     """Nothing held and nothing open: the book goes, and with its last book a market that never had a mark."""
     market = state.markets.get(symbol)
-    book = market.books.get(account) if market is not None else None
+    book = market.books.get(key) if market is not None else None
     if market is None or book is None or not book.empty:
         return
-    del market.books[account]
+    del market.books[key]
     if not market.books and market.mark is None:
         del state.markets[symbol]
 

@@ -10,6 +10,7 @@ from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import LIMITS, OF_EQUITY
+from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
 __all__ = [
@@ -117,7 +118,7 @@ def limits(state: State) -> dict[str, Any]:
 
 def accounts(state: State) -> Iterator[dict[str, Any]]:
     """Those that reported equity, hold or rest anything, or are named."""
-    busy = {name for market in state.markets.values() for name in market.books}
+    busy = {name for market in state.markets.values() for name, _, _ in market.books}
     named = state.parameters.accounts
     for name in sorted({*state.accounts, *busy, *named}):
         account = state.accounts.get(name, _NOBODY)
@@ -144,14 +145,14 @@ def unnamed_accounts(state: State, named: Collection[str] | None = None) -> list
     named = state.parameters.accounts if named is None else named
     if not named:
         return []
-    busy = {name for market in state.markets.values() for name in market.books}
+    busy = {name for market in state.markets.values() for name, _, _ in market.books}
     counting = {name for name, account in state.accounts.items() if account.known}
     return sorted((busy | counting) - set(named))
 
 
 def holding(state: State) -> set[str]:
     """The accounts that hold a position."""
-    return {name for market in state.markets.values() for name, book in market.books.items() if book.quantity}
+    return {name for market in state.markets.values() for (name, _, _), book in market.books.items() if book.quantity}
 
 
 def unfed(state: State) -> tuple[str, ...]:
@@ -172,23 +173,23 @@ def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterato
     """
     oldest = now - state.parameters.max_mark_age_seconds
     if by_strategy:
-        rows: Iterable[tuple[str, str | None, str, Decimal]] = (
-            (account, strategy, symbol, held) for (account, strategy, symbol), held in state.positions.items()
-        )
+        rows: Iterable[tuple[PositionKey, Decimal]] = state.positions.items()
     else:
         rows = (
-            (account, None, symbol, book.quantity)
+            ((account, venue, "", symbol, leg), book.quantity)
             for symbol, market in state.markets.items()
-            for account, book in market.books.items()
+            for (account, venue, leg), book in market.books.items()
             if not book.empty
         )
-    for account, strategy, symbol, held in sorted(rows, key=lambda row: (row[0], row[2], row[1] or "")):
+    for (account, venue, strategy, symbol, leg), held in sorted(rows, key=_by_place):
         market = state.markets.get(symbol, _NOWHERE)  # strategies that cancel each other out leave no market behind
-        row: dict[str, Any] = {"account": account, "symbol": symbol, "quantity": plain(held)}
-        if strategy is not None:
+        row: dict[str, Any] = {
+            "account": account, "venue": venue, "symbol": symbol, "position_side": leg, "quantity": plain(held),
+        }  # fmt: skip
+        if by_strategy:
             row["strategy"] = strategy
         else:
-            book = market.books[account]
+            book = market.books[account, venue, leg]
             row |= {
                 "open_buys": plain(book.buys.quantity),
                 "open_sells": plain(book.sells.quantity),
@@ -197,6 +198,11 @@ def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterato
         row["mark"] = _text(market.mark)
         row["stale"] = market.mark is None or market.as_of < oldest
         yield row
+
+
+def _by_place(row: tuple[PositionKey, Decimal]) -> tuple[str, ...]:
+    account, venue, strategy, symbol, leg = row[0]
+    return (account, symbol, venue, leg, strategy)
 
 
 def orders(
@@ -221,6 +227,9 @@ def _order(known: OpenOrder) -> dict[str, Any]:
         "symbol": order.symbol,
         "side": order.side,
         "order_type": order.order_type,
+        "venue": order.venue,
+        "position_side": order.position_side,
+        "oco_group": order.oco_group,
         "quantity": plain(order.quantity),
         "price": _text(order.price),
         "stop_price": _text(order.stop_price),
@@ -257,7 +266,8 @@ def doubtful_fills(state: State) -> Iterator[dict[str, Any]]:
     for doubtful in state.doubtful.values():
         fill = doubtful.fill
         yield {
-            "venue": fill.venue,
+            "venue": doubtful.venue,
+            "position_side": doubtful.position_side,
             "account": fill.account,
             "strategy": fill.strategy,
             "symbol": fill.symbol,

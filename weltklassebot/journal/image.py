@@ -13,7 +13,7 @@ from dataclasses import fields
 from decimal import Decimal
 from itertools import islice
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -24,6 +24,7 @@ from weltklassebot.core.exposure import Book, Market, Reserved, Side
 from weltklassebot.core.memory import place_of
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.places import BookKey
 from weltklassebot.core.remembered import (
     Denied,
     DeniedOrders,
@@ -43,12 +44,15 @@ from weltklassebot.core.state import (
     Risk,
     State,
 )
+from weltklassebot.core.valuation import rebuild_books
 from weltklassebot.journal.codec import encode_plainly
 
 __all__ = ["Image", "encode_state", "state_of"]
 
 _CHUNK: Final = 1_000
 _OLDER_KEY: Final = 4
+_OlderPositionKey = tuple[str, str, str]
+"""(account, strategy, symbol)"""
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -80,7 +84,8 @@ class _Market(Struct, forbid_unknown_fields=True):
     as_of: float
     delta: Decimal | None
     unit: Decimal | None
-    books: dict[str, _Book]
+    books: list[tuple[BookKey, _Book]] | dict[str, _Book]
+    """By account before format 6."""
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -144,7 +149,7 @@ class Image(Struct, forbid_unknown_fields=True):
 
 
 _PAIRS: Final[dict[str, Any]] = {
-    "positions": tuple[tuple[str, str, str], Decimal],
+    "positions": tuple[tuple[str, ...], Decimal],
     "orders": tuple[OrderKey, OpenOrder],
     "ended": tuple[OrderKey, Ended],
     "ended_before": tuple[OrderKey, Ended],
@@ -200,7 +205,7 @@ def _encode_list(members: Iterable[bytes]) -> Iterator[bytes]:
 def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
-        books = {account: _book(book) for account, book in market.books.items()}
+        books = [(at, _book(book)) for at, book in market.books.items()]
         image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
@@ -254,7 +259,21 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
     state = State(**{**scalars, **maps, "markets": {}})
     named = _rename_doubtful(state)
     state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
+    if any(isinstance(market.books, dict) for market in image.markets.values()):
+        _place(state)
     return state
+
+
+def _place(state: State) -> None:
+    """Before format 6 an account had one book in a symbol, whatever the venue, and positions named none: all that was
+    held stands at `default`, and what is open where it said."""
+    state.positions = {
+        (account, "default", strategy, symbol, "both"): quantity
+        for (account, strategy, symbol), quantity in cast(dict[_OlderPositionKey, Decimal], state.positions).items()
+    }
+    for key, doubtful in state.doubtful.items():
+        doubtful.venue = key[0]
+    rebuild_books(state)
 
 
 def _rename_doubtful(state: State) -> dict[tuple[str, ...], DoubtfulKey]:
@@ -284,13 +303,14 @@ def _restored_market(
 ) -> Market:
     # The way through without a multiplication is taken by identity.
     unit = ONE if image.unit == ONE and str(image.unit) == "1" else image.unit
+    kept = () if isinstance(image.books, dict) else image.books
     books = {
-        account: Book(
+        at: Book(
             quantity=book.quantity, buys=_restored_side(book.buys, reserved, named),
             sells=_restored_side(book.sells, reserved, named), up=book.up, down=book.down, exposure=book.exposure,
             unpriced=book.unpriced,
         )
-        for account, book in image.books.items()
+        for at, book in kept
     }  # fmt: skip
     return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
 
