@@ -1,0 +1,167 @@
+"""May this order go out? Every control by its text; one that says no is enough."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tests.naive.desk import Desk
+from tests.naive.history import Known, Place, exact
+from tests.naive.worth import own_prices
+from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.parameters import Instrument
+
+
+def tenth(bound: int) -> int:
+    """What is kept on top for reducing orders."""
+    return bound + max(1, -(-bound // 10))
+
+
+def denials(desk: Desk, order: CheckOrder, place: Place, *, reducing: bool) -> set[str]:
+    parameters = desk.parameters
+    instrument = parameters.instrument(order.symbol)
+    found = stops(desk, order.account, reducing=reducing)
+    if order.reduce_only and not reducing:
+        found.add("reduce_only")
+    if instrument is not None:
+        found |= shape(desk, order, place, instrument, reducing=reducing)
+    found |= bounds(desk, order, reducing=reducing)
+    if not reducing:
+        found |= opening(desk, order, place, instrument)
+    return found
+
+
+def spares_reducing(desk: Desk, cause: str) -> bool:
+    policy = desk.parameters.allow_reducing_when_halted
+    return policy == "always" or (policy == "rule" and cause != "admin")
+
+
+def stops(desk: Desk, account: str, *, reducing: bool) -> set[str]:
+    found = set()
+    if desk.kill != "ACTIVE":
+        found.add("kill_switch")
+    if desk.risk == "HALTED" and not (reducing and spares_reducing(desk, desk.cause)):
+        found.add("halted")
+    if account in desk.halted_accounts and not (reducing and spares_reducing(desk, "doubtful_fills")):
+        found.add("account_halted")
+    if desk.risk == "COOLDOWN" and not reducing:
+        found.add("cooldown")
+    return found
+
+
+def shape(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument, *, reducing: bool) -> set[str]:
+    found = set()
+    if not instrument.allow_short and order.side == "sell" and not reducing:
+        found.add("short_not_allowed")
+    if instrument.tick is not None and any(price % exact(instrument.tick) for price in own_prices(order)):
+        found.add("tick")
+    if instrument.lot is not None and exact(order.quantity) % exact(instrument.lot):
+        closes_all = reducing and exact(order.quantity) >= desk.closable(order, place)
+        if not closes_all:
+            found.add("lot")
+    return found
+
+
+def bounds(desk: Desk, order: CheckOrder, *, reducing: bool) -> set[str]:
+    parameters, found = desk.parameters, set()
+    most = parameters.max_open_orders
+    if sum(1 for _ in desk.open()) + 1 > (tenth(most) if reducing else most):
+        found.add("max_open_orders")
+    most, mine = parameters.max_remembered, parameters.max_remembered_per_strategy
+    everything = remembered(desk, None)
+    own = remembered(desk, order.strategy)
+    if everything + 1 > (tenth(most) if reducing else most) or own + 1 > (tenth(mine) if reducing else mine):
+        found.add("max_remembered")
+    return found
+
+
+def remembered(desk: Desk, strategy: str | None) -> int:
+    """Approvals and the executions that were taken, of two trading days and of what is open."""
+    orders = sum(1 for known in desk.orders.values() if strategy in (None, known.order.strategy))
+    fills = sum(
+        len(several)
+        for several in desk.executions.values()
+        if strategy in (None, several[0].said.strategy)
+    )
+    return orders + fills
+
+
+def opening(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument | None) -> set[str]:
+    parameters, purse = desk.parameters, desk.purse
+    found: set[str] = set()
+    if parameters.accounts and order.account not in parameters.accounts:
+        found.add("unknown_account")
+    owner = purse.owners.get(order.account)
+    if owner is not None and owner.aside is not None:
+        found.add("unconfirmed_account")
+    if (owner is not None and owner.doubted is not None) or purse.would_breach(parameters):
+        found.add("equity_doubtful")
+    if parameters.require_equity and (owner is None or owner.believed is None):
+        found.add("no_equity")
+    if purse.breached(parameters):
+        found.add("max_drawdown")
+    if instrument is None:
+        return found | {"unknown_symbol"}
+    found |= inputs(desk, order, place, instrument)
+    most = parameters.max_trades_per_day
+    if most is not None and desk.trades_today() + 1 > most:
+        found.add("max_trades_per_day")
+    if not found & {"no_mark", "no_fx_rate"}:
+        found |= size(desk, order, place)
+    return found
+
+
+def inputs(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument) -> set[str]:
+    """What is needed and missing or too old."""
+    parameters, found = desk.parameters, set()
+    since = desk.now - parameters.max_mark_age_seconds
+    rate = desk.prices.rate(parameters, instrument.currency)
+    if rate is None:
+        found.add("no_fx_rate")
+    elif rate.as_of < since:
+        found.add("stale_fx_rate")
+    mark = desk.prices.of(order.symbol, order.venue, since)
+    if mark is not None and mark.as_of >= since:
+        return found
+    bounded = order.side == ("sell" if instrument.kind == "inverse" else "buy")
+    limited = order.order_type in ("limit", "stop_limit") and order.price is not None and order.price > 0
+    if mark is not None:
+        found.add("stale_mark")
+    elif parameters.mark_required or not (bounded and limited):
+        found.add("no_mark")
+    return found
+
+
+def size(desk: Desk, order: CheckOrder, place: Place) -> set[str]:
+    parameters, found = desk.parameters, set()
+    worth = notional(desk, order, place)
+    if parameters.max_order_notional is not None and worth is not None:
+        if worth > exact(parameters.max_order_notional):
+            found.add("max_order_notional")
+    if parameters.max_notional is not None:
+        gross = desk.gross(order, place)
+        if gross is None:
+            found.add("no_mark")
+        elif gross > exact(parameters.max_notional):
+            found.add("max_notional")
+    return found
+
+
+def notional(desk: Desk, order: CheckOrder, place: Place) -> Fraction | None:
+    """The largest of its worths at limit, stop and last fresh mark."""
+    worths = [desk.in_base(order.symbol, price) for price in own_prices(order)]
+    mark = desk.prices.of(order.symbol, order.venue, desk.now - desk.parameters.max_mark_age_seconds)
+    if mark is not None and mark.as_of >= desk.now - desk.parameters.max_mark_age_seconds:
+        worths.append(desk.in_base(order.symbol, mark.price))
+    known = [worth * exact(order.quantity) for worth in worths if worth is not None]
+    return max(known, default=None)
+
+
+def replayed(desk: Desk, known: Known) -> bool:
+    """Whether the same order again is still a yes."""
+    if known.words or known.fills or known.doubted or known.asked_back or known.overtaken:
+        return False
+    if desk.now >= known.valid_until:
+        return False
+    if known.reducing and not desk.reducing(known.order, known.place, without=known):
+        return False
+    return not stops(desk, known.order.account, reducing=known.reducing) - {"cooldown"}
