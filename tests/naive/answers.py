@@ -36,9 +36,9 @@ def spares_reducing(desk: Desk, cause: str) -> bool:
 
 
 def stops(desk: Desk, account: str, *, reducing: bool) -> set[str]:
-    found = set()
     if desk.kill != "ACTIVE":
-        found.add("kill_switch")
+        return {"kill_switch"}
+    found = set()
     if desk.risk == "HALTED" and not (reducing and spares_reducing(desk, desk.cause)):
         found.add("halted")
     if account in desk.halted_accounts and not (reducing and spares_reducing(desk, "doubtful_fills")):
@@ -68,19 +68,24 @@ def bounds(desk: Desk, order: CheckOrder, *, reducing: bool) -> set[str]:
         found.add("max_open_orders")
     most, mine = parameters.max_remembered, parameters.max_remembered_per_strategy
     everything = remembered(desk, None)
-    own = remembered(desk, order.strategy)
+    own = remembered(desk, (order.account, order.strategy))
     if everything + 1 > (tenth(most) if reducing else most) or own + 1 > (tenth(mine) if reducing else mine):
         found.add("max_remembered")
     return found
 
 
-def remembered(desk: Desk, strategy: str | None) -> int:
-    """Approvals and the executions that were taken, of two trading days and of what is open."""
-    orders = sum(1 for known in desk.orders.values() if strategy in (None, known.order.strategy))
+def remembered(desk: Desk, pair: tuple[str, str] | None) -> int:
+    """Ended approvals and fills, of two trading days or of what is open. Open orders and doubtful fills have bounds of
+    their own."""
+    orders = sum(
+        1 for known in desk.orders.values() if known.over_since is not None and pair in (None, known.key[:2])
+    )
+    waiting = {fill.seq for fill in desk.doubtful}
     fills = sum(
-        len(several)
+        1
         for several in desk.executions.values()
-        if strategy in (None, several[0].said.strategy)
+        for one in several
+        if one.seq not in waiting and pair in (None, one.said.order_key[:2])
     )
     return orders + fills
 
@@ -105,7 +110,7 @@ def opening(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument 
     most = parameters.max_trades_per_day
     if most is not None and desk.trades_today() + 1 > most:
         found.add("max_trades_per_day")
-    if not found & {"no_mark", "no_fx_rate"}:
+    if not found & {"no_mark", "stale_mark", "no_fx_rate", "stale_fx_rate"}:
         found |= size(desk, order, place)
     return found
 

@@ -59,28 +59,30 @@ def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
 
 
 def keep(orders: Iterable[Known], capacity: Fraction, held: Fraction) -> set[int]:
-    """The `seq` of what is taken up as long as it fits. `held` > 0: what is left of the position, that a single
-    oversized stop may guard; it counts as that much."""
-    sequence = in_sequence(orders)
-    kept = as_far_as_it_fits(sequence, capacity)
-    if held <= 0 or any(known.is_stop for known in kept):
-        return {known.seq for known in kept}
-    for unit in sequence:
-        for known in unit:
-            if known.is_stop and known.guards and known.remaining > held:
-                others = [one for one in unit if not one.is_stop]
-                beside = as_far_as_it_fits([others], min(held, capacity)) if group_of(known) else []
-                return {known.seq, *(one.seq for one in beside)}
-    return {known.seq for known in kept}
-
-
-def as_far_as_it_fits(sequence: list[list[Known]], capacity: Fraction) -> list[Known]:
+    """The `seq` of what is taken up one by one, in the sequence, as long as what is taken fits. Of a position `held` > 0
+    a stop that guarded it and is larger than what is left is taken in its turn while no other stop is, and counts as
+    what is left."""
     kept: list[Known] = []
-    for unit in sequence:
-        if taken([*kept, *unit]) <= capacity:
+    oversized: Known | None = None
+
+    def fits(more: list[Known]) -> bool:
+        if oversized is None:
+            return taken([*kept, *more]) <= capacity
+        if any(known.is_stop or group_of(known) is None or group_of(known) != group_of(oversized) for known in more):
+            return False
+        beside = [known for known in kept if not known.is_stop and group_of(known) == group_of(oversized)]
+        return sum((known.remaining for known in [*beside, *more]), ZERO) <= held
+
+    for unit in in_sequence(orders):
+        if fits(unit):
             kept += unit
             continue
         for known in unit:
-            if taken([*kept, known]) <= capacity:
+            if fits([known]):
                 kept.append(known)
-    return kept
+            elif (
+                known.is_stop and known.guards and known.remaining > held > 0 and not any(one.is_stop for one in kept)
+            ):
+                oversized = known
+                kept.append(known)
+    return {known.seq for known in kept}

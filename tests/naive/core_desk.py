@@ -97,7 +97,9 @@ def of_model(model: Model) -> dict[str, Any]:
             lots[known.order.side] += known.remaining
         for side in lots:
             lots[side] += desk.doubts(place, side)
-        books[place] = (desk.held(place), lots["buy"], lots["sell"], desk.exposure(place))
+        held = desk.held(place)
+        if held or lots["buy"] or lots["sell"]:
+            books[place] = (held, lots["buy"], lots["sell"], desk.exposure(place))
     for known in desk.open():
         orders[known.key] = (known.filled, known.remaining, known.reducing, known.asked_back)
     purse = desk.purse

@@ -129,6 +129,13 @@ class Desk:
         price = mark.price if mark is not None else self.prices.booked.get((symbol, None))
         return None if price is None else self.in_base(symbol, price)
 
+    def forget_prices(self) -> None:
+        """A fill's price values its symbol as long as anything of it is held, open or doubtful."""
+        if self.prices.booked:
+            busy = {symbol for _, _, symbol, _ in self.places()}
+            for key in [key for key in self.prices.booked if key[0] not in busy]:
+                del self.prices.booked[key]
+
     def in_base(self, symbol: str, price: Fraction) -> Fraction | None:
         instrument = self.parameters.instrument(symbol)
         if instrument is None:

@@ -26,11 +26,13 @@ class Owner:
     """Reports in a row that are none."""
     doubted: Fraction | None = None
     """The lowest (upwards: the last) since the doubt began. None: nothing is doubted."""
+    newest: Fraction | None = None
+    """The last one that was doubted."""
     last: tuple | None = None
 
     def doubt(self, equity: Fraction) -> None:
         self.run.append(equity)
-        self.agreed = 0
+        self.agreed, self.newest = 0, equity
         lower = equity < self.believed
         if self.doubted is None or (self.doubted >= self.believed and not lower):
             self.doubted = equity
@@ -145,7 +147,7 @@ class Purse:
         owner = self.owners.get(name)
         if owner is None or owner.doubted is None:
             return False
-        self.take(owner, owner.doubted if not owner.run else owner.run[-1])
+        self.take(owner, owner.newest)
         owner.certain()
         return True
 

@@ -231,6 +231,7 @@ class Days:
             return ReportOrder(client_order_id="nobody", status="accepted")
         account, strategy, number = known.key
         filled = self.random.choice((known.filled, known.size, known.filled + known.remaining, known.size / 2))
+        filled = min(filled, known.size)
         some = self.money(filled) if r.random() < 0.85 else None
         if r.random() < 0.12:
             status = r.choice(("not_sent", "rejected", "canceled", "canceled", "filled"))

@@ -12,6 +12,10 @@ from weltklassebot.core.commands import (
 )  # fmt: skip
 
 
+WENT_OUT = SILENT | {"accepted", "partially_filled"}
+"""Who heard this of the venue cannot say afterwards that the order was not sent."""
+
+
 class Model:
     """`say` predicts and remembers; the answer is `yes`, `no` (of a check), `replayed yes`, `replayed no`, `conflict`,
     or what became of the rest: `done`, `same`, `refused`, `booked`, `late`, or the cause of a doubt."""
@@ -28,9 +32,11 @@ class Model:
         answer = self._say(command, seq)
         if answer not in ("same", "refused", "replayed yes", "replayed no", "conflict"):
             for known in desk.orders.values():
+                if known.ended or known.over:
+                    known.asked_back = False
                 if known.over and known.over_since is None:
                     known.over_since = desk.day
-                    known.asked_back = False
+            desk.forget_prices()
             desk.history.append(Entry(seq, now, command, answer))
         return answer
 
@@ -177,6 +183,9 @@ class Model:
             for one in desk.doubtful
             if (one.said.fill_id, one.said.symbol, one.said.account) == (word.fill_id, word.symbol, word.account)
             and word.seq in (None, one.seq)
+            and word.client_order_id in (None, one.said.client_order_id)
+            and word.strategy in (None, one.said.strategy)
+            and word.side in (None, one.said.side)
         ]
         if len(found) != 1:
             return "refused"
@@ -225,6 +234,10 @@ class Model:
             filled = ZERO
         if status == "filled":
             filled = known.size
+        if status in ("not_sent", "rejected") and known.fills:
+            return "refused"
+        if status == "not_sent" and not operator and any(word.status in WENT_OUT for word in known.words):
+            return "refused"
         if known.over:
             if not ends:
                 return "refused"
@@ -318,10 +331,13 @@ class Model:
         desk.configured = word.parameters
         desk.settle_limits()
         admin = word.parameters.after_restart == "admin"
-        desk.awaiting = admin and desk.risk in ("COOLDOWN", "HALTED")
+        for one in desk.doubtful:
+            before, unknown = one.worthless, desk.in_base(one.said.symbol, exact(one.said.price)) is None
+            one.worthless |= unknown
+            if unknown and not before and one.said.account not in desk.halted_accounts:
+                stops.halt_account(desk, one.said.account)
+        desk.awaiting = desk.risk == "HALTED" or (admin and desk.risk == "COOLDOWN")
         if desk.risk == "COOLDOWN" and not desk.awaiting and desk.until is not None and desk.now >= desk.until:
             desk.risk, desk.until, desk.cause = "RUNNING", None, ""
         stops.breach(desk)
 
-
-__all__ = ["SILENT", "Model"]

@@ -58,14 +58,12 @@ def halve(desk: Desk, place: Place) -> None:
             known.asked_back = True
     if held == 0:
         return
-    capacity = abs(held) - desk.doubts(place, closing)
-    capacity -= sum((known.remaining for known in desk.at(place, closing) if known.ended), ZERO)
-    resting = [known for known in desk.at(place, closing) if not known.asked_back and not known.ended]
-    kept = closable.keep(resting, capacity, abs(held))
+    resting = desk.at(place, closing)
+    kept = closable.keep(resting, abs(held), abs(held))
     for known in resting:
         if known.seq in kept:
             known.reducing = True
-        else:
+        elif not known.ended:
             known.asked_back = True
 
 
@@ -128,4 +126,5 @@ def guards(desk: Desk, known: Known) -> bool:
         return False
     held = desk.held(known.place) * (-1 if known.buys else 1)
     other = [one.remaining for one in desk.at(known.place) if one.order.side != known.order.side]
-    return known.size <= max(ZERO, held) + sum(other, ZERO)
+    doubted = desk.doubts(known.place, "sell" if known.buys else "buy")
+    return known.size <= max(ZERO, held) + sum(other, ZERO) + doubted

@@ -95,6 +95,8 @@ def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> 
     return OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))
 
 
+_NOTHING: Final = {"rejected": "rejected", "not_sent": "left unsent"}
+"""What says that nothing was executed."""
 _MUST_SAY_HOW_MUCH: Final = frozenset({"canceled", "expired"})
 
 
@@ -106,8 +108,8 @@ def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | Resolve
             f"order {report.client_order_id} is for {plain(quantity)}: with {plain(said)} of it filled, report "
             "partially_filled while it rests, and canceled with filled_quantity once it is over"
         )
-    if report.status == "rejected" and filled:
-        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not rejected")
+    if report.status in _NOTHING and filled:
+        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not {_NOTHING[report.status]}")
 
 
 def _smallest(state: State, order: CheckOrder) -> Decimal:
