@@ -36,14 +36,14 @@ def spares_reducing(desk: Desk, cause: str) -> bool:
 
 
 def stops(desk: Desk, account: str, *, reducing: bool) -> set[str]:
-    if desk.kill != "ACTIVE":
-        return {"kill_switch"}
     found = set()
-    if desk.risk == "HALTED" and not (reducing and spares_reducing(desk, desk.cause)):
+    if desk.kill != "ACTIVE":
+        found.add("kill_switch")
+    elif desk.risk == "HALTED" and not (reducing and spares_reducing(desk, desk.cause)):
         found.add("halted")
     if account in desk.halted_accounts and not (reducing and spares_reducing(desk, "doubtful_fills")):
         found.add("account_halted")
-    if desk.risk == "COOLDOWN" and not reducing:
+    if desk.kill == "ACTIVE" and desk.risk == "COOLDOWN" and not reducing:
         found.add("cooldown")
     return found
 
@@ -98,7 +98,9 @@ def opening(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument 
     owner = purse.owners.get(order.account)
     if owner is not None and owner.aside is not None:
         found.add("unconfirmed_account")
-    if (owner is not None and owner.doubted is not None) or purse.would_breach(parameters):
+    if (owner is not None and owner.doubted is not None) or (
+        purse.would_breach(parameters) and not purse.breached(parameters)
+    ):
         found.add("equity_doubtful")
     if parameters.require_equity and (owner is None or owner.believed is None):
         found.add("no_equity")

@@ -46,8 +46,9 @@ def triggers_first(known: Known) -> Fraction:
     return price if known.buys else -price
 
 
-def rank(known: Known) -> tuple[bool, bool, Fraction, int]:
-    return (not known.is_stop, not known.reducing, triggers_first(known), known.seq)
+def rank(known: Known) -> tuple[bool, bool, bool, Fraction, int]:
+    """What was asked back before comes last."""
+    return (known.asked_back, not known.is_stop, not known.reducing, triggers_first(known), known.seq)
 
 
 def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:

@@ -135,10 +135,16 @@ class Purse:
             return "doubted"
         value, behind = found
         self.take(owner, value)
-        against = [one for one in behind if steps(value, one, step)]
-        if against:
-            owner.run = against
-        else:
+        owner.run, owner.agreed = [], 0
+        for one in behind:
+            if steps(owner.believed, one, step):
+                owner.run.append(one)
+                owner.agreed = 0
+            else:
+                self.take(owner, one)
+                owner.run = []
+                owner.agreed += 1
+        if not owner.run:
             owner.certain()
         return "taken"
 

@@ -12,7 +12,7 @@ from weltklassebot.core.commands import (
 )  # fmt: skip
 
 
-WENT_OUT = SILENT | {"accepted", "partially_filled"}
+WENT_OUT = SILENT | {"sent", "accepted", "partially_filled"}
 """Who heard this of the venue cannot say afterwards that the order was not sent."""
 
 
@@ -330,14 +330,15 @@ class Model:
             stops.roll(desk)
         desk.configured = word.parameters
         desk.settle_limits()
-        admin = word.parameters.after_restart == "admin"
+        for name, owner in desk.purse.owners.items():
+            if name in word.parameters.accounts:
+                owner.aside = None
         for one in desk.doubtful:
             before, unknown = one.worthless, desk.in_base(one.said.symbol, exact(one.said.price)) is None
             one.worthless |= unknown
             if unknown and not before and one.said.account not in desk.halted_accounts:
                 stops.halt_account(desk, one.said.account)
-        desk.awaiting = desk.risk == "HALTED" or (admin and desk.risk == "COOLDOWN")
+        stops.breach(desk)
+        desk.awaiting = desk.risk == "HALTED" or (word.parameters.after_restart == "admin" and desk.risk == "COOLDOWN")
         if desk.risk == "COOLDOWN" and not desk.awaiting and desk.until is not None and desk.now >= desk.until:
             desk.risk, desk.until, desk.cause = "RUNNING", None, ""
-        stops.breach(desk)
-

@@ -84,7 +84,8 @@ def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> 
     # An end that was reported before said how much was filled; only an operator takes some of that back.
     least = known.filled + known.remaining if known.status in TERMINAL and by_bot else known.filled
     if filled is None:
-        filled = known.order.quantity if status == "filled" else least
+        nothing = status == "rejected" and state.fitting
+        filled = known.order.quantity if status == "filled" else ZERO if nothing else least
     if filled < least:
         raise Refused(f"filled_quantity {plain(filled)} is less than the {plain(least)} that is known to be filled")
     if filled > known.order.quantity:
