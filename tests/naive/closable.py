@@ -46,9 +46,10 @@ def triggers_first(known: Known) -> Fraction:
     return price if known.buys else -price
 
 
-def rank(known: Known) -> tuple[bool, bool, bool, Fraction, int]:
-    """What was asked back before comes last."""
-    return (known.asked_back, not known.is_stop, not known.reducing, triggers_first(known), known.seq)
+def rank(known: Known) -> tuple[bool, bool, bool, bool, Fraction, int]:
+    """First what has ended, with fills that nobody saw yet: nothing can be asked of it. What was asked back before
+    comes last."""
+    return (not known.ended, known.asked_back, not known.is_stop, not known.reducing, triggers_first(known), known.seq)
 
 
 def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:

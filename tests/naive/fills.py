@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.naive.desk import Desk
-from tests.naive.history import ZERO, Execution, Known, Place, exact
+from tests.naive.history import ENDS, ZERO, Execution, Known, Place, exact
 from weltklassebot.core.commands import ReportFill
 
 
@@ -25,18 +25,20 @@ def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Executi
         return "unknown_account"
     if seen:
         return "contradicts_fill"
+    if shared(desk, execution) and desk.parameters.gives_unique_fill_ids(execution.place[1]):
+        return "fill_id_shared"
     if known is None:
         return "conflicts_with_order" if fill.order_key in desk.denied else "unknown_order"
     if conflicts(fill, known, execution):
         return "conflicts_with_order"
     after = known.filled + exact(fill.quantity)
     end = known.end
-    if end is not None and (end.status == "not_sent" or (end.by_operator and after > (end.filled or ZERO))):
+    if end is not None and end.status == "not_sent":
+        return "conflicts_with_order"
+    if end is not None and after > (end.filled or ZERO) and any(w.by_operator for w in known.words if w.status in ENDS):
         return "conflicts_with_order"
     if after > known.size:
         return "exceeds_order"
-    if shared(desk, execution) and desk.parameters.gives_unique_fill_ids(execution.place[1]):
-        return "fill_id_shared"
     if end is not None and after > (end.filled or ZERO):
         return "late"
     return "booked"
@@ -62,5 +64,9 @@ def conflicts(fill: ReportFill, known: Known, execution: Execution) -> bool:
 
 
 def shared(desk: Desk, execution: Execution) -> bool:
-    """Another order has an execution of this id."""
-    return any(key[:4] == execution.key[:4] and key != execution.key for key in desk.executions)
+    """Another order has an execution of this id that was booked."""
+    waiting = {fill.seq for fill in desk.doubtful}
+    return any(
+        key[:4] == execution.key[:4] and key != execution.key and any(one.seq not in waiting for one in several)
+        for key, several in desk.executions.items()
+    )

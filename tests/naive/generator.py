@@ -79,8 +79,8 @@ class Days:
             equity_max_step=self.pick(Decimal("0.2"), Decimal("0.1"), None),
             require_equity=self.pick(False, False, True),
             max_open_orders=self.pick(6, 20, 10_000),
-            max_remembered=self.pick(30, 60, 500_000, 500_000),
-            max_remembered_per_strategy=self.pick(20, 40, 250_000),
+            max_remembered=self.pick(*((40, 80) if "room" in self.features else (300, 400)), 500_000, 500_000),
+            max_remembered_per_strategy=self.pick(*((30, 60) if "room" in self.features else (250, 300)), 250_000),
         )
 
     def first(self) -> list[tuple[float, AnyCommand]]:

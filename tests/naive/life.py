@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -110,17 +111,17 @@ def trouble(said: list[tuple[float, AnyCommand]], features: frozenset[str]) -> s
 
 def shortest(said: list, features: frozenset[str]) -> tuple[list, str | None]:
     """Leaves out whatever is not needed for the core and the model to disagree."""
-    last, size = trouble(said, features), max(1, len(said) // 2)
+    last, size, until = trouble(said, features), max(1, len(said) // 2), time.monotonic() + 20
     if last is None:
         return said, None
     while True:
         at, smaller = 1, False
-        while at < len(said):
+        while at < len(said) and time.monotonic() < until:
             fewer = said[:at] + said[at + size :]
             if len(fewer) < len(said) and (found := trouble(fewer, features)) is not None:
                 said, last, smaller = fewer, found, True
             else:
                 at += size
-        if size == 1 and not smaller:
+        if (size == 1 and not smaller) or time.monotonic() > until:
             return said, last
         size = max(1, size // 2)

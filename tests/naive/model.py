@@ -219,7 +219,7 @@ class Model:
         if status in ("canceled", "expired") and filled is None:
             status = "unknown"
         known.words.append(Word(status, filled, operator, desk.day))
-        if known.over and not known.fills and known.key in desk.slots and known.over_since is None:
+        if known.over and not known.told and not known.fills and known.key in desk.slots and known.over_since is None:
             desk.slots.remove(known.key)
         return "done"
 
@@ -236,7 +236,7 @@ class Model:
             filled = known.size
         if status in ("not_sent", "rejected") and known.fills:
             return "refused"
-        if status == "not_sent" and not operator and any(word.status in WENT_OUT for word in known.words):
+        if status == "not_sent" and not known.over and not operator and any(word.status in WENT_OUT for word in known.words):
             return "refused"
         if known.over:
             if not ends:
@@ -326,8 +326,6 @@ class Model:
             desk.started = True
             desk.day = int(desk.now // DAY)
             desk.next_roll = (desk.day + 1) * DAY
-        while desk.now >= desk.next_roll:
-            stops.roll(desk)
         desk.configured = word.parameters
         desk.settle_limits()
         for name, owner in desk.purse.owners.items():
