@@ -24,6 +24,8 @@ def denials(desk: Desk, order: CheckOrder, place: Place, *, reducing: bool) -> s
         found.add("reduce_only")
     if instrument is not None:
         found |= shape(desk, order, place, instrument, reducing=reducing)
+    if desk.has("oco") and other_group(desk, order, place):
+        found.add("oco_group")
     found |= bounds(desk, order, reducing=reducing)
     if not reducing:
         found |= opening(desk, order, place, instrument)
@@ -59,6 +61,17 @@ def shape(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument, *
         if not closes_all:
             found.add("lot")
     return found
+
+
+def other_group(desk: Desk, order: CheckOrder, place: Place) -> bool:
+    """Its group is of another account, venue, symbol, leg, side or strategy."""
+    if order.oco_group is None:
+        return False
+    mine = (place, order.side, order.strategy)
+    return any(
+        known.order.oco_group == order.oco_group and (known.place, known.order.side, known.order.strategy) != mine
+        for known in desk.open()
+    )
 
 
 def bounds(desk: Desk, order: CheckOrder, *, reducing: bool) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from tests.naive.history import ZERO, Known
@@ -60,10 +60,12 @@ def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
     return list(units.values())
 
 
-def keep(orders: Iterable[Known], capacity: Fraction, held: Fraction) -> set[int]:
+def keep(
+    orders: Iterable[Known], capacity: Fraction, held: Fraction, spared: Callable[[Known], bool] = lambda known: False
+) -> set[int]:
     """The `seq` of what is taken up one by one, in the sequence, as long as what is taken fits. Of a position `held` > 0
     a stop that guarded it and is larger than what is left is taken in its turn while no other stop is, and counts as
-    what is left."""
+    what is left. `spared` are taken while anything is left for them."""
     kept: list[Known] = []
     oversized: Known | None = None
 
@@ -75,12 +77,20 @@ def keep(orders: Iterable[Known], capacity: Fraction, held: Fraction) -> set[int
         beside = [known for known in kept if not known.is_stop and group_of(known) == group_of(oversized)]
         return sum((known.remaining for known in [*beside, *more]), ZERO) <= held
 
+    def left(known: Known) -> bool:
+        beside = [one for one in kept if group_of(one) is None or group_of(one) != group_of(known)]
+        own = [one for one in kept if one not in beside]
+        if oversized is not None and oversized in beside:
+            return False
+        stops, others = halves(own)
+        return capacity - taken(beside) > (stops if known.is_stop else others)
+
     for unit in in_sequence(orders):
         if fits(unit):
             kept += unit
             continue
         for known in unit:
-            if fits([known]):
+            if fits([known]) or (spared(known) and left(known)):
                 kept.append(known)
             elif (
                 known.is_stop and known.guards and known.remaining > held > 0 and not any(one.is_stop for one in kept)

@@ -189,10 +189,15 @@ class Days:
             price=r.choice(PRICES) if kind in ("limit", "stop_limit") else None,
             stop_price=r.choice(PRICES) if kind in ("stop", "stop_limit") else None,
             account=account, strategy=strategy, venue=venue, reduce_only=r.random() < 0.2,
-            oco_group=r.choice(("g1", "g2")) if "oco" in self.features and r.random() < 0.3 else None,
+            oco_group=self.group(account, strategy, symbol, venue, side),
         )  # fmt: skip
         self.checks.append(order)
         return order
+
+    def group(self, *of: str) -> str | None:
+        if "oco" not in self.features or self.random.random() < 0.6:
+            return None
+        return "g" if self.random.random() < 0.02 else "-".join((*of, self.random.choice("12")))
 
     def some(self, model: Model) -> Known | None:
         known = list(model.desk.open()) if self.random.random() < 0.85 else list(model.desk.orders.values())

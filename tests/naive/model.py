@@ -108,6 +108,9 @@ class Model:
         self.reasons = answers.denials(desk, order, place, reducing=self.reducing)
         if self.reasons:
             desk.denied[order.key] = order
+            if desk.has("fits") and not self.reducing:
+                if not answers.denials(desk, order, place, reducing=True) - {"reduce_only"}:
+                    stops.in_the_way(desk, order, place)
             return "no"
         instrument = desk.parameters.instrument(order.symbol)
         lot = None if instrument is None or instrument.lot is None else exact(instrument.lot)
@@ -116,7 +119,10 @@ class Model:
             desk.now + desk.parameters.approval_ttl_seconds, lot, size=exact(order.quantity),
         )  # fmt: skip
         known.guards = stops.guards(desk, known)
+        before = desk.gross() if desk.has("fits") and self.reducing else None
         desk.orders[order.key] = known
+        if desk.has("fits") and self.reducing:
+            stops.make_room(desk, known, before)
         if not self.reducing:
             desk.slots.append(order.key)
             self.last_slot()
@@ -153,6 +159,7 @@ class Model:
         desk, fill = self.desk, execution.said
         account, venue, symbol, leg = execution.place
         key = (account, venue, fill.strategy, symbol, leg)
+        before = desk.position(key)
         amount = execution.moves(desk.parameters.instrument(symbol))
         desk.moves.setdefault(key, []).append(("add", amount))
         desk.prices.booked[symbol, None] = exact(fill.price)
@@ -163,6 +170,8 @@ class Model:
             known.over_since = known.over_since if known.over else None
             if gone and unfilled and known.day == desk.day and not known.reducing and known.key not in desk.slots:
                 desk.slots.append(known.key)
+        if desk.has("oco") and known is not None:
+            stops.group_done(desk, known, before)
         if desk.has("unfit"):
             stops.unfit(desk, execution.place)
 

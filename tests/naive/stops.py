@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from fractions import Fraction
 
 from tests.naive import closable
 from tests.naive.answers import spares_reducing
 from tests.naive.desk import Desk
-from tests.naive.history import ZERO, Known, Place
+from tests.naive.history import ZERO, Known, Place, exact
+from weltklassebot.core.commands import CheckOrder
 
 
 def halt(desk: Desk, cause: str) -> None:
@@ -49,38 +52,94 @@ def ask_back(desk: Desk, account: str | None) -> None:
         halve(desk, place)
 
 
+def lets_rest(desk: Desk, known: Known) -> bool:
+    """The venue lets it fill no more than what is held."""
+    return desk.has("fits") and known.order.reduce_only and desk.account(known.order.account).venue_enforces_reduce_only
+
+
+def spared_in_a_halt(desk: Desk, place: Place) -> Callable[[Known], bool]:
+    """Members of a group that the venue enforces, which fitted when approved."""
+    enforced = desk.has("oco") and desk.account(place[0]).venue_enforces_oco
+    return lambda known: enforced and known.order.oco_group is not None and known.reducing
+
+
 def halve(desk: Desk, place: Place) -> None:
     """One book in a halt: the opening side goes, of the closing side stays what fits."""
     held = desk.held(place)
     closing = "sell" if held > 0 else "buy"
     for known in desk.at(place):
-        if (held == 0 or known.order.side != closing) and not known.ended:
+        if (held == 0 or known.order.side != closing) and not known.ended and not lets_rest(desk, known):
             known.asked_back = True
     if held == 0:
         return
     resting = desk.at(place, closing)
-    kept = closable.keep(resting, abs(held), abs(held))
+    kept = closable.keep(
+        [known for known in resting if not lets_rest(desk, known)], abs(held), abs(held), spared_in_a_halt(desk, place)
+    )
     for known in resting:
-        if known.seq in kept:
+        if known.seq in kept or lets_rest(desk, known):
             known.reducing = True
         elif not known.ended:
             known.asked_back = True
 
 
-def unfit(desk: Desk, place: Place) -> None:
+def unfit(desk: Desk, place: Place, fill: Known | None = None) -> None:
     """What was approved as reducing and does not fit any more is asked back, in the halt's sequence."""
     held = desk.held(place)
-    approved = [known for known in desk.at(place) if known.reducing and not known.asked_back]
-    right = [known for known in approved if held and known.order.side == ("sell" if held > 0 else "buy")]
+    closing = None if held == 0 else "sell" if held > 0 else "buy"
+    approved = [known for known in desk.at(place) if known.reducing]
+    right = [known for known in approved if known.order.side == closing]
     for known in approved:
-        if known not in right:
+        if known not in right and not known.ended and not lets_rest(desk, known):
             known.asked_back = True
-    if not right:
-        return
-    kept = closable.keep(right, abs(held), abs(held))
+    kept = closable.keep(
+        [known for known in right if not lets_rest(desk, known)], abs(held), abs(held),
+        lambda known: known.order.oco_group is not None,
+    )  # fmt: skip
     for known in right:
-        if known.seq not in kept:
+        if known.seq not in kept and not lets_rest(desk, known) and not known.ended:
             known.asked_back = True
+
+
+def group_done(desk: Desk, member: Known, before: Fraction) -> None:
+    """A fill of a member left nothing of what its strategy held `before`, or of what the book held: the rest of the
+    group is asked back, where no venue does it."""
+    group, place = closable.group_of(member), member.place
+    if group is None or desk.account(place[0]).venue_enforces_oco:
+        return
+    sign = -1 if member.buys else 1
+    left = min(desk.held(place, member.order.strategy) * sign, desk.held(place) * sign)
+    if before * sign <= 0 or left > 0:
+        return
+    for known in desk.at(place, member.order.side):
+        if closable.group_of(known) == group and known is not member and not known.ended:
+            known.asked_back = True
+
+
+def make_room(desk: Desk, known: Known, before: Fraction | None) -> None:
+    """It reduces, and took exposure beyond a limit beside what opens on its side: that is asked back."""
+    limit, gross = desk.parameters.max_notional, desk.gross()
+    if limit is None or gross is None or gross <= exact(limit) or (before is not None and gross <= before):
+        return
+    for other in desk.at(known.place, known.order.side):
+        if not other.reducing and not other.ended:
+            other.asked_back = True
+
+
+def in_the_way(desk: Desk, order: CheckOrder, place: Place) -> None:
+    """An exit was refused for what rests: of that, what the halt's sequence would not keep, measured by the position of
+    its own strategy, is asked back."""
+    sign = 1 if order.side == "sell" else -1
+    if exact(order.quantity) > desk.held(place, order.strategy) * sign:
+        return
+    resting = [known for known in desk.at(place, order.side) if known.reducing and not lets_rest(desk, known)]
+    for strategy in {known.order.strategy for known in resting}:
+        theirs = [known for known in resting if known.order.strategy == strategy]
+        own = max(ZERO, desk.held(place, strategy) * sign)
+        kept = closable.keep(theirs, own, own, spared_in_a_halt(desk, place))
+        for known in theirs:
+            if known.seq not in kept and not known.ended:
+                known.asked_back = True
 
 
 def breach(desk: Desk) -> None:
