@@ -61,11 +61,16 @@ def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
 
 
 def keep(
-    orders: Iterable[Known], capacity: Fraction, held: Fraction, spared: Callable[[Known], bool] = lambda known: False
+    orders: Iterable[Known],
+    capacity: Fraction,
+    held: Fraction,
+    spared: Callable[[Known], bool] = lambda known: False,
+    *,
+    guarded: bool = False,
 ) -> set[int]:
     """The `seq` of what is taken up one by one, in the sequence, as long as what is taken fits. Of a position `held` > 0
     a stop that guarded it and is larger than what is left is taken in its turn while no other stop is, and counts as
-    what is left. `spared` are taken while anything is left for them."""
+    what is left; none is if another stop is kept anyway (`guarded`). `spared` are taken while anything is left."""
     kept: list[Known] = []
     oversized: Known | None = None
 
@@ -93,7 +98,11 @@ def keep(
             if fits([known]) or (spared(known) and left(known)):
                 kept.append(known)
             elif (
-                known.is_stop and known.guards and known.remaining > held > 0 and not any(one.is_stop for one in kept)
+                known.is_stop
+                and known.guards
+                and known.remaining > held > 0
+                and not guarded
+                and not any(one.is_stop for one in kept)
             ):
                 oversized = known
                 kept.append(known)

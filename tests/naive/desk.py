@@ -42,6 +42,8 @@ class Desk:
     denied: dict[OrderKey, CheckOrder] = field(default_factory=dict)
     moves: dict[tuple[str, ...], list[tuple[str, Fraction]]] = field(default_factory=dict)
     """By (account, venue, strategy, symbol, leg): what was added to it, and what it was set to."""
+    summed: dict[tuple[str, ...], tuple[int, Fraction]] = field(default_factory=dict)
+    """Of each, how many there were when they were summed, and the sum."""
     executions: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
     """Every fill that was taken, by key; forgotten two rolls later."""
     keyed_day: dict[int, int] = field(default_factory=dict)
@@ -96,9 +98,13 @@ class Desk:
 
     def position(self, key: tuple[str, ...]) -> Fraction:
         """The last that it was set to, and all that moved it since."""
-        total = ZERO
-        for kind, amount in self.moves.get(key, ()):
-            total = amount if kind == "set" else total + amount
+        moves = self.moves.get(key, ())
+        count, total = self.summed.get(key, (0, ZERO))
+        if count != len(moves):
+            total = ZERO
+            for kind, amount in moves:
+                total = amount if kind == "set" else total + amount
+            self.summed[key] = (len(moves), total)
         return total
 
     def positions(self) -> dict[tuple[str, ...], Fraction]:

@@ -98,8 +98,11 @@ class Known:
     overtaken: bool = False
     """A stop came after it."""
     overtaken_by_account: bool = False
-    _filled: Fraction | None = None
     size: Fraction = ZERO
+    _summed: tuple[int, int] = (-1, -1)
+    """How many words and fills there were when the sums below were made."""
+    _filled: Fraction = ZERO
+    _remaining: Fraction = ZERO
 
     @property
     def key(self) -> OrderKey:
@@ -107,13 +110,22 @@ class Known:
 
     @property
     def filled(self) -> Fraction:
-        if self._filled is None:
-            self._filled = sum((exact(fill.said.quantity) for fill in self.fills), ZERO)
+        self._sum()
         return self._filled
 
-    def book(self, fill: Execution) -> None:
-        self.fills.append(fill)
-        self._filled = None
+    def _sum(self) -> None:
+        """Once for all that is known."""
+        known = (len(self.words), len(self.fills))
+        if known == self._summed:
+            return
+        self._filled = sum((exact(fill.said.quantity) for fill in self.fills), ZERO)
+        told = self.told
+        if told is None:
+            self._remaining = max(ZERO, self.size - self._filled)
+        else:
+            rest = max(ZERO, told - self._filled)
+            self._remaining = ZERO if rest < self.least else rest
+        self._summed = known
 
     @property
     def end(self) -> Word | None:
@@ -129,11 +141,8 @@ class Known:
     @property
     def remaining(self) -> Fraction:
         """What of it still counts as open."""
-        told = self.told
-        if told is None:
-            return max(ZERO, self.size - self.filled)
-        rest = max(ZERO, told - self.filled)
-        return ZERO if rest < self.least else rest
+        self._sum()
+        return self._remaining
 
     @property
     def least(self) -> Fraction:
@@ -149,7 +158,7 @@ class Known:
 
     @property
     def over(self) -> bool:
-        return self.remaining == 0
+        return not self.remaining
 
     @property
     def is_stop(self) -> bool:

@@ -109,7 +109,7 @@ class Model:
         if self.reasons:
             desk.denied[order.key] = order
             if desk.has("fits") and not self.reducing:
-                if not answers.denials(desk, order, place, reducing=True) - {"reduce_only"}:
+                if self.reasons - answers.denials(desk, order, place, reducing=True):
                     stops.in_the_way(desk, order, place)
             return "no"
         instrument = desk.parameters.instrument(order.symbol)
@@ -165,7 +165,7 @@ class Model:
         desk.prices.booked[symbol, None] = exact(fill.price)
         if known is not None:
             unfilled = not known.fills
-            known.book(execution)
+            known.fills.append(execution)
             gone = known.over_since is not None
             known.over_since = known.over_since if known.over else None
             if gone and unfilled and known.day == desk.day and not known.reducing and known.key not in desk.slots:
@@ -347,5 +347,3 @@ class Model:
                 stops.halt_account(desk, one.said.account)
         stops.breach(desk)
         desk.awaiting = desk.risk == "HALTED" or (word.parameters.after_restart == "admin" and desk.risk == "COOLDOWN")
-        if desk.risk == "COOLDOWN" and not desk.awaiting and desk.until is not None and desk.now >= desk.until:
-            desk.risk, desk.until, desk.cause = "RUNNING", None, ""

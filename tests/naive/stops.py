@@ -63,6 +63,11 @@ def spared_in_a_halt(desk: Desk, place: Place) -> Callable[[Known], bool]:
     return lambda known: enforced and known.order.oco_group is not None and known.reducing
 
 
+def guarded(desk: Desk, resting: Iterable[Known]) -> bool:
+    """A stop is kept whatever fits."""
+    return any(known.is_stop and lets_rest(desk, known) for known in resting)
+
+
 def halve(desk: Desk, place: Place) -> None:
     """One book in a halt: the opening side goes, of the closing side stays what fits."""
     held = desk.held(place)
@@ -74,8 +79,9 @@ def halve(desk: Desk, place: Place) -> None:
         return
     resting = desk.at(place, closing)
     kept = closable.keep(
-        [known for known in resting if not lets_rest(desk, known)], abs(held), abs(held), spared_in_a_halt(desk, place)
-    )
+        [known for known in resting if not lets_rest(desk, known)], abs(held), abs(held),
+        spared_in_a_halt(desk, place), guarded=guarded(desk, resting),
+    )  # fmt: skip
     for known in resting:
         if known.seq in kept or lets_rest(desk, known):
             known.reducing = True
@@ -94,7 +100,7 @@ def unfit(desk: Desk, place: Place, fill: Known | None = None) -> None:
             known.asked_back = True
     kept = closable.keep(
         [known for known in right if not lets_rest(desk, known)], abs(held), abs(held),
-        lambda known: known.order.oco_group is not None,
+        lambda known: known.order.oco_group is not None, guarded=guarded(desk, right),
     )  # fmt: skip
     for known in right:
         if known.seq not in kept and not lets_rest(desk, known) and not known.ended:
@@ -130,7 +136,7 @@ def in_the_way(desk: Desk, order: CheckOrder, place: Place) -> None:
     """An exit was refused for what rests: of that, what the halt's sequence would not keep, measured by the position of
     its own strategy, is asked back."""
     sign = 1 if order.side == "sell" else -1
-    if exact(order.quantity) > desk.held(place, order.strategy) * sign:
+    if exact(order.quantity) > min(desk.held(place, order.strategy) * sign, desk.held(place) * sign):
         return
     resting = [known for known in desk.at(place, order.side) if known.reducing and not lets_rest(desk, known)]
     for strategy in {known.order.strategy for known in resting}:
@@ -185,5 +191,5 @@ def guards(desk: Desk, known: Known) -> bool:
         return False
     held = desk.held(known.place) * (-1 if known.buys else 1)
     other = [one.remaining for one in desk.at(known.place) if one.order.side != known.order.side]
-    doubted = desk.doubts(known.place, "sell" if known.buys else "buy")
+    doubted = ZERO if desk.has("fits") else desk.doubts(known.place, "sell" if known.buys else "buy")
     return known.size <= max(ZERO, held) + sum(other, ZERO) + doubted
