@@ -38,6 +38,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
+from weltklassebot.core.numbers import cut
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
@@ -94,6 +95,7 @@ _LISTED = {
     "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
+    accounts={"main": Account(), "hedge": Account(venue_enforces_oco=True)},
     equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
@@ -114,7 +116,7 @@ LISTED = Parameters(
     max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
     require_equity=True,
-    accounts={"main": Account()},
+    accounts={"main": Account(venue_enforces_oco=True, venue_enforces_reduce_only=True)},
     cancel_on_halt="all",
     after_restart="expiry",
     timezone="America/New_York",
@@ -122,6 +124,7 @@ LISTED = Parameters(
     max_doubtful_fills=2,
 )
 STRICT = Parameters(
+    accounts={"main": Account(venue_enforces_reduce_only=True), "hedge": Account(venue_enforces_oco=True)},
     symbols=_LISTED,
     max_drawdown=Decimal("0.05"),
     max_order_notional=Decimal(5000),
@@ -182,7 +185,7 @@ class Days:
     def command(self, b: bytes, state: State, now: float) -> AnyCommand:
         kind = b[0]
         if kind < 90:
-            return self.check(b)
+            return self.exit(b, state) if kind < 45 and state.positions else self.check(b)
         if kind < 130:
             return self.fill(b, state, now)
         if kind < 155:
@@ -260,8 +263,37 @@ class Days:
             strategy=STRATEGIES[b[7] // 4 % 2],
             venue=VENUES[b[7] // 8 % 5 % 3],
             reduce_only=b[3] > 200,
+            oco_group="entries" if b[6] // 32 == 7 else None,
         )
         order = _spelled(order, b[4] // 8)
+        self.said.append(order)
+        return order
+
+    def exit(self, b: bytes, state: State) -> CheckOrder:
+        """Part of a bracket around something that is held."""
+        held = list(state.positions.items())
+        (account, venue, strategy, symbol, leg), quantity = held[b[2] % len(held)]
+        side = "sell" if quantity > 0 else "buy"
+        kind = ("limit", "stop", "limit", "stop", "market", "stop_limit", "stop", "limit")[b[4] % 8]
+        size = abs(quantity) * (Decimal(1), Decimal(1), Decimal("0.5"), Decimal(2))[b[5] % 4]
+        group = None
+        if b[6] % 4 > 1:
+            group = f"{account}-{strategy}-{venue}-{symbol}-{side}-{b[7] % 2}" if b[7] % 16 else "bracket"
+        order = CheckOrder(
+            client_order_id=f"x-{b[1] % 8}-{len(self.said) // 3}",
+            symbol=symbol,
+            side=side,
+            quantity=cut(size),
+            order_type=kind,
+            price=PRICES[b[3] % 4] if kind in ("limit", "stop_limit") else None,
+            stop_price=PRICES[b[3] // 4 % 4] if kind in ("stop", "stop_limit") else None,
+            account=account,
+            strategy=STRATEGIES[b[7] // 32 % 2] if b[7] // 16 % 2 else strategy,
+            venue=venue,
+            position_side=leg,
+            reduce_only=b[6] // 16 % 2 == 1,
+            oco_group=group,
+        )
         self.said.append(order)
         return order
 

@@ -7,18 +7,23 @@ missing inputs never trap a position; stops, tick and lot hold for everything.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from weltklassebot.core.accounts import barred
-from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.commands import CheckOrder, OrderKey
 from weltklassebot.core.doubted_equity import check_equity
 from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
+from weltklassebot.core.fits import closable as closable_of
+from weltklassebot.core.fits import contradicts_group, fits, fits_position
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.reservations import own_price, worst_with
+from weltklassebot.core.room import in_the_way, named
 from weltklassebot.core.state import State
 
-__all__ = ["decide_check", "gate", "own_price"]
+__all__ = ["decide_check", "gate"]
 
 _PLAIN = Instrument()
 _LIMITED = ("limit", "stop_limit")
@@ -43,22 +48,15 @@ def reducing_passes_halt(state: State) -> bool:
     return policy == "always" or (policy == "rule" and state.risk.cause in ("max_drawdown", "journal_failed"))
 
 
-def own_price(order: CheckOrder) -> Decimal:
-    """max(|limit|, |stop|); zero for an order that names no price."""
-    price, stop = order.price, order.stop_price
-    own = ZERO if price is None else abs(price)
-    if stop is not None and abs(stop) > own:
-        own = abs(stop)
-    return own
-
-
 def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved | OrderDenied:
     """Approve the order or say everything that is against it."""
     parameters = state.parameters
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
-    closes = closable(book, order.side) if book is not None and book.quantity else ZERO
+    closes = ZERO
+    if book is not None and book.quantity:
+        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
@@ -68,6 +66,10 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         denials.append(Denial(reason))
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, quantity))
+    elif order.position_side != "both" and not reducing and _closes(book, order.side):
+        denials.append(Denial("max_reducing_quantity", closes, quantity))
+    if order.oco_group is not None and contradicts_group(state, order):
+        denials.append(Denial("oco_group"))
     instrument: Instrument | None = _PLAIN
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
@@ -80,7 +82,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     notional = ZERO
     if reducing:
-        if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
+        if _halted_for_good(state, order):
             denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
             notional = quantity * max(own_price(order), market.price) * market.unit
@@ -95,9 +97,34 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if denials:
         denials.sort(key=_severity)
         closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
+        cancel_first: tuple[OrderKey, ...] = ()
+        if state.fitting and not reducing and book is not None and _closes(book, order.side):
+            cancel_first = _cancel_first(state, order, book, denials)
+        return OrderDenied(
+            denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
+        )
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
+
+
+_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
+"""Why an order is refused that reduces, too."""
+
+
+def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
+    """What stands in the way of an order that is refused for no other reason than that it does not reduce, and that its
+    own strategy holds."""
+    if not fits_position(state, order) or gate(state, reducing=True) is not None:
+        return ()
+    if any(denial.reason in _OF_ANY_ORDER for denial in denials) or _halted_for_good(state, order):
+        return ()
+    if not fits(order.quantity, abs(book.quantity)):
+        return ()  # nothing that rests is to blame
+    return named(in_the_way(book, order))
+
+
+def _halted_for_good(state: State, order: CheckOrder) -> bool:
+    return order.account in state.halted_accounts and state.parameters.allow_reducing_when_halted == "never"
 
 
 def _closes(book: Book | None, side: str) -> bool:
@@ -256,6 +283,9 @@ def _check_value(
         return notional
     if book is None or market is None:
         gross = state.gross + notional
+    elif market.fitting and (book.quantity or order.oco_group is not None):
+        worst = _worst(state, order, market, book, worth, unit)
+        gross = state.gross - book.exposure + worst * unit
     else:
         up, down = book.up, book.down
         if order.side == "buy":
@@ -268,3 +298,13 @@ def _check_value(
     if gross > limit:
         denials.append(Denial("max_notional", limit, gross))
     return notional
+
+
+def _worst(state: State, order: CheckOrder, market: Market, book: Book, worth: Decimal, unit: Decimal) -> Decimal:
+    """Of the book, with the order in it. Where it comes on top of what is held, what rests on the other side is no more
+    than it was, and is not asked for."""
+    if order.oco_group is None and not _closes(book, order.side):
+        opening = worth + (book.up if order.side == "buy" else -book.down)
+        if opening * unit >= book.exposure:
+            return opening
+    return worst_with(state, market, book, order, reducing=False)

@@ -76,6 +76,9 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """and lets a `reduce_only` order fill no more than what is held."""
 
 
+_ANY_ACCOUNT: Final = Account()
+
+
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the core must know besides the commands."""
 
@@ -153,6 +156,10 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not self.symbols:
             return _PLAIN
         return self.symbols.get(symbol) or self.symbols.get("*")
+
+    def account(self, name: str) -> Account:
+        """What is particular to the account, whether or not it is named."""
+        return self.accounts.get(name, _ANY_ACCOUNT)
 
     def gives_unique_fill_ids(self, venue: str) -> bool:
         listed = self.venues.get(venue)

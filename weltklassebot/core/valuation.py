@@ -10,6 +10,7 @@ from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.reservations import classify, enter
 from weltklassebot.core.state import State
 
 __all__ = [
@@ -81,8 +82,10 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
 def rebuild_books(state: State) -> None:
     """Make every book anew from what is held, open and doubted."""
     state.gross, state.unpriced = ZERO, 0
-    for market in state.markets.values():
+    state.groups = {}
+    for symbol, market in state.markets.items():
         market.books = {}
+        market.unit, market.fitting = unit_of(state, symbol), state.fitting
     for (account, venue, _, symbol, leg), quantity in state.positions.items():
         market = state.markets.get(symbol) or open_market(state, symbol)
         book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
@@ -91,13 +94,14 @@ def rebuild_books(state: State) -> None:
         order = known.order
         market = state.markets.get(order.symbol) or open_market(state, order.symbol)
         book = market.books.get(book_of(order)) or open_book(market, book_of(order))
-        book.side(order.side).add(order.key, known)
+        classify(state, known)
+        enter(state, book, known)
     for key, doubtful in state.doubtful.items():
         fill = doubtful.fill
         market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
         book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
         if doubtful.valued:
-            book.side(fill.side).add(key, doubtful)
+            book.side(fill.side).add_fill(key, doubtful)
         else:
             book.side(fill.side).doubt(doubtful.remaining)
     for market in state.markets.values():
@@ -105,7 +109,7 @@ def rebuild_books(state: State) -> None:
 
 
 def open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
+    market = state.markets[symbol] = Market(unit=unit_of(state, symbol), fitting=state.fitting)
     return market
 
 
