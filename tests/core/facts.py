@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from tests.core.oracle_equity import Purse
 from weltklassebot.core.commands import CheckOrder, ReportFill
@@ -60,10 +61,6 @@ class Order:
     """It was not sent, or an operator said how much was filled."""
 
     @property
-    def own(self) -> Fraction:
-        return max(abs(fraction(self.order.price)), abs(fraction(self.order.stop_price)))
-
-    @property
     def holds_slot(self) -> bool:
         return self.slot and (not self.over or self.filled > 0 or self.claimed > 0)
 
@@ -110,7 +107,23 @@ class Facts:
         return sum((q for (a, _, s), q in self.positions.items() if (a, s) == (account, symbol)), ZERO)
 
     def price(self, symbol: str) -> Fraction:
-        return abs(self.marks[symbol][0]) if symbol in self.marks else self.prices.get(symbol, ZERO)
+        """What a unit is worth at the mark, or at what was paid while there is none; zero: nobody knows."""
+        return self.worth(symbol, self.marks[symbol][0] if symbol in self.marks else self.prices.get(symbol, ZERO))
+
+    def worth(self, symbol: str, price: Fraction) -> Fraction:
+        """Of a unit at this price: of an inverse contract 1 / price, rounded up to the smallest amount there is."""
+        if not self.is_inverse(symbol) or not price:
+            return abs(price)
+        return Fraction(ceil(10**18 / abs(price)), 10**18)
+
+    def is_inverse(self, symbol: str) -> bool:
+        instrument = self.instrument(symbol)
+        return instrument is not None and instrument.kind == "inverse"
+
+    def own(self, order: CheckOrder) -> Fraction:
+        """The most that a unit of the order is worth at its own prices."""
+        said = (fraction(order.price), fraction(order.stop_price))
+        return max(self.worth(order.symbol, price) for price in said)
 
     def instrument(self, symbol: str) -> Instrument | None:
         symbols = self.parameters.symbols
@@ -138,12 +151,12 @@ class Facts:
 
         `valued`: only those whose worth is known, which add to what the desk is worth."""
         orders = [
-            (known.remaining, known.own)
+            (known.remaining, self.own(known.order))
             for known in self.open()
             if (known.order.account, known.order.symbol, known.order.side) == (account, symbol, side)
         ]
         fills = [
-            (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
+            (Fraction(doubt.fill.quantity), self.worth(symbol, Fraction(doubt.fill.price)))
             for doubt in self.doubtful
             if (doubt.fill.account, doubt.fill.symbol, doubt.fill.side) == (account, symbol, side)
             and (doubt.valued or not valued)
@@ -164,8 +177,7 @@ class Facts:
         buys = self.pending(account, symbol, "buy", valued=True)
         sells = self.pending(account, symbol, "sell", valued=True)
         if extra is not None:
-            own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
-            (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))
+            (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), self.own(extra)))
         if not held and not buys and not sells:
             return ZERO
         unit = self.unit(symbol)

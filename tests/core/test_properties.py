@@ -119,6 +119,7 @@ class Run:
             assert repr(state) == self.image, "a refusal or a replay changed something"
             self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
+        assert not self.oracle.impossible(command)
         self.seq += 1
         decided = self.now
         if type(command) is CheckOrder:
@@ -131,7 +132,9 @@ class Run:
         self.compare()
 
     def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
-        if type(command) is CheckOrder:
+        if self.oracle.impossible(command) and not isinstance(outcome, Replayed | Conflict):
+            assert outcome.code == "bad_input"
+        elif type(command) is CheckOrder:
             assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
         elif type(command) is ReportFill:
             self.check_replayed_fill(command, outcome)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from weltklassebot.core.aliases import same_symbol
-from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
@@ -39,24 +38,25 @@ from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
+from weltklassebot.core.worth import own_worth, worth
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
 def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, now: float) -> None:
     key = (order.account, order.strategy, order.client_order_id)
+    market = state.markets.get(order.symbol)
+    if market is None:
+        market = open_market(state, order.symbol)
     known = OpenOrder(
-        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
-        order.quantity,
+        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing,
+        own_worth(order, inverse=market.inverse), order.quantity,
     )  # fmt: skip
     state.orders[key] = known
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
         known.slot = known.counted = False
-    market = state.markets.get(order.symbol)
-    if market is None:
-        market = open_market(state, order.symbol)
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
@@ -193,9 +193,10 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
+    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
-        valued=event.valued,
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
+        remaining=fill.quantity, valued=event.valued,
     )  # fmt: skip
     key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
     state.doubtful[key] = doubtful
@@ -204,7 +205,6 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
-    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(fill.account) or open_book(market, fill.account)
     if event.valued:
         book.side(fill.side).add(key, doubtful)
@@ -296,8 +296,8 @@ def _hold(state: State, account: str, strategy: str, symbol: str, quantity: Deci
     market = state.markets.get(symbol) or open_market(state, symbol)
     book = market.books.get(account) or open_book(market, account)
     book.quantity += change
-    if price is not None and market.mark is None and price != market.price:
-        market.price = price
+    if price is not None and market.mark is None and price != market.paid:
+        market.paid, market.price = price, worth(price, inverse=market.inverse)
         reprice_all(state, market)
     else:
         reprice(state, market, book)

@@ -47,6 +47,7 @@ from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
+from weltklassebot.core.worth import check_prices
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report", "signed"]
 
@@ -293,5 +294,6 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
+    check_prices(state.parameters, command.symbol, price=command.price)
     held = state.positions.get((command.account, command.strategy, command.symbol), ZERO)
     return [PositionAdjusted(old=held, new=command.quantity)]

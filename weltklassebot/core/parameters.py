@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How one unit of a symbol turns into money: quantity x price x multiplier, in `currency`."""
+    """How one unit of a symbol turns into money, in `currency`: `core.worth` has the formula of each kind."""
 
     currency: str | None = None
     """None: the base currency."""

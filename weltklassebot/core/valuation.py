@@ -6,9 +6,11 @@ from decimal import Decimal
 
 from weltklassebot.core.commands import Mark
 from weltklassebot.core.events import MarkTaken
-from weltklassebot.core.exposure import Book, Market
+from weltklassebot.core.exposure import Book, Market, Reserved, Side
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.state import State
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
+from weltklassebot.core.worth import is_inverse, own_worth, worth
 
 __all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
 
@@ -20,7 +22,8 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
     market.mark = mark.price
     market.as_of = event.as_of
     market.delta = mark.delta
-    price = abs(mark.price)
+    market.paid = ZERO
+    price = worth(mark.price, inverse=market.inverse)
     if price != market.price:
         market.price = price
         reprice_all(state, market)
@@ -38,17 +41,46 @@ def _note_gains(state: State, market: Market, price: Decimal) -> None:
     """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
     if market.mark is None or market.unit is None or price == market.mark:
         return
-    gain = (price - market.mark) * market.unit
+    if market.inverse:
+        gain = (worth(market.mark, inverse=True) - worth(price, inverse=True)) * market.unit
+    else:
+        gain = (price - market.mark) * market.unit
     for name, book in market.books.items():
         if book.quantity and (account := state.accounts.get(name)) is not None:
             account.moved += book.quantity * gain
 
 
 def revalue_all(state: State) -> None:
-    """Instruments may have changed: value everything anew."""
+    """Instruments may have changed: value everything by what they are now."""
     for symbol, market in state.markets.items():
         market.unit = unit_of(state, symbol)
+        market.inverse = is_inverse(state.parameters, symbol)
+        market.price = worth(market.paid if market.mark is None else market.mark, inverse=market.inverse)
+        for book in market.books.values():
+            _value_own(book.buys, inverse=market.inverse)
+            _value_own(book.sells, inverse=market.inverse)
         reprice_all(state, market)
+
+
+def _value_own(side: Side, *, inverse: bool) -> None:
+    """What each order and doubtful fill is worth at its own prices."""
+    changed: list[tuple[tuple[str, ...], Reserved, Decimal, Decimal]] = []
+    for key, item in side.items.items():
+        own = _own(item, inverse=inverse)
+        if own != item.own:
+            changed.append((key, item, item.remaining, own))
+    for key, item, quantity, _ in changed:
+        side.shrink(key, item, quantity)
+    for key, item, quantity, own in changed:
+        item.remaining, item.own = quantity, own
+        side.add(key, item)
+
+
+def _own(item: Reserved, *, inverse: bool) -> Decimal:
+    if isinstance(item, OpenOrder):
+        return own_worth(item.order, inverse=inverse)
+    assert isinstance(item, DoubtfulFill)
+    return worth(item.fill.price, inverse=inverse)
 
 
 def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> Decimal | None:
@@ -63,11 +95,12 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
     if instrument.currency is None or instrument.currency == parameters.base_currency:
         return instrument.multiplier
     rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
-    return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
+    return None if rate is None or rate.mark is None else instrument.multiplier * abs(rate.mark)
 
 
 def open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
+    inverse = is_inverse(state.parameters, symbol)
+    market = state.markets[symbol] = Market(unit=unit_of(state, symbol), inverse=inverse)
     return market
 
 

@@ -81,6 +81,9 @@ class _Market(Struct, forbid_unknown_fields=True):
     delta: Decimal | None
     unit: Decimal | None
     books: dict[str, _Book]
+    paid: Decimal | None = None
+    """Since format 6, as what follows: before it the price was it."""
+    inverse: bool = False
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -201,7 +204,9 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = {account: _book(book) for account, book in market.books.items()}
-        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        image = _Market(
+            market.price, market.mark, market.as_of, market.delta, market.unit, books, market.paid, market.inverse
+        )
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
@@ -292,7 +297,13 @@ def _restored_market(
         )
         for account, book in image.books.items()
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    paid = image.paid
+    if paid is None:
+        paid = image.price if image.mark is None else ZERO
+    return Market(
+        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books, paid=paid,
+        inverse=image.inverse,
+    )  # fmt: skip
 
 
 def _restored_side(

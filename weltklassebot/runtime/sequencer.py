@@ -30,6 +30,7 @@ from weltklassebot.core.events import (
 )
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
+from weltklassebot.core.worth import check_prices
 from weltklassebot.journal.codec import encode as encode_record
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, unrecorded_denial
@@ -121,7 +122,7 @@ class Sequencer:
                 self._flush_marks(command, now)
                 now = self.clock.now()
         elif type(command) is Mark:
-            reply(Done({"accepted": 1 if self.marks.take(command, principal, now) else 0}))
+            reply(self._take_mark(command, principal, now))
             return
         self._decide(command, principal, reply, now)
 
@@ -154,6 +155,15 @@ class Sequencer:
         instrument = parameters.symbols.get(self.engine.spelled(order.symbol)) or parameters.symbols.get("*")
         if instrument is not None and instrument.currency is not None:
             self.marks.flush(f"{instrument.currency}-{parameters.base_currency}", now)
+
+    def _take_mark(self, mark: Mark, principal: Principal, now: float) -> Answer:
+        """It may be recorded later, so what is wrong with it is said before it is taken."""
+        if mark.price < 0:
+            try:
+                check_prices(self.state.parameters, self.engine.spelled(mark.symbol), price=mark.price)
+            except Refused as refusal:
+                return outcomes.refusal(refusal)
+        return Done({"accepted": 1 if self.marks.take(mark, principal, now) else 0})
 
     def _record_mark(self, mark: Mark, principal: Principal) -> bool:
         accepted = True
