@@ -11,24 +11,38 @@ import os
 import pwd
 import socket
 import struct
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from weltklassebot.journal.ownership import unknown_id
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["Peers", "uid_of"]
+__all__ = ["Binding", "Peers", "uid_of"]
 
 _SO_PEERGROUPS: Final = 59
 _MOST_BYTES: Final = 1024
 """Python's `getsockopt` takes no larger buffer: 256 groups."""
 
 
-class Peers:
-    """Knows the groups that count on one socket."""
+class Binding(NamedTuple):
+    """What a user is bound to. None: to nothing, so all of them."""
 
-    def __init__(self, groups: dict[str, Role]) -> None:
+    accounts: frozenset[str] | None = None
+    strategies: frozenset[str] | None = None
+    kinds: frozenset[str] | None = None
+
+
+_FREE: Final = Binding()
+
+
+class Peers:
+    """Knows the groups that count on one socket, and what users are bound to."""
+
+    def __init__(self, groups: dict[str, Role], bindings: Mapping[str, Binding] = MappingProxyType({})) -> None:
         """`groups`: name of a group -> the role that its members have here. A group that does not exist counts for
-        nobody."""
+        nobody. `bindings`: by the name that a user has in the journal."""
+        self._bindings: Final = bindings
         self._roles: Final[dict[int, Role]] = {}
         for name, role in groups.items():
             try:
@@ -45,10 +59,14 @@ class Peers:
             return None
         uid, gid = found
         if uid in (0, os.geteuid()) and uid != self._unknown_uid:
-            return Principal(_user(uid), "operator")
+            return self._principal(uid, "operator")
         groups = {gid, *_groups(sock)} - {self._unknown_gid}
         roles = [self._roles[group] for group in groups if group in self._roles]
-        return Principal(_user(uid), max(roles, key=_RANK.__getitem__)) if roles else None
+        return self._principal(uid, max(roles, key=_RANK.__getitem__)) if roles else None
+
+    def _principal(self, uid: int, role: Role) -> Principal:
+        name = _user(uid)
+        return Principal(name, role, *self._bindings.get(name, _FREE))
 
 
 def uid_of(sock: socket.socket) -> int | None:

@@ -17,7 +17,7 @@ from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.state import State
-from weltklassebot.core.worth import check_prices, own_price, own_worth
+from weltklassebot.core.worth import check_prices, own_worth
 
 __all__ = ["decide_check", "gate"]
 
@@ -62,15 +62,12 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, quantity))
     instrument: Instrument | None = _PLAIN
-    inverse = False
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
-            if instrument.kind == "inverse":
-                check_prices(parameters, order.symbol, price=order.price, stop_price=order.stop_price)
-                inverse = True
             closes_all = reducing and quantity >= closes and state.corrected
             _check_grid(instrument, order, denials, closes_all=closes_all)
+    inverse = instrument is not None and instrument.kind == "inverse"
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
@@ -85,7 +82,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
-            own = own_worth(order, inverse=True) if inverse else own_price(order)
+            own = own_worth(order, inverse=inverse)
             notional = _check_value(state, order, market, book, own, unit, denials)
         if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
             denials.append(Denial("short_not_allowed", closes, quantity))
@@ -115,7 +112,9 @@ def _severity(denial: Denial) -> int:
 
 def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
     """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
-    position fits no lot, so what closes all of it need not."""
+    position fits no lot, so what closes all of it need not. Raises `Refused` for a price that is none of this kind."""
+    if instrument.kind == "inverse":
+        check_prices(instrument, order.symbol, price=order.price, stop_price=order.stop_price)
     if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))
     if instrument.tick is not None:
@@ -217,9 +216,9 @@ def _check_inputs(
 
 
 def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> bool:
-    """Whether the order is worth no more than at its limit: a buy's, if that is positive. Of a sell it is the least; what
-    is inverse is worth the more the lower its price, so there it is the other way round."""
-    if order.order_type not in _LIMITED or not own_price(order):
+    """Whether the order is worth no more than at its limit: a buy's, if that is positive. Of a sell it is the least; an
+    inverse contract is worth the more the lower its price, so there it is the other way round."""
+    if order.order_type not in _LIMITED or not own_worth(order, inverse=False):
         return False
     bounded = "sell" if instrument.kind == "inverse" else "buy"
     return not state.corrected or (order.side == bounded and order.price is not None and order.price > 0)

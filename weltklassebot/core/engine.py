@@ -242,7 +242,7 @@ class Engine:
     def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
         state = self.state
         if mark.price < 0:
-            check_prices(state.parameters, mark.symbol, price=mark.price)
+            check_prices(state.parameters.instrument(mark.symbol), mark.symbol, price=mark.price)
         market = state.markets.get(mark.symbol)
         if market is None and len(state.markets) >= state.parameters.max_symbols:
             raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")

@@ -294,6 +294,6 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
 
 
 def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
-    check_prices(state.parameters, command.symbol, price=command.price)
+    check_prices(state.parameters.instrument(command.symbol), command.symbol, price=command.price)
     held = state.positions.get((command.account, command.strategy, command.symbol), ZERO)
     return [PositionAdjusted(old=held, new=command.quantity)]

@@ -1,4 +1,4 @@
-"""What one unit of an instrument is worth at a price, before multiplier and exchange rate: one function for every limit.
+"""What one unit of an instrument is worth at a price, before multiplier and exchange rate, the same for every limit.
 
 Everything that is valued (marks, orders, doubtful fills, what is held) is valued in this, so that exposure is the same
 sum of quantity x worth for every kind. `q` contracts, `m` the multiplier, `p` the price, worth in `currency`:
@@ -22,9 +22,9 @@ from typing import Final
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import ONE, STEP, ZERO, plain
-from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.parameters import Instrument, Parameters
 
-__all__ = ["check_prices", "is_inverse", "own_price", "own_worth", "worth"]
+__all__ = ["check_prices", "is_inverse", "own_worth", "worth"]
 
 _UP: Final = Context(prec=200, rounding=ROUND_CEILING, traps=[InvalidOperation, DivisionByZero])
 
@@ -42,25 +42,21 @@ def worth(price: Decimal, *, inverse: bool) -> Decimal:
     return Decimal(plain(_UP.quantize(_UP.divide(ONE, price), STEP)))
 
 
-def own_price(order: CheckOrder) -> Decimal:
-    """max(|limit|, |stop|); zero for an order that names no price."""
+def own_worth(order: CheckOrder, *, inverse: bool) -> Decimal:
+    """The most that a unit is worth at |limit| and |stop|; zero for an order that names no price."""
     price, stop = order.price, order.stop_price
+    if inverse:
+        return max(worth(ZERO if said is None else said, inverse=True) for said in (price, stop))
     own = ZERO if price is None else abs(price)
     if stop is not None and abs(stop) > own:
         own = abs(stop)
     return own
 
 
-def own_worth(order: CheckOrder, *, inverse: bool) -> Decimal:
-    """The most that a unit is worth at |limit| and |stop|; zero for an order that names no price."""
-    if not inverse:
-        return own_price(order)
-    said = [worth(price, inverse=True) for price in (order.price, order.stop_price) if price is not None]
-    return max(said, default=ZERO)
-
-
-def check_prices(parameters: Parameters, symbol: str, **prices: Decimal | None) -> None:
+def check_prices(instrument: Instrument | None, symbol: str, **prices: Decimal | None) -> None:
     """Raises `Refused` (422, with the field) for a price that an inverse symbol cannot have."""
+    if instrument is None or instrument.kind != "inverse":
+        return
     for field, price in prices.items():
-        if price is not None and price <= 0 and is_inverse(parameters, symbol):
+        if price is not None and price <= 0:
             raise Refused(f"must be above zero: {symbol} is inverse", code="bad_input", field=field)

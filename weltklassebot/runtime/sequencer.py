@@ -18,6 +18,7 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Halt,
     Mark,
+    ReportEquity,
     Start,
     Stop,
     Tick,
@@ -42,6 +43,7 @@ from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
 from weltklassebot.runtime.stops import Latch, Stops
+from weltklassebot.runtime.uncounted import Uncounted
 
 __all__ = ["Sequencer"]
 
@@ -67,6 +69,8 @@ class Sequencer:
         self.clock: Final = clock
         self.seq = self.released_seq = engine.state.last_seq
         self.commit: GroupCommit | NoCommit
+        self.uncounted: Uncounted | None = None
+        """None: everybody's reports count."""
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(
@@ -121,9 +125,13 @@ class Sequencer:
             if self.marks.pending:
                 self._flush_marks(command, now)
                 now = self.clock.now()
-        elif type(command) is Mark:
-            reply(self._take_mark(command, principal, now))
-            return
+        elif isinstance(command, Mark | ReportEquity):
+            if self.uncounted is not None and (shown := self.uncounted.answer(command, principal.name)) is not None:
+                reply(shown)
+                return
+            if type(command) is Mark:
+                reply(self._take_mark(command, principal, now))
+                return
         self._decide(command, principal, reply, now)
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:
@@ -160,7 +168,8 @@ class Sequencer:
         """It may be recorded later, so what is wrong with it is said before it is taken."""
         if mark.price < 0:
             try:
-                check_prices(self.state.parameters, self.engine.spelled(mark.symbol), price=mark.price)
+                symbol = self.engine.spelled(mark.symbol)
+                check_prices(self.state.parameters.instrument(symbol), symbol, price=mark.price)
             except Refused as refusal:
                 return outcomes.refusal(refusal)
         return Done({"accepted": 1 if self.marks.take(mark, principal, now) else 0})
