@@ -17,7 +17,7 @@ from weltklassebot.core.reporters import is_among
 if TYPE_CHECKING:
     from weltklassebot.settings import Settings
 
-__all__ = ["MOST_NAMED", "nobodies", "unbound_traders"]
+__all__ = ["MOST_NAMED", "bound_operators", "nobodies", "unbound_traders"]
 
 MOST_NAMED: Final = 20
 """In one line of the log."""
@@ -28,6 +28,12 @@ def unbound_traders(settings: Settings, tokens: Iterable[Token]) -> list[str]:
     free = [token.principal for token in tokens if token.role == "trader" and not token.is_bound]
     bound = {name for name, user in settings.users.items() if any(value is not None for _, value in user)}
     return sorted(free) + sorted(_members(settings.auth.trade_group) - bound)
+
+
+def bound_operators(settings: Settings) -> list[str]:
+    """Of `[users]`, those whom it does not bind: root, the daemon's own user, and who is in the group of operators."""
+    operators = _members(settings.auth.admin_group)
+    return sorted(name for name in settings.users if name in operators or _uid(name) in (0, os.geteuid()))
 
 
 def nobodies(settings: Settings, tokens: Iterable[Token]) -> list[str]:
@@ -57,7 +63,7 @@ def _is_somebody(name: str, tokens: list[str]) -> bool:
 
 
 def _members(group: str) -> set[str]:
-    """Those that the kernel would show as in the group, but for root and the daemon's own user, who are operators."""
+    """Users that the kernel would show as in the group, but for root and the daemon's own user, who are operators."""
     try:
         entry = grp.getgrnam(group)
     except KeyError:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from weltklassebot import __version__
-from weltklassebot.api.bindings import MOST_NAMED, nobodies, unbound_traders
+from weltklassebot.api.bindings import MOST_NAMED, bound_operators, nobodies, unbound_traders
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
@@ -197,6 +197,8 @@ class Daemon:
                 "unbound_traders", traders=names[:MOST_NAMED], count=len(names),
                 meaning="bound to no account, strategy or kind: they may speak for all of them",
             )  # fmt: skip
+        if names := bound_operators(self._settings):
+            self._log.warning("bound_operators", users=names[:MOST_NAMED], meaning="[users] binds no operator")
         if names := nobodies(self._settings, tokens):
             self._log.warning("nobodies", names=names[:MOST_NAMED], meaning="in the settings, and nobody is named so")
 

@@ -81,15 +81,21 @@ def allowed(principal: Principal, command: c.AnyCommand) -> str | None:
     role = COMMAND_ROLES.get(type(command))
     if role is None or not principal.has(role):
         return f"role {role or 'daemon'} is needed, {principal.name} is {principal.role}"
-    if principal.kinds is not None:
-        kind = COMMAND_KINDS.get(type(command))
-        if kind is not None and kind not in principal.kinds:
-            return f"{principal.name} is bound to kind {', '.join(sorted(principal.kinds))}: this is of kind {kind}"
-    if principal.accounts is not None and getattr(command, "account", None) not in principal.accounts:
+    kinds = principal.kinds
+    if kinds is not None and (kind := COMMAND_KINDS.get(type(command))) is not None and kind not in kinds:
+        return f"{principal.name} is bound to kind {', '.join(sorted(kinds))}: this is of kind {kind}"
+    if principal.accounts is not None and not _within(command, "account", principal.accounts, kinds):
         return _outside(principal.name, "account", principal.accounts, command)
-    if principal.strategies is not None and getattr(command, "strategy", None) not in principal.strategies:
+    if principal.strategies is not None and not _within(command, "strategy", principal.strategies, kinds):
         return _outside(principal.name, "strategy", principal.strategies, command)
     return None
+
+
+def _within(command: c.AnyCommand, field: str, names: frozenset[str], kinds: frozenset[str] | None) -> bool:
+    """Whether it is about one of these. A price has no account, and equity no strategy: they are said by whom the kinds
+    name."""
+    named = kinds is not None and type(command) in COMMAND_KINDS
+    return getattr(command, field, None) in names or (named and not hasattr(command, field))
 
 
 MAX_NAMED: Final = 5

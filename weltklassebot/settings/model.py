@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,6 +113,11 @@ class Settings(BaseSettings):
     users: UserSettings = {}
     marks: Sources = Sources()
     equity: Sources = Sources()
+
+    def expired(self, now: float) -> list[str]:
+        """The instruments that are no more, `now` in Unix seconds."""
+        moments = {name: instrument.expiry for name, instrument in self.parameters().symbols.items()}
+        return [name for name, said in moments.items() if said and datetime.fromisoformat(said).timestamp() <= now]
 
     @property
     def admin_socket(self) -> Path:
