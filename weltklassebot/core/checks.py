@@ -62,12 +62,13 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, quantity))
     instrument: Instrument | None = _PLAIN
+    inverse = False
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             closes_all = reducing and quantity >= closes and state.corrected
-            _check_grid(instrument, order, denials, closes_all=closes_all)
-    inverse = instrument is not None and instrument.kind == "inverse"
+            inverse = instrument.kind == "inverse"
+            _check_grid(instrument, order, denials, closes_all=closes_all, inverse=inverse)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
@@ -110,10 +111,12 @@ def _severity(denial: Denial) -> int:
     return SEVERITY[denial.reason]
 
 
-def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
+def _check_grid(
+    instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool, inverse: bool
+) -> None:
     """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
-    position fits no lot, so what closes all of it need not. Raises `Refused` for a price that is none of this kind."""
-    if instrument.kind == "inverse":
+    position fits no lot, so what closes all of it need not. Raises `Refused` for a price that is none."""
+    if inverse:
         check_prices(instrument, order.symbol, price=order.price, stop_price=order.stop_price)
     if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))

@@ -26,7 +26,9 @@ class Uncounted:
     def __init__(self, marks: Collection[str] | None, equity: Collection[str] | None, log: Any) -> None:
         """The sources of each; None: everybody is one."""
         self.counts: Final = {"marks": 0, "equity": 0}
-        self._sources: Final = {"marks": marks, "equity": equity}
+        self._sources: Final = {
+            kind: None if names is None else frozenset(names) for kind, names in (("marks", marks), ("equity", equity))
+        }
         self._log: Final = log
         self._more: Final = {"marks": 0, "equity": 0}
         """Since the last line of each kind."""
