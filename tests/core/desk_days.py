@@ -192,7 +192,11 @@ class Days:
         if kind < 172:
             symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
             price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
-            return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
+            return Mark(
+                symbol=symbol,
+                price=-price if b[4] == 255 or (symbol == "XBT" and b[4] > 230) else price,
+                ts=_stamp(b[3], now),
+            )
         if kind < 184:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
@@ -263,7 +267,7 @@ class Days:
             venue=VENUES[b[7] // 8 % 5 % 3],
             reduce_only=b[3] > 200,
         )
-        if b[6] == 255 and order.price is not None:
+        if order.price is not None and (b[6] == 255 or (order.symbol == "XBT" and b[6] > 240)):
             order = replace(order, price=-order.price)
         order = _spelled(order, b[4] // 8)
         self.said.append(order)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import subprocess
+import sys
 
 import pytest
 
 from tests.daemon.clients import order
+from tests.daemon.daemon import ROOT
 from tests.daemon.test_auth import NEEDS_ROOT, as_nobody
 from weltklassebot.api.tokens import TokenFile
 from weltklassebot.client import RiskClient
@@ -83,6 +86,18 @@ def test_the_client_says_what_counts_nothing(desk):
         assert bot.mark("ACME", "100").counted is False
     with RiskClient(f"http://127.0.0.1:{desk.port}", token=desk.token("trader", "books")) as books:
         assert books.equity("100000", account="main").counted
+
+
+def test_a_feed_counts_what_counts_nothing(desk):
+    done = subprocess.run(
+        [sys.executable, "-m", "weltklassebot", "orders", "feed", "-", "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "WELTKLASSE_RUNTIME_DIR": str(desk.directory / "run")},
+        input=b"".join(json.dumps(line).encode() + b"\n" for line in [{"op": "mark", **MARK}] * 3),
+        capture_output=True,
+        check=True,
+    )
+    summary = json.loads(done.stdout)
+    assert (summary["lines"], summary["uncounted"], summary["errors"]) == (3, 3, 0)
 
 
 def test_a_price_that_an_inverse_symbol_cannot_have(make):
