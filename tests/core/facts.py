@@ -6,11 +6,11 @@ Numbers are fractions here, so that nothing is shared with the arithmetic that i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from tests.core.oracle_equity import Purse
-from tests.core.oracle_fits import ZERO, Fits, Place, at, fraction, is_stop
+from tests.core.oracle_fits import ZERO, Fits, Place, fraction
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 
@@ -110,7 +110,23 @@ class Facts(Fits):
         return sum((q for (a, v, _, s, leg), q in self.positions.items() if (a, v, s, leg) == place), ZERO)
 
     def price(self, symbol: str) -> Fraction:
-        return abs(self.marks[symbol][0]) if symbol in self.marks else self.prices.get(symbol, ZERO)
+        """What a unit is worth at the mark, or at what was paid while there is none; zero: nobody knows."""
+        return self.worth(symbol, self.marks[symbol][0] if symbol in self.marks else self.prices.get(symbol, ZERO))
+
+    def worth(self, symbol: str, price: Fraction) -> Fraction:
+        """Of a unit at this price: of an inverse contract 1 / price, rounded up to the smallest amount there is."""
+        if not self.is_inverse(symbol) or not price:
+            return abs(price)
+        return Fraction(ceil(10**18 / abs(price)), 10**18)
+
+    def is_inverse(self, symbol: str) -> bool:
+        instrument = self.instrument(symbol)
+        return instrument is not None and instrument.kind == "inverse"
+
+    def own(self, order: CheckOrder) -> Fraction:
+        """The most that a unit of the order is worth at its own prices."""
+        said = (fraction(order.price), fraction(order.stop_price))
+        return max(self.worth(order.symbol, price) for price in said)
 
     def instrument(self, symbol: str) -> Instrument | None:
         symbols = self.parameters.symbols

@@ -14,6 +14,8 @@ from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
 from weltklassebot.core.commands import (
     AcceptEquity,
+    AdjustPosition,
+    AnyCommand,
     CheckOrder,
     Mark,
     ReportEquity,
@@ -270,10 +272,11 @@ class Oracle(Time, Stops, Orders):
         if instrument is None:
             return {"unknown_symbol"}
         against = set()
-        own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
+        own = facts.own(order)
         if order.symbol not in facts.marks:
             limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
-            if p.mark_required or not limited or order.side == "sell":
+            unbounded = "buy" if facts.is_inverse(order.symbol) else "sell"
+            if p.mark_required or not limited or order.side == unbounded:
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")
@@ -334,8 +337,23 @@ class Oracle(Time, Stops, Orders):
                     (q for (owner, *_, symbol, _), q in self.facts.positions.items()
                      if (owner, symbol) == (name, command.symbol)), ZERO,
                 )  # fmt: skip
-                account.gains.append((Fraction(command.price) - before[0]) * unit * held)
+                gain = self.gain(command.symbol, before[0], Fraction(command.price))
+                account.gains.append(gain * unit * held)
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
+
+    def gain(self, symbol: str, bought: Fraction, sold: Fraction) -> Fraction:
+        """Of one unit, in its currency per multiplier: of an inverse contract 1/bought - 1/sold."""
+        if self.facts.is_inverse(symbol):
+            return self.facts.worth(symbol, bought) - self.facts.worth(symbol, sold)
+        return sold - bought
+
+    def impossible(self, command: AnyCommand) -> bool:
+        """A price that the symbol cannot have."""
+        named = {
+            Mark: ("price",), CheckOrder: ("price", "stop_price"), AdjustPosition: ("price",),
+        }.get(type(command), ())  # fmt: skip
+        said = [price for price in (getattr(command, name) for name in named) if price is not None]
+        return any(price <= 0 for price in said) and self.facts.is_inverse(command.symbol)
 
     def equity(self, report: ReportEquity, now: float) -> str:
         return self.facts.purse.report(report, now, self.facts.parameters)

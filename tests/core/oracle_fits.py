@@ -29,10 +29,6 @@ def is_stop(order: CheckOrder) -> bool:
     return order.order_type in STOPS
 
 
-def own_worth(order: CheckOrder) -> Fraction:
-    return max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
-
-
 def no_more(quantity: Fraction, left: Fraction, whole: Decimal) -> bool:
     """But for a trillionth of the whole order."""
     return quantity <= left or quantity - left < Fraction(whole) / 10**12
@@ -117,17 +113,17 @@ class Fits:
             if self.bound(order) and reducing:
                 idle += remaining
             elif order.oco_group is None:
-                items.append((remaining, own_worth(order)))
+                items.append((remaining, self.own(order)))
             elif self.flags(order.account)[0]:
                 groups.setdefault(order.oco_group, []).append((order, remaining))
             else:
-                items.append((remaining, ZERO if reducing else own_worth(order)))
+                items.append((remaining, ZERO if reducing else self.own(order)))
         for members in groups.values():
             stops = sum((remaining for order, remaining in members if is_stop(order)), ZERO)
             others = sum((remaining for order, remaining in members if not is_stop(order)), ZERO)
-            items.append((max(stops, others), max(own_worth(order) for order, _ in members)))
+            items.append((max(stops, others), max(self.own(order) for order, _ in members)))
         items += [
-            (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
+            (Fraction(doubt.fill.quantity), self.worth(place[2], Fraction(doubt.fill.price)))
             for doubt in self.doubted(place, side, valued=True)
         ]
         return [item for item in items if item[0]], idle

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO, Order, Place, at
+from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
 from tests.core.oracle_fills import as_listed, meant
+from tests.core.oracle_fits import Place, at
 from weltklassebot.core import views
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
@@ -128,6 +129,7 @@ class Run:
             assert repr(state) == self.image, "a refusal or a replay changed something"
             self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
+        assert not self.oracle.impossible(command)
         self.seq += 1
         decided = self.now
         if type(command) is CheckOrder:
@@ -140,7 +142,9 @@ class Run:
         self.compare()
 
     def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
-        if type(command) is CheckOrder:
+        if self.oracle.impossible(command) and not isinstance(outcome, Replayed | Conflict):
+            assert outcome.code == "bad_input"
+        elif type(command) is CheckOrder:
             assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
         elif type(command) is ReportFill:
             self.check_replayed_fill(command, outcome)

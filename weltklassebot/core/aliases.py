@@ -83,7 +83,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
     if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
         joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
-    joined.price = joined.price or market.price
+    joined.paid = ZERO if joined.mark is not None else joined.paid or market.paid
     for at, book in market.books.items():
         state.gross -= book.exposure
         state.unpriced -= book.unpriced

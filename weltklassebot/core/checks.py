@@ -19,9 +19,10 @@ from weltklassebot.core.fits import closable as closable_of
 from weltklassebot.core.fits import contradicts_group, fits, fits_position
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
-from weltklassebot.core.reservations import own_price, worst_with
+from weltklassebot.core.reservations import worst_with
 from weltklassebot.core.room import in_the_way, named
 from weltklassebot.core.state import State
+from weltklassebot.core.worth import check_prices, own_worth
 
 __all__ = ["decide_check", "gate"]
 
@@ -49,7 +50,8 @@ def reducing_passes_halt(state: State) -> bool:
 
 
 def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved | OrderDenied:
-    """Approve the order or say everything that is against it."""
+    """Approve the order or say everything that is against it. Raises `Refused` for a price that its symbol cannot
+    have."""
     parameters = state.parameters
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
@@ -71,11 +73,13 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if order.oco_group is not None and contradicts_group(state, order):
         denials.append(Denial("oco_group"))
     instrument: Instrument | None = _PLAIN
+    inverse = False
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             closes_all = reducing and quantity >= closes and state.corrected
-            _check_grid(instrument, order, denials, closes_all=closes_all)
+            inverse = instrument.kind == "inverse"
+            _check_grid(instrument, order, denials, closes_all=closes_all, inverse=inverse)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
@@ -85,12 +89,13 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         if _halted_for_good(state, order):
             denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
-            notional = quantity * max(own_price(order), market.price) * market.unit
+            notional = quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
-            notional = _check_value(state, order, market, book, unit, denials)
+            own = own_worth(order, inverse=inverse)
+            notional = _check_value(state, order, market, book, own, unit, denials)
         if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
             denials.append(Denial("short_not_allowed", closes, quantity))
 
@@ -142,9 +147,13 @@ def _severity(denial: Denial) -> int:
     return SEVERITY[denial.reason]
 
 
-def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
+def _check_grid(
+    instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool, inverse: bool
+) -> None:
     """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
-    position fits no lot, so what closes all of it need not."""
+    position fits no lot, so what closes all of it need not. Raises `Refused` for a price that is none."""
+    if inverse:
+        check_prices(instrument, order.symbol, price=order.price, stop_price=order.stop_price)
     if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))
     if instrument.tick is not None:
@@ -214,7 +223,7 @@ def _check_inputs(
     now: float,
     denials: list[Denial],
 ) -> Decimal | None:
-    """Whether there is all that a valuation needs. Returns what a unit at price 1 is worth, or None."""
+    """Whether there is all that a valuation needs. Returns what a worth of 1 is in the base currency, or None."""
     parameters = state.parameters
     before = len(denials)
     if instrument is None:
@@ -228,7 +237,7 @@ def _check_inputs(
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
-        if parameters.mark_required or not _bounds_itself(state, order):
+        if parameters.mark_required or not _bounds_itself(state, order, instrument):
             denials.append(_lacks(state, "no_mark", order.symbol))
     elif now - market.as_of > oldest:
         denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
@@ -241,15 +250,17 @@ def _check_inputs(
         elif now - rate.as_of > oldest:
             denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
         else:
-            unit = unit * rate.price
+            unit = unit * abs(rate.mark)
     return unit if len(denials) == before else None
 
 
-def _bounds_itself(state: State, order: CheckOrder) -> bool:
-    """Whether the order's own price is the most that it can be worth: a buy's positive limit. A sell's is the least."""
-    if order.order_type not in _LIMITED or not own_price(order):
+def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> bool:
+    """Whether the order is worth no more than at its limit: a buy's, if that is positive. Of a sell it is the least; an
+    inverse contract is worth the more the lower its price, so there it is the other way round."""
+    if order.order_type not in _LIMITED or not own_worth(order, inverse=False):
         return False
-    return not state.corrected or (order.side == "buy" and order.price is not None and order.price > 0)
+    bounded = "sell" if instrument.kind == "inverse" else "buy"
+    return not state.corrected or (order.side == bounded and order.price is not None and order.price > 0)
 
 
 def _unpriced(state: State) -> str:
@@ -262,14 +273,19 @@ def _unpriced(state: State) -> str:
 
 
 def _check_value(
-    state: State, order: CheckOrder, market: Market | None, book: Book | None, unit: Decimal, denials: list[Denial]
+    state: State,
+    order: CheckOrder,
+    market: Market | None,
+    book: Book | None,
+    own: Decimal,
+    unit: Decimal,
+    denials: list[Denial],
 ) -> Decimal:
-    """Value the order and hold it, and what the desk would hold with it, against their limits."""
+    """Value the order and hold it, and what the desk would hold with it, against their limits. `own`: what a unit of it
+    is worth at its own prices."""
     parameters = state.parameters
-    price = own_price(order)
-    if market is not None and market.price > price:
-        price = market.price
-    worth = order.quantity * price
+    most = own if market is None or market.price <= own else market.price
+    worth = order.quantity * most
     notional = worth if unit is ONE else worth * unit
     limit = parameters.max_order_notional
     if limit is not None and notional > limit:

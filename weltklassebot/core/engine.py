@@ -60,6 +60,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.room import give_way, make_room
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
+from weltklassebot.core.worth import check_prices
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
 
@@ -246,6 +247,8 @@ class Engine:
 
     def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
         state = self.state
+        if mark.price < 0:
+            check_prices(state.parameters.instrument(mark.symbol), mark.symbol, price=mark.price)
         market = state.markets.get(mark.symbol)
         if market is None and len(state.markets) >= state.parameters.max_symbols:
             raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")

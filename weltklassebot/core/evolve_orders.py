@@ -38,28 +38,29 @@ from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, 
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
-from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, own_price, release
+from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, release
 from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
+from weltklassebot.core.worth import own_worth, worth
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
 def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, now: float) -> None:
     key = (order.account, order.strategy, order.client_order_id)
+    market = state.markets.get(order.symbol)
+    if market is None:
+        market = open_market(state, order.symbol)
     known = OpenOrder(
-        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
-        order.quantity,
+        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing,
+        own_worth(order, inverse=market.inverse), order.quantity,
     )  # fmt: skip
     state.orders[key] = known
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
         known.slot = known.counted = False
-    market = state.markets.get(order.symbol)
-    if market is None:
-        market = open_market(state, order.symbol)
     at = (order.account, order.venue, order.position_side)
     book = market.books.get(at)
     if book is None:
@@ -232,9 +233,10 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
     place = place_of(state, fill)
+    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
-        valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
+        remaining=fill.quantity, valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
     )  # fmt: skip
     key = doubtful_key(place, fill, contradicts=event.cause == "contradicts_fill")
     state.doubtful[key] = doubtful
@@ -243,7 +245,6 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
-    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
     if event.valued:
         book.side(fill.side).add_fill(key, doubtful)
@@ -339,8 +340,8 @@ def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None)
     market = state.markets.get(symbol) or open_market(state, symbol)
     book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
     book.quantity += change
-    if price is not None and market.mark is None and price != market.price:
-        market.price = price
+    if price is not None and market.mark is None and price != market.paid:
+        market.paid, market.price = price, worth(price, inverse=market.inverse)
         reprice_all(state, market)
     else:
         reprice(state, market, book)

@@ -66,7 +66,11 @@ class Market:
     """A symbol: its last known price, what a unit is worth, and the books in it."""
 
     price: Decimal = ZERO
-    """Absolute value of the last mark, or of the last fill while there is no mark; zero: unknown."""
+    """What a unit is worth at the last mark, or at the last fill while there is no mark; zero: unknown."""
+    paid: Decimal = ZERO
+    """The price of that fill, or adjustment; zero once there is a mark."""
+    inverse: bool = False
+    """A unit is worth 1/price."""
     mark: Decimal | None = None
     as_of: float = 0.0
     delta: Decimal | None = None

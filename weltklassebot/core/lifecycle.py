@@ -50,6 +50,7 @@ from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
+from weltklassebot.core.worth import check_prices
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
 
@@ -309,6 +310,7 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
 
 
 def decide_adjust(state: State, command: AdjustPosition, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    check_prices(state.parameters.instrument(command.symbol), command.symbol, price=command.price)
     at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
     held = state.positions.get(at, ZERO)
     adjusted = PositionAdjusted(old=held, new=command.quantity)

@@ -17,6 +17,7 @@ from weltklassebot.core.fits import closable_again, fits
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey, book_of
+from weltklassebot.core.refused import Conflict, NotFound, Refused
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 
@@ -36,27 +37,6 @@ __all__ = [
 _MOST_LISTED: Final = 10
 _NOBODY: Final[dict[str, bytes]] = {}
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Refused(Exception):
-    """A command that is well-formed and not possible now. It changes nothing and leaves no record."""
-
-    def __init__(self, message: str, *, code: str = "conflict", field: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.field = field
-        """Of the command, where one of them is wrong (`bad_input`)."""
-
-
-class Conflict(Refused):
-    """The key is taken by something else."""
-
-
-class NotFound(Refused):
-    """There is no such thing."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="not_found")
 
 
 class Replayed(Struct, frozen=True, kw_only=True, gc=False):

@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How one unit of a symbol turns into money: quantity x price x multiplier, in `currency`."""
+    """How one unit of a symbol turns into money, in `currency`: `core.worth` has the formula of each kind."""
 
     currency: str | None = None
     """None: the base currency."""
@@ -202,6 +202,9 @@ def symbols_error(symbols: dict[str, Instrument]) -> tuple[str, str, str] | None
     """The first symbol of which something cannot be, what that is, and why, if there is any."""
     owners: dict[str, str] = {}
     for symbol, instrument in symbols.items():
+        if instrument.kind != "linear" and instrument.currency is None:
+            # In euros, 100,000 contracts of BitMEX's XBTUSD would be worth 10.
+            return symbol, "currency", f"must say what a symbol that is {instrument.kind} is settled in"
         if symbol == REST and instrument.asset is not None:
             return symbol, "asset", f'"{REST}" is many symbols: name the asset of each'
         for alias in instrument.aliases:

@@ -87,6 +87,9 @@ REASONS: Final[dict[Reason, Meaning]] = {
     "max_reducing_quantity": Meaning(
         "order", _YES, "quantity {value} would do more than close; at most {limit} still reduces", _NEW_ORDER
     ),
+    "oco_group": Meaning(
+        "order", _YES, "its oco_group is one of another account, venue, symbol, leg, side or strategy", _NEW_ORDER
+    ),
     "short_not_allowed": Meaning(
         "symbol", _NO, "quantity {value} would go short; at most {limit} can be sold", _NEW_ORDER
     ),

@@ -19,19 +19,11 @@ from weltklassebot.core.groups import STOPS, Group, place_of_group
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.worth import own_worth
 
-__all__ = ["classify", "count_closing", "enter", "is_bound", "own_price", "release", "worst_with"]
+__all__ = ["classify", "count_closing", "enter", "is_bound", "release", "worst_with"]
 
 _CLOSES_LEG = {"long": "sell", "short": "buy"}
-
-
-def own_price(order: CheckOrder) -> Decimal:
-    """max(|limit|, |stop|); zero for an order that names no price."""
-    price, stop = order.price, order.stop_price
-    own = ZERO if price is None else abs(price)
-    if stop is not None and abs(stop) > own:
-        own = abs(stop)
-    return own
 
 
 def is_bound(parameters: Parameters, order: CheckOrder) -> bool:
@@ -49,7 +41,7 @@ def classify(state: State, known: OpenOrder) -> None:
     known.idle = known.reducing and is_bound(state.parameters, order)
     if order.oco_group is not None:
         alone = known.reducing and not state.parameters.account(order.account).venue_enforces_oco
-        known.own = ZERO if alone else own_price(order)
+        known.own = ZERO if alone else own_worth(order, inverse=state.markets[order.symbol].inverse)
 
 
 def enter(state: State, book: Book, known: OpenOrder) -> None:
@@ -148,7 +140,7 @@ def worst_with(state: State, market: Market, book: Book, order: CheckOrder, *, r
     if reducing and is_bound(state.parameters, order):
         beyond = side.beyond(max(free - quantity, ZERO))
         return max(held * price + other.value(), beyond)
-    own, group = own_price(order), None
+    own, group = own_worth(order, inverse=market.inverse), None
     if order.oco_group is not None:
         if state.parameters.account(order.account).venue_enforces_oco:
             group = state.groups.get(order.oco_group)

@@ -93,6 +93,9 @@ class _Market(Struct, forbid_unknown_fields=True):
     unit: Decimal | None
     books: list[tuple[BookKey, _Book]] | dict[str, _Book]
     """By account before format 6."""
+    paid: Decimal | None = None
+    """Since format 6, as what follows: before it the price was it."""
+    inverse: bool = False
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -214,7 +217,9 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = [(at, _book(book)) for at, book in market.books.items()]
-        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        image = _Market(
+            market.price, market.mark, market.as_of, market.delta, market.unit, books, market.paid, market.inverse
+        )
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
@@ -329,7 +334,13 @@ def _restored_market(
         )
         for at, book in kept
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    paid = image.paid
+    if paid is None:
+        paid = image.price if image.mark is None else ZERO
+    return Market(
+        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books, paid=paid,
+        inverse=image.inverse,
+    )  # fmt: skip
 
 
 def _restored_side(
