@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.core.facts import ZERO, Facts, Order, after, at, fraction, is_stop
+from tests.core.facts import ZERO, Facts, Order, after, fraction
 from tests.core.oracle_fills import Executions
+from tests.core.oracle_fits import at, is_stop
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
