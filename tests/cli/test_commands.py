@@ -77,6 +77,12 @@ def test_help_imports_no_command_and_no_daemon():
         (["status", "--url", "http://127.0.0.1:1"], 69, "http://127.0.0.1:1: no daemon answers there"),
         (["kill-switch", "trigger", "--reason", "r", "--url", "http://127.0.0.1:1"], 69, "no daemon answers there"),
         (["audit", "verify"], 1, "there is no journal"),
+        (
+            ["token", "create", "--name", "x", "--role", "operator", "--kind", "marks"],
+            1,
+            "kinds are of what a trader says",
+        ),
+        (["token", "create", "--name", "x", "--role", "trader", "--kind", "prices"], 2, "'prices' is not one of"),
         (["token", "revoke", "x"], 1, "no token has the id or name x"),
         (["token", "create", "--name", "a b", "--role", "viewer"], 1, "names are 1 to 64 characters"),
         (["config", "check", "--config", "/no/such/file"], 78, "/no/such/file: cannot be read"),
@@ -108,6 +114,16 @@ def test_config_check_and_show(desk, tmp_path):
     assert desk("config", "check", "--config", str(file)) == (0, "the settings are good\n", "")
     rows = {row["key"]: row for row in desk("--json", "config", "show", WELTKLASSE_CONFIG=str(file)).json}
     assert rows["metrics_port"] == {"key": "metrics_port", "value": "7", "source": str(file)}
+    file.write_text('[symbols.OLD]\nexpiry = "2020-03-27T08:00:00Z"\n[marks]\nsources = ["no-such-user"]\n')
+    assert desk("token", "create", "--role", "trader", "--name", "free").code == 0
+    said = desk("config", "check", "--config", str(file), "--json").json
+    (free,) = said.pop("unbound_traders")
+    assert free.startswith("token:")
+    assert said == {"ok": True, "nobodies": ["marks.sources: no-such-user"], "expired": ["OLD"]}
+    lines = desk("config", "check", "--config", str(file)).out.splitlines()
+    assert lines[0] == "the settings are good"
+    assert lines[2:] == ["nobody is named so here: marks.sources: no-such-user", "expired: OLD"]
+    assert desk("token", "revoke", "free").code == 0
     file.write_text('[symbols."BTC/USDT:USDT"]\naliases = ["XBT USDT", "币安"]\n[venues.X]\nfill_ids = "unique"\n')
     key = 'symbols."BTC/USDT:USDT".aliases'
     assert desk("config", "show", key, "--config", str(file), PYTHONUTF8="1").out == '["XBT USDT", "币安"]\n'
@@ -136,6 +152,10 @@ def test_tokens(desk):
     assert made["token"] not in str(listed)
     assert desk("token", "revoke", made["id"]).code == 0
     assert [row["name"] for row in desk("token", "list", "--json").json] == ["eyes"]
+    made = desk(
+        "token", "create", "--role", "trader", "--name", "f", "--kind", "marks", "--kind", "equity", "--json"
+    ).json
+    assert made["kinds"] == ["marks", "equity"]
 
 
 def test_a_reader_that_has_enough_is_no_error(desk):

@@ -38,6 +38,7 @@ from weltklassebot.core.commands import (
     TriggerKillSwitch,
     UnsetLimits,
 )
+from weltklassebot.core.numbers import cut
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
@@ -46,7 +47,7 @@ BASE = 1_763_712_000.0
 STEP = 8
 ALIAS = "BTC/EUR"
 """A spelling of the first symbol in some settings, in others a symbol of its own."""
-SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER")
+SYMBOLS = ("BTC-EUR", "ES", "SPOT", "OTHER", "XBT", "PERP")
 ACCOUNTS = ("main", "hedge")
 STRATEGIES = ("ma", "mm")
 FEES = tuple(Decimal(text) for text in ("0.001", "-0.0005", "0.1", "7"))
@@ -92,8 +93,11 @@ _LISTED = {
     "BTC-EUR": Instrument(asset="BTC", tick=Decimal("0.5"), lot=Decimal("0.01")),
     "ES": Instrument(currency="USD", multiplier=Decimal(50), tick=Decimal("0.25")),
     "SPOT": Instrument(allow_short=False, asset="SPT"),
+    "XBT": Instrument(kind="inverse", currency="USD", multiplier=Decimal(9000)),
+    "PERP": Instrument(kind="quanto", multiplier=Decimal("0.01")),
 }
 SMALL = Parameters(
+    accounts={"main": Account(), "hedge": Account(venue_enforces_oco=True)},
     equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
@@ -114,7 +118,7 @@ LISTED = Parameters(
     max_start_step_days=30.0,
     max_equity_age_seconds=3600.0,
     require_equity=True,
-    accounts={"main": Account()},
+    accounts={"main": Account(venue_enforces_oco=True, venue_enforces_reduce_only=True)},
     cancel_on_halt="all",
     after_restart="expiry",
     timezone="America/New_York",
@@ -122,6 +126,7 @@ LISTED = Parameters(
     max_doubtful_fills=2,
 )
 STRICT = Parameters(
+    accounts={"main": Account(venue_enforces_reduce_only=True), "hedge": Account(venue_enforces_oco=True)},
     symbols=_LISTED,
     max_drawdown=Decimal("0.05"),
     max_order_notional=Decimal(5000),
@@ -182,15 +187,19 @@ class Days:
     def command(self, b: bytes, state: State, now: float) -> AnyCommand:
         kind = b[0]
         if kind < 90:
-            return self.check(b)
+            return self.exit(b, state) if kind < 45 and state.positions else self.check(b)
         if kind < 130:
             return self.fill(b, state, now)
         if kind < 155:
             return self.report(b, state)
         if kind < 172:
-            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
+            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
             price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
-            return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
+            return Mark(
+                symbol=symbol,
+                price=-price if b[4] == 255 or (symbol == "XBT" and b[4] > 230) else price,
+                ts=_stamp(b[3], now),
+            )
         if kind < 184:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
@@ -219,7 +228,7 @@ class Days:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
             symbol
-            for symbol in ("USD-EUR", *SYMBOLS)
+            for symbol in ("USD-EUR", *SYMBOLS[:5])
             if symbol not in state.markets or now - state.markets[symbol].as_of > 30
         ]
         if stale:
@@ -250,7 +259,7 @@ class Days:
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
         order = CheckOrder(
             client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
-            symbol=SYMBOLS[b[2] % 9 % 4 if b[2] < 128 else 0],
+            symbol=SYMBOLS[b[2] % 11 % 6 if b[2] < 150 else 0],
             side="buy" if b[3] % 2 else "sell",
             quantity=QUANTITIES[b[5] % 64 % len(QUANTITIES)],
             order_type=kind,
@@ -260,8 +269,39 @@ class Days:
             strategy=STRATEGIES[b[7] // 4 % 2],
             venue=VENUES[b[7] // 8 % 5 % 3],
             reduce_only=b[3] > 200,
+            oco_group="entries" if b[6] // 32 == 7 else None,
         )
+        if order.price is not None and (b[6] == 255 or (order.symbol == "XBT" and b[6] > 240)):
+            order = replace(order, price=-order.price)
         order = _spelled(order, b[4] // 8)
+        self.said.append(order)
+        return order
+
+    def exit(self, b: bytes, state: State) -> CheckOrder:
+        """Part of a bracket around something that is held."""
+        held = list(state.positions.items())
+        (account, venue, strategy, symbol, leg), quantity = held[b[2] % len(held)]
+        side = "sell" if quantity > 0 else "buy"
+        kind = ("limit", "stop", "limit", "stop", "market", "stop_limit", "stop", "limit")[b[4] % 8]
+        size = abs(quantity) * (Decimal(1), Decimal(1), Decimal("0.5"), Decimal(2))[b[5] % 4]
+        group = None
+        if b[6] % 4 > 1:
+            group = f"{account}-{strategy}-{venue}-{symbol}-{side}-{b[7] % 2}" if b[7] % 16 else "bracket"
+        order = CheckOrder(
+            client_order_id=f"x-{b[1] % 8}-{len(self.said) // 3}",
+            symbol=symbol,
+            side=side,
+            quantity=cut(size),
+            order_type=kind,
+            price=PRICES[b[3] % 4] if kind in ("limit", "stop_limit") else None,
+            stop_price=PRICES[b[3] // 4 % 4] if kind in ("stop", "stop_limit") else None,
+            account=account,
+            strategy=STRATEGIES[b[7] // 32 % 2] if b[7] // 16 % 2 else strategy,
+            venue=venue,
+            position_side=leg,
+            reduce_only=b[6] // 16 % 2 == 1,
+            oco_group=group,
+        )
         self.said.append(order)
         return order
 
@@ -299,7 +339,7 @@ class Days:
             fill = ReportFill(
                 fill_id=number,
                 client_order_id=f"o-{b[3] % 8}-{b[7] % 4}",
-                symbol=SYMBOLS[b[3] % 4],
+                symbol=SYMBOLS[b[3] % 6],
                 side="buy" if b[6] % 2 else "sell",
                 quantity=quantity,
                 price=price,
@@ -392,7 +432,7 @@ class Days:
             case 57:
                 doubtful = list(state.doubtful.values())
                 if not doubtful:
-                    return CancelAll(reason="tidy", symbol=(None, *SYMBOLS)[pick % 5])
+                    return CancelAll(reason="tidy", symbol=(None, *SYMBOLS)[pick % 7])
                 one = doubtful[pick % len(doubtful)]
                 fill = one.fill
                 return AcceptFill(
@@ -407,7 +447,7 @@ class Days:
                 )
             case 58:
                 return AdjustPosition(
-                    symbol=SYMBOLS[pick % 4],
+                    symbol=SYMBOLS[pick % 6],
                     quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
                     reason="as held",
                     account=ACCOUNTS[b[4] % 2],

@@ -6,31 +6,18 @@ Numbers are fractions here, so that nothing is shared with the arithmetic that i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from tests.core.oracle_equity import Purse
+from tests.core.oracle_fits import ZERO, Fits, Place, fraction
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
-
-ZERO = Fraction(0)
-
-
-Place = tuple[str, str, str, str]
-"""(account, venue, symbol, leg): of a book."""
-
-
-def at(order: CheckOrder) -> Place:
-    return (order.account, order.venue, order.symbol, order.position_side)
 
 
 def after(now: float, seconds: float) -> float:
     """To the microsecond, as every time."""
     return round((now + seconds) * 1e6) / 1e6
-
-
-def fraction(value: Decimal | None) -> Fraction:
-    return ZERO if value is None else Fraction(value)
 
 
 @dataclass
@@ -64,12 +51,10 @@ class Order:
     """It was not reducing when it was approved."""
     guards: bool = False
     """A stop, no larger than the position and what was open to build it."""
+    fitted: bool = False
+    """It was reducing when it was approved."""
     settled: bool = False
     """It was not sent, or an operator said how much was filled."""
-
-    @property
-    def own(self) -> Fraction:
-        return max(abs(fraction(self.order.price)), abs(fraction(self.order.stop_price)))
 
     @property
     def holds_slot(self) -> bool:
@@ -95,7 +80,7 @@ class Doubt:
 
 
 @dataclass
-class Facts:
+class Facts(Fits):
     parameters: Parameters = field(default_factory=Parameters)
     orders: list[Order] = field(default_factory=list)
     doubtful: list[Doubt] = field(default_factory=list)
@@ -125,7 +110,23 @@ class Facts:
         return sum((q for (a, v, _, s, leg), q in self.positions.items() if (a, v, s, leg) == place), ZERO)
 
     def price(self, symbol: str) -> Fraction:
-        return abs(self.marks[symbol][0]) if symbol in self.marks else self.prices.get(symbol, ZERO)
+        """What a unit is worth at the mark, or at what was paid while there is none; zero: nobody knows."""
+        return self.worth(symbol, self.marks[symbol][0] if symbol in self.marks else self.prices.get(symbol, ZERO))
+
+    def worth(self, symbol: str, price: Fraction) -> Fraction:
+        """Of a unit at this price: of an inverse contract 1 / price, rounded up to the smallest amount there is."""
+        if not self.is_inverse(symbol) or not price:
+            return abs(price)
+        return Fraction(ceil(10**18 / abs(price)), 10**18)
+
+    def is_inverse(self, symbol: str) -> bool:
+        instrument = self.instrument(symbol)
+        return instrument is not None and instrument.kind == "inverse"
+
+    def own(self, order: CheckOrder) -> Fraction:
+        """The most that a unit of the order is worth at its own prices."""
+        said = (fraction(order.price), fraction(order.stop_price))
+        return max(self.worth(order.symbol, price) for price in said)
 
     def instrument(self, symbol: str) -> Instrument | None:
         symbols = self.parameters.symbols
@@ -148,66 +149,6 @@ class Facts:
         rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
         return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
 
-    def pending(self, place: Place, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
-        """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills.
-
-        `valued`: only those whose worth is known, which add to what the desk is worth."""
-        orders = [
-            (known.remaining, known.own)
-            for known in self.open()
-            if (at(known.order), known.order.side) == (place, side)
-        ]
-        fills = [
-            (Fraction(doubt.fill.quantity), abs(Fraction(doubt.fill.price)))
-            for doubt in self.doubtful
-            if (doubt.at, doubt.fill.side) == (place, side) and (doubt.valued or not valued)
-        ]
-        return orders + fills
-
-    def closable(self, place: Place, side: str, without: Order | None = None) -> Fraction:
-        held = self.held(place)
-        if held == 0 or (held > 0) == (side == "buy"):
-            return ZERO
-        pending = sum((q for q, _ in self.pending(place, side)), ZERO)
-        return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
-
-    def exposure(self, place: Place, extra: CheckOrder | None = None) -> Fraction | None:
-        """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
-        price = self.price(place[2])
-        held = self.held(place)
-        buys = self.pending(place, "buy", valued=True)
-        sells = self.pending(place, "sell", valued=True)
-        if extra is not None:
-            own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
-            (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))
-        if not held and not buys and not sells:
-            return ZERO
-        unit = self.unit(place[2])
-        if unit is None or (not price and (held or any(not own for _, own in buys + sells))):
-            return None
-        up = held * price + sum((q * max(own, price) for q, own in buys), ZERO)
-        down = held * price - sum((q * max(own, price) for q, own in sells), ZERO)
-        return max(abs(up), abs(down)) * unit
-
-    def places(self) -> set[Place]:
-        return (
-            {(account, venue, symbol, leg) for account, venue, _, symbol, leg in self.positions}
-            | {at(known.order) for known in self.open()}
-            | {doubt.at for doubt in self.doubtful}
-        )
-
-    def gross(self, extra: CheckOrder | None = None) -> Fraction | None:
-        places = self.places()
-        if extra is not None:
-            places.add(at(extra))
-        total = ZERO
-        for place in places:
-            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None)
-            if exposure is None:
-                return None
-            total += exposure
-        return total
-
     def equity(self) -> Fraction | None:
         return self.purse.equity()
 
@@ -216,7 +157,7 @@ class Facts:
         busy = {
             place[2]
             for place in self.places()
-            if self.held(place) or self.pending(place, "buy") or self.pending(place, "sell")
+            if self.held(place) or any(self.here(place, side) or self.doubted(place, side) for side in ("buy", "sell"))
         }
         for symbol in list(self.prices):
             if symbol not in busy:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.core.facts import ZERO, Facts, Order, after, at, fraction
+from tests.core.facts import ZERO, Facts, Order, after, fraction
 from tests.core.oracle_fills import Executions
+from tests.core.oracle_fits import at, is_stop
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
 from weltklassebot.core.commands import (
     AcceptEquity,
+    AdjustPosition,
+    AnyCommand,
     CheckOrder,
     Mark,
     ReportEquity,
@@ -82,18 +85,63 @@ class Oracle(Time, Stops, Orders):
         )
         expired = now >= after(known.ts, self.facts.parameters.approval_ttl_seconds) or known.seq <= self.restarted
         # Without itself: does it still do no more than close?
-        closes = self.facts.closable(at(order), order.side, without=known)
+        closes = self.facts.closable(order, without=known)
         too_large = known.reducing and not self.fits(order, closes)
         never = known.gone or known.reported or known.asked_back
         return "no" if never or overtaken or expired or too_large else "yes"
 
     def reducing(self, order: CheckOrder) -> bool:
-        return self.fits(order, self.facts.closable(at(order), order.side))
+        return self.fits(order, self.facts.closable(order))
 
     def fits(self, order: CheckOrder, closes: Fraction) -> bool:
         """No larger than what can be closed, but for a trillionth."""
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
+
+    def closes(self, order: CheckOrder) -> bool:
+        """On the side that takes something off what is held."""
+        held = self.facts.held(at(order))
+        return held > 0 if order.side == "sell" else held < 0
+
+    def cancel_first(self, order: CheckOrder, against: set[str]) -> list[Order]:
+        """What rests in the way of an order that is refused because it does not reduce, and that its strategy holds."""
+        for_any = {"kill_switch", "oco_group", "tick", "lot", "max_remembered"}
+        never = self.facts.parameters.allow_reducing_when_halted == "never" and order.account in self.halted_accounts
+        if not against or self.reducing(order) or for_any & against or never or not self.closes(order):
+            return []
+        if self.risk == "HALTED" and not self.halt_passes_reducing(self.cause):
+            return []
+        sign = 1 if order.side == "sell" else -1
+        if not self.fits(order, self.mine(order) * sign) or not self.fits(order, abs(self.facts.held(at(order)))):
+            return []
+        return [
+            known
+            for known in self.facts.here(at(order), order.side)
+            if known.reducing and not self.facts.bound(known.order)
+            and (order.oco_group is None or known.order.oco_group != order.oco_group
+                 or is_stop(known.order) == is_stop(order))
+        ]  # fmt: skip
+
+    def mine(self, order: CheckOrder) -> Fraction:
+        key = (order.account, order.venue, order.strategy, order.symbol, order.position_side)
+        return self.facts.positions.get(key, ZERO)
+
+    def makes_room(self, named: list[Order]) -> list[Order]:
+        """Of those, what the halt's sequence would not keep by what its own strategy holds."""
+        gone: list[Order] = []
+        for strategy in {known.order.strategy for known in named}:
+            orders = [known for known in named if known.order.strategy == strategy]
+            stays, _ = self.facts.stays(orders, self.mine(orders[0].order))
+            gone += [known for known in orders if known not in stays]
+        return gone
+
+    def gives_way(self, order: CheckOrder) -> list[Order]:
+        """The openings of its side, where an order that reduces takes the exposure beyond the limit. Before it is
+        approved."""
+        limit, gross = self.facts.parameters.max_notional, self.facts.gross(order)
+        if limit is None or gross is None or gross <= Fraction(limit):
+            return []
+        return [known for known in self.facts.here(at(order), order.side) if not known.reducing]
 
     def halt_passes_reducing(self, cause: str) -> bool:
         policy = self.facts.parameters.allow_reducing_when_halted
@@ -114,9 +162,13 @@ class Oracle(Time, Stops, Orders):
             against.add("account_halted")
         if order.reduce_only and not reducing:
             against.add("reduce_only")
+        elif order.position_side != "both" and not reducing and self.closes(order):
+            against.add("max_reducing_quantity")
+        if facts.wrong_group(order):
+            against.add("oco_group")
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
-            closes_all = reducing and Fraction(order.quantity) >= facts.closable(at(order), order.side)
+            closes_all = reducing and Fraction(order.quantity) >= facts.closable(order)
             if instrument.lot is not None and not closes_all and Fraction(order.quantity) % Fraction(instrument.lot):
                 against.add("lot")
             for price in (order.price, order.stop_price):
@@ -221,10 +273,11 @@ class Oracle(Time, Stops, Orders):
         if instrument is None:
             return {"unknown_symbol"}
         against = set()
-        own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
+        own = facts.own(order)
         if order.symbol not in facts.marks:
             limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
-            if p.mark_required or not limited or order.side == "sell":
+            unbounded = "buy" if facts.is_inverse(order.symbol) else "sell"
+            if p.mark_required or not limited or order.side == unbounded:
                 against.add("no_mark")
         elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
             against.add("stale_mark")
@@ -255,11 +308,14 @@ class Oracle(Time, Stops, Orders):
         reducing = self.reducing(order)
         long = self.facts.held(at(order)) * (1 if order.side == "sell" else -1)
         other = "buy" if order.side == "sell" else "sell"
-        building = sum((quantity for quantity, _ in self.facts.pending(at(order), other)), ZERO)
-        guards = order.order_type in ("stop", "stop_limit") and order.quantity <= max(long, ZERO) + building
+        building = sum((one.remaining for one in self.facts.here(at(order), other) if not one.reducing), ZERO)
+        guards = is_stop(order) and order.quantity <= max(long, ZERO) + building
         self.facts.orders.append(
-            Order(order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards)
-        )
+            Order(
+                order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards,
+                fitted=reducing,
+            )
+        )  # fmt: skip
         p = self.facts.parameters
         most = p.max_trades_per_day
         last = most is not None and self.trades_today() >= most
@@ -282,8 +338,23 @@ class Oracle(Time, Stops, Orders):
                     (q for (owner, *_, symbol, _), q in self.facts.positions.items()
                      if (owner, symbol) == (name, command.symbol)), ZERO,
                 )  # fmt: skip
-                account.gains.append((Fraction(command.price) - before[0]) * unit * held)
+                gain = self.gain(command.symbol, before[0], Fraction(command.price))
+                account.gains.append(gain * unit * held)
         self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
+
+    def gain(self, symbol: str, bought: Fraction, sold: Fraction) -> Fraction:
+        """Of one unit, in its currency per multiplier: of an inverse contract 1/bought - 1/sold."""
+        if self.facts.is_inverse(symbol):
+            return self.facts.worth(symbol, bought) - self.facts.worth(symbol, sold)
+        return sold - bought
+
+    def impossible(self, command: AnyCommand) -> bool:
+        """A price that the symbol cannot have."""
+        named = {
+            Mark: ("price",), CheckOrder: ("price", "stop_price"), AdjustPosition: ("price",),
+        }.get(type(command), ())  # fmt: skip
+        said = [price for price in (getattr(command, name) for name in named) if price is not None]
+        return any(price <= 0 for price in said) and self.facts.is_inverse(command.symbol)
 
     def equity(self, report: ReportEquity, now: float) -> str:
         return self.facts.purse.report(report, now, self.facts.parameters)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.core.facts import ZERO, Order, after, at, fraction
+from tests.core.facts import Order, after
+from tests.core.oracle_fits import at
 from weltklassebot.core.commands import (
     Cooldown,
     Resume,
@@ -36,40 +37,15 @@ class Stops:
                 self.end(known)
 
     def opening(self, account: str | None) -> list[Order]:
-        """What is open and is not kept by a halt: all that does not close, and of what does the stops stay first."""
-        stays: list[Order] = []
+        """What is open and is not kept by a halt."""
         orders = [known for known in self.facts.open() if account in (None, known.order.account)]
+        stays: list[Order] = []
         for place in {at(known.order) for known in orders}:
-            held = self.facts.held(place)
-            side = "sell" if held > 0 else "buy"
-            here = [
-                known for known in orders
-                if held and (at(known.order), known.order.side) == (place, side)
-            ]  # fmt: skip
-            stops = 0
-            while here:
-                known = min(here, key=self.turn)
-                here.remove(known)
-                stop = known.order.order_type in ("stop", "stop_limit")
-                taken = sum((one.remaining for one in stays if one in orders and at(one.order) == place), ZERO)
-                left = max(abs(held) - taken, ZERO)
-                if known.remaining <= left or (stop and known.guards and not stops and left):
-                    stays.append(known)
-                    stops += stop
+            kept, _ = self.facts.stays([one for one in orders if at(one.order) == place], self.facts.held(place))
+            stays += kept
         for known in stays:
             known.reducing = True
         return [known for known in orders if known not in stays]
-
-    @staticmethod
-    def turn(known: Order) -> tuple:
-        """Who is taken up first."""
-        order = known.order
-        stop = order.order_type in ("stop", "stop_limit")
-        price = fraction(order.stop_price) if stop else ZERO
-        return (
-            not known.over, known.asked_back, not stop, stop and not known.reducing,
-            -price if order.side == "sell" else price, known.seq,
-        )  # fmt: skip
 
     def killed(self, seq: int) -> None:
         self.kill = "KILLED"

@@ -170,7 +170,9 @@ class Story:
             key, _, value = word.partition("=")
             symbol, dot, name = key.rpartition(".")
             if symbol == "accounts":
-                self.parameters = replace(self.parameters, accounts={**self.parameters.accounts, name: Account()})
+                flags = {flag: True for flag in value.split(",") if flag}
+                account = Account(**flags)
+                self.parameters = replace(self.parameters, accounts={**self.parameters.accounts, name: account})
             elif dot:
                 listed = dict(self.parameters.symbols)
                 instrument = listed.get(symbol, Instrument())
@@ -258,6 +260,8 @@ def _event(event: AnyEvent) -> str:
     if isinstance(event, OrderDenied):
         most = event.max_reducing_quantity
         tail = [] if most is None else [f"(reduces at most {plain(most)})"]
+        if event.cancel_first:
+            tail.append(f"cancel_first={','.join(_key(*key) for key in event.cancel_first)}")
         return " ".join([tag, *(_denial(denial) for denial in event.denials), *tail])
     return " ".join([tag, *_words(event)])
 
@@ -289,6 +293,9 @@ def _member(member: Any) -> str:
             return member
         case (account, strategy, order):
             return _key(account, strategy, order)
+        case _ if hasattr(member, "reduce_to"):
+            order = _key(member.account, member.strategy, member.client_order_id)
+            return f"{order}->{plain(member.reduce_to)}"
         case _ if hasattr(member, "quantity"):
             return f"{member.account}/{member.symbol}:{plain(member.quantity)}"
         case Flow():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from fractions import Fraction
 
@@ -16,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO, Order, Place, at
+from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
-from tests.core.oracle_fills import as_listed
+from tests.core.oracle_fills import as_listed, meant
+from tests.core.oracle_fits import Place, at
 from weltklassebot.core import views
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
@@ -54,7 +56,15 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, OrderApproved
+from weltklassebot.core.events import (
+    CancelsRequested,
+    EquitySetAside,
+    EquityTaken,
+    FillDoubted,
+    OrderApproved,
+    Oversized,
+    PositionFlipped,
+)
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -119,6 +129,7 @@ class Run:
             assert repr(state) == self.image, "a refusal or a replay changed something"
             self.check_refused(command, outcome, expected if type(command) is CheckOrder else None)
             return
+        assert not self.oracle.impossible(command)
         self.seq += 1
         decided = self.now
         if type(command) is CheckOrder:
@@ -131,7 +142,9 @@ class Run:
         self.compare()
 
     def check_refused(self, command: AnyCommand, outcome: object, expected: str | None) -> None:
-        if type(command) is CheckOrder:
+        if self.oracle.impossible(command) and not isinstance(outcome, Replayed | Conflict):
+            assert outcome.code == "bad_input"
+        elif type(command) is CheckOrder:
             assert expected == ("conflict" if isinstance(outcome, Conflict) else "yes" if outcome.allowed else "no")
         elif type(command) is ReportFill:
             self.check_replayed_fill(command, outcome)
@@ -152,18 +165,40 @@ class Run:
         answer = outcome.events[0]
         if type(answer) is not OrderApproved:
             assert {denial.reason for denial in answer.denials} == against
+            named = self.oracle.cancel_first(order, against)
+            assert answer.cancel_first == tuple(known.order.key for known in named)
+            self.asked_for(outcome, "closable", self.oracle.makes_room(named))
+            self.counts["cancel_first"] = self.counts.get("cancel_first", 0) + len(named)
             self.oracle.was_denied(order)
             assert len(self.engine.state.denied) <= self.engine.state.parameters.max_remembered_denials
             return
         assert not against
         reducing = self.oracle.reducing(order)
         assert answer.reducing is reducing
+        giving_way = self.oracle.gives_way(order) if reducing else []
         self.oracle.approved(order, self.seq, self.now)
+        self.asked_for(outcome, "closable", giving_way)
         p, facts = self.engine.state.parameters, self.oracle.facts
         if not reducing:
             assert p.max_notional is None or facts.gross() <= p.max_notional
             assert p.max_order_notional is None or answer.notional <= p.max_order_notional
             assert p.max_trades_per_day is None or self.oracle.trades_today() <= p.max_trades_per_day
+
+    def asked_for(self, outcome: Recorded, cause: str, expected: list[Order]) -> None:
+        """Of these orders, those that rest and are not asked back yet are now; of which nobody was told, withdrawn."""
+        untold = [one for one in expected if one.seq > self.released and not one.sent and not one.filled]
+        rest = [one for one in expected if one not in untold and not one.over and not one.asked_back]
+        requests = [
+            (one.account, one.strategy, one.client_order_id)
+            for event in outcome.events
+            if isinstance(event, CancelsRequested) and event.cause == cause
+            for one in event.requests
+        ]
+        assert sorted(requests) == sorted(one.order.key for one in rest), (cause, expected)
+        self.oracle.take_back_untold(self.released, untold)
+        for one in [*rest, *untold]:
+            one.asked_back = True
+        self.counts[cause] = self.counts.get(cause, 0) + len(rest)
 
     def check_replayed_fill(self, fill: ReportFill, outcome: object) -> None:
         seen = self.oracle.seen(fill)
@@ -190,9 +225,11 @@ class Run:
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
-                oracle.settle(command)
+                self.settle(command, outcome)
             case AdjustPosition():
+                before = self.held_by(self.place_of(command))
                 oracle.adjust(command)
+                self.leaves(outcome, self.place_of(command), before, None)
             case Mark():
                 oracle.mark(command, now)
             case ReportEquity():
@@ -256,7 +293,7 @@ class Run:
         if cause is None:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
-            oracle.book(fill)
+            self.book(fill, outcome, lambda: oracle.book(fill))
             return
         self.counts[f"doubted {cause}"] = 1
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
@@ -264,6 +301,65 @@ class Run:
             spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
             oracle.withdraw(released, spares, fill.account)
             self.nothing_opening_rests(fill.account, released)
+
+    def settle(self, command: AcceptFill, outcome: Recorded) -> None:
+        if command.discard:
+            self.oracle.settle(command)
+        else:
+            (doubt,) = meant(self.oracle.facts.doubtful, command)
+            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command))
+
+    def book(self, fill: ReportFill, outcome: Recorded, fold: Callable[[], None]) -> None:
+        oracle = self.oracle
+        known = oracle.find(fill.order_key)
+        if known is not None and not oracle.agrees(fill, known):
+            known = None
+        place = (
+            fill.account, oracle.executions.venue(fill, oracle.find(fill.order_key)), fill.symbol,
+            oracle.executions.leg(fill, oracle.find(fill.order_key)),
+        )  # fmt: skip
+        before = self.held_by(place)
+        key = (place[0], place[1], fill.strategy, place[2], place[3])
+        mine_before = oracle.facts.positions.get(key, ZERO)
+        fold()
+        after = oracle.facts.held(place)
+        rest = []
+        if known is not None:
+            both = (mine_before, before), (oracle.facts.positions.get(key, ZERO), after)
+            rest = oracle.facts.rest_of_group(fill, known.order, *both) if at(known.order) == place else []
+        self.leaves(outcome, place, before, known, rest)
+        executed = Fraction(fill.quantity) * (1 if fill.side == "buy" else -1)
+        flips = known is not None and known.reducing and (before + executed) * executed > 0
+        assert [event.new for event in outcome.events if isinstance(event, PositionFlipped)] == (
+            [before + executed] if flips else []
+        )
+        self.counts["flipped"] = self.counts.get("flipped", 0) + flips
+
+    def held_by(self, place: Place) -> Fraction:
+        return self.oracle.facts.held(place)
+
+    @staticmethod
+    def place_of(command: AdjustPosition) -> Place:
+        return (command.account, command.venue, command.symbol, command.position_side)
+
+    def leaves(
+        self, outcome: Recorded, place: Place, before: Fraction, filled: Order | None, rest: Sequence[Order] = ()
+    ) -> None:
+        """What was asked back behind a change of this book, and what is too large there."""
+        facts = self.oracle.facts
+        closers = facts.closers(place)
+        after = facts.held(place)
+        self.asked_for(outcome, "oco", list(rest))
+        stays, oversized = facts.stays(closers, after, unfit=True, turned=before * after <= 0)
+        self.asked_for(outcome, "unfit", [one for one in closers if one not in stays and one not in rest])
+        told = [event for event in outcome.events if isinstance(event, Oversized)]
+        group = None if filled is None else filled.order.oco_group
+        expected = facts.excess(place, stays, oversized, group)
+        assert {
+            (one.account, one.strategy, one.client_order_id): Fraction(one.reduce_to)
+            for event in told for one in event.orders
+        } == expected  # fmt: skip
+        self.counts["oversized"] = self.counts.get("oversized", 0) + len(expected)
 
     def halt_on_breach(self, released: int | None) -> None:
         if self.oracle.breached() and self.oracle.risk != "HALTED":
@@ -309,8 +405,11 @@ class Run:
         assert not left or policy != "all"
         for (place, side), orders in left.items():
             held = self.oracle.facts.held(place) * (1 if side == "sell" else -1)
-            over = sum((known.remaining for known in orders), ZERO) - held
-            assert over <= 0 or (held > 0 and any(known.guards and known.remaining > over for known in orders))
+            orders = [known for known in orders if not self.oracle.facts.bound(known.order)]
+            over = self.oracle.facts.load(orders) - held
+            assert over <= max((Fraction(one.order.quantity) for one in orders), default=ZERO) / 10**12 or (
+                held > 0 and any(known.guards or known.order.oco_group for known in orders)
+            )
 
     def write(self, command: AnyCommand, outcome: Recorded, released: int | None, decided: float) -> None:
         line = encode(

@@ -12,6 +12,7 @@ import weltklassebot.core
 ALLOWED = {
     "__future__",
     "abc",
+    "bisect",
     "collections",
     "collections.abc",
     "dataclasses",

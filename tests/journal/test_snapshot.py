@@ -14,7 +14,7 @@ import pytest
 from tests.core.desk_days import STEP
 from tests.journal.desk_day import desk_day
 from tests.journal.journals import seeded
-from weltklassebot.core.commands import AcceptFill, CheckOrder, Mark, ReportFill
+from weltklassebot.core.commands import AcceptFill, AdjustPosition, CheckOrder, Mark, ReportFill
 from weltklassebot.core.engine import Engine, Refused, Replayed
 from weltklassebot.core.events import FillDoubted
 from weltklassebot.core.manager import RiskManager
@@ -122,3 +122,15 @@ def test_fills_of_an_older_snapshot_are_known_again(tmp_path: Path) -> None:
     engine.handle(accept, seq=9, now=6.0)
     assert before - state.gross == 300
     assert not state.doubtful
+
+
+def test_a_price_that_was_paid_in_an_older_snapshot_is_one(tmp_path: Path) -> None:
+    """Before format 6 there was what a unit is worth alone, which was the price of everything."""
+    manager = RiskManager(now=1.0)
+    manager.submit(AdjustPosition(symbol="PAID", quantity=Decimal(5), price=Decimal(40), reason="carried over"), 2.0)
+    manager.submit(Mark(symbol="MARKED", price=Decimal(100)), 3.0)
+    document = msgspec.json.decode(b"".join(encode_state(manager.engine.state)))
+    for market in document["markets"].values():
+        del market["paid"], market["inverse"]
+    image = msgspec.json.decode(msgspec.json.encode(document), type=Image)
+    assert repr(state_of(image, as_bytes=True, done=lambda _: None)) == repr(manager.engine.state)

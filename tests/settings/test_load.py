@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -159,6 +160,31 @@ def test_symbols_from_the_file_and_from_the_environment(tmp_path):
     assert sources["symbols.BTC-EUR.lot"] == "WELTKLASSE_SYMBOLS"
 
 
+def test_who_is_heard_from_the_file_and_from_the_environment(tmp_path):
+    file = written(
+        tmp_path,
+        '[marks]\nsources = ["feed", "token:prices", "feed"]\n[users.alice]\naccounts = ["main"]\n[users."uid:1001"]\n',
+    )
+    settings = load(file, HOME | {"WELTKLASSE_EQUITY__SOURCES": "books, uid:1001"})
+    assert settings.marks.sources == ("feed", "token:prices")
+    assert settings.equity.sources == ("books", "uid:1001")
+    assert (settings.users["alice"].accounts, settings.users["alice"].kinds) == (("main",), None)
+    assert load(file, HOME | {"WELTKLASSE_MARKS__SOURCES": "all"}).marks.sources is None
+    users = {"WELTKLASSE_USERS": '{"alice": {"kinds": ["orders"]}}'}
+    assert load(file, HOME | users).users["alice"].kinds == ("orders",)
+
+
+def test_an_instrument_that_is_no_more(tmp_path):
+    file = written(
+        tmp_path,
+        "[symbols.OLD]\nexpiry = 2026-03-27T08:00:00Z\n[symbols.SAME]\nexpiry = '2026-03-27T09:00:00+01:00'\n"
+        "[symbols.NEXT]\nexpiry = '2026-03-27T08:00:01+00:00'\n[symbols.EVER]\n",
+    )
+    moment = datetime(2026, 3, 27, 8, tzinfo=UTC).timestamp()
+    assert load(file, HOME).expired(moment) == ["OLD", "SAME"]
+    assert load(file, HOME).expired(moment - 1) == []
+
+
 def test_a_misspelt_variable_is_an_error_with_a_suggestion():
     assert problems(WELTKLASSE_RISK__MAX_DRAWDWN="0.1") == [
         "WELTKLASSE_RISK__MAX_DRAWDWN: no such setting; did you mean WELTKLASSE_RISK__MAX_DRAWDOWN?"
@@ -197,6 +223,19 @@ def test_client_variables_are_known_and_never_shown():
         ('[risk]\ntimezone = "../../etc/passwd"', "risk.timezone: is not in the time zone database"),
         ('[risk]\nday_roll = "24:00"', "risk.day_roll: must be a time of day"),
         ('[risk]\nafter_restart = "never"', "risk.after_restart: must be one of admin, expiry"),
+        ("[marks]\nsources = []", "marks.sources: must be a list of 1 to 1000 principals"),
+        ('[marks]\nsources = ["a b"]', "marks.sources: must be a user, uid:NUMBER, token:NAME"),
+        ('[equity]\nsources = ["token:"]', "equity.sources: must be a user, uid:NUMBER, token:NAME"),
+        ('[equity]\nsources = ["uid:-1"]', "equity.sources: must be a user, uid:NUMBER, token:NAME"),
+        ('[users."token:x"]\n', 'users."token:x": is a token: it is bound when it is made'),
+        ('[users.bob]\nkinds = ["prices"]', "users.bob.kinds: must be one of orders, fills, marks, equity, heartbeats"),
+        ('[users.bob]\naccounts = [" x"]', "users.bob.accounts: must be 1 to 128 bytes of printable UTF-8"),
+        ("[users.bob]\naccount = 1", "users.bob.account: no such setting"),
+        ('[symbols.X]\nkind = "inverse"', "symbols.X.currency: must say what a symbol that is inverse is settled in"),
+        ('[symbols.X]\nkind = "quanto"', "symbols.X.currency: must say what a symbol that is quanto is settled in"),
+        ('[symbols.X]\nkind = "option"', "symbols.X.kind: must be one of linear, inverse, quanto"),
+        ('[symbols.X]\nexpiry = "2027-03-26"', "symbols.X.expiry: must say its offset"),
+        ('[symbols.X]\nexpiry = "soon"', "symbols.X.expiry: must be a moment like 2027-03-26T08:00:00Z"),
         ("risk = 1", "risk: must be a table"),
         ("symbols = 1", "symbols: must be a table"),
         ('[symbols." B"]\ntick = 1', 'symbols." B": a symbol must be 1 to 128 bytes of printable UTF-8'),

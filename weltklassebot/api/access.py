@@ -134,6 +134,7 @@ class Access:
             token.role,
             None if token.accounts is None else frozenset(token.accounts),
             None if token.strategies is None else frozenset(token.strategies),
+            None if token.kinds is None else frozenset(token.kinds),
         )
 
 

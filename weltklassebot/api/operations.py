@@ -110,10 +110,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
-        "Prices and equity", "A price, or several", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
+        "Prices and equity", "A price, or several. Above zero for an inverse symbol; of who is none of `[marks] "
+        "sources` it counts nothing, and the answer's `counted` is false",
+        (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
     ("POST", "/v1/equity"): Operation(
         "Prices and equity", "An account's equity. A deposit or withdrawal that it contains for the first time counts "
-        "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so", _DONE,
+        "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so. Of who is none of "
+        "`[equity] sources` nothing counts, and `counted` is false", _DONE,
         {"account": "main", "equity": "105000", "flow": "5000", "flow_id": "d-17"}),
     ("POST", "/v1/equity/accept"): Operation(
         "Prices and equity", "An operator's word on what is doubted of an account: its last doubted equity, or with "

@@ -11,24 +11,38 @@ import os
 import pwd
 import socket
 import struct
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from weltklassebot.journal.ownership import unknown_id
 from weltklassebot.runtime.principals import Principal, Role
 
-__all__ = ["Peers", "uid_of"]
+__all__ = ["Binding", "Peers", "uid_of"]
 
 _SO_PEERGROUPS: Final = 59
 _MOST_BYTES: Final = 1024
 """Python's `getsockopt` takes no larger buffer: 256 groups."""
 
 
-class Peers:
-    """Knows the groups that count on one socket."""
+class Binding(NamedTuple):
+    """What a user is bound to. None: to nothing, so all of them."""
 
-    def __init__(self, groups: dict[str, Role]) -> None:
+    accounts: frozenset[str] | None = None
+    strategies: frozenset[str] | None = None
+    kinds: frozenset[str] | None = None
+
+
+_FREE: Final = Binding()
+
+
+class Peers:
+    """Knows the groups that count on one socket, and what users are bound to."""
+
+    def __init__(self, groups: dict[str, Role], bindings: Mapping[str, Binding] = MappingProxyType({})) -> None:
         """`groups`: name of a group -> the role that its members have here. A group that does not exist counts for
-        nobody."""
+        nobody. `bindings`: of traders, by the name that each has in the journal."""
+        self._bindings: Final = bindings
         self._roles: Final[dict[int, Role]] = {}
         for name, role in groups.items():
             try:
@@ -48,7 +62,11 @@ class Peers:
             return Principal(_user(uid), "operator")
         groups = {gid, *_groups(sock)} - {self._unknown_gid}
         roles = [self._roles[group] for group in groups if group in self._roles]
-        return Principal(_user(uid), max(roles, key=_RANK.__getitem__)) if roles else None
+        if not roles:
+            return None
+        name, role = _user(uid), max(roles, key=_RANK.__getitem__)
+        # No line of a file keeps an operator of this machine from stopping the desk.
+        return Principal(name, role, *(self._bindings.get(name, _FREE) if role == "trader" else _FREE))
 
 
 def uid_of(sock: socket.socket) -> int | None:

@@ -177,7 +177,9 @@ def _marks(sequencer: Sequencer) -> Any:
         refused = next((answer for answer in answers if isinstance(answer, Problem)), None)
         if refused is not None:
             return refused
-        return {"accepted": sum(answer.body["accepted"] for answer in answers)}  # type: ignore[union-attr]
+        first = answers[0].body  # type: ignore[union-attr]
+        accepted = sum(answer.body["accepted"] for answer in answers)  # type: ignore[union-attr]
+        return first if "counted" in first else {"accepted": accepted}
 
     return handler
 

@@ -56,6 +56,9 @@ class CheckAnswers(Shape):
 class MarksAccepted(Shape):
     accepted: int
     """How many; a mark that is older than what is known is not."""
+    counted: bool | UnsetType = UNSET
+    """False: who says it is none of `[marks] sources`; it is shown, and counts nothing."""
+    notices: list[str] | UnsetType = UNSET
 
 
 class Change(Shape):
@@ -84,6 +87,8 @@ class Accepted(Shape):
     detail: str | UnsetType = UNSET
     fill_id: str | UnsetType = UNSET
     position: Text | UnsetType = UNSET
+    counted: bool | UnsetType = UNSET
+    """False: an equity of who is none of `[equity] sources`; it is shown, not recorded, and counts nothing."""
     doubtful: bool | UnsetType = UNSET
     cause: DoubtCause | UnsetType = UNSET
     late: bool | UnsetType = UNSET

@@ -69,6 +69,8 @@ class StreamConnection(asyncio.Protocol):
 
     def __init__(self, stream: OrderStream) -> None:
         self.principal: Principal | None = None
+        self._free = False
+        """It may submit whatever comes from outside."""
         self.subscribed = False
         self.faults: Final = stream.faults
         self.acks: deque[str] = deque(maxlen=MAX_IN_FLIGHT)
@@ -97,6 +99,7 @@ class StreamConnection(asyncio.Protocol):
         self._stream.connections.add(self)
         counted = self._stream.places.enter(self._place)
         self.principal = self._stream.peers.identify(transport.get_extra_info("socket"))
+        self._free = self.principal is not None and self.principal.unbound_operator
         if self.principal is None:
             self._stream.refusals.note("unknown_user", "orders", uid=uid_of(transport.get_extra_info("socket")))
             self._say_goodbye(Problem(type="forbidden", title="Forbidden", status=403, detail="no role on this socket"))
@@ -238,7 +241,7 @@ class StreamConnection(asyncio.Protocol):
             return
         principal = self.principal
         assert principal is not None
-        if principal.role != "operator" and (why := allowed(principal, command)) is not None:
+        if not self._free and (why := allowed(principal, command)) is not None:
             self._stream.refusals.note("role_too_small", "orders", principal=principal.name)
             slot(Problem(type="forbidden", title="Forbidden", status=403, detail=why))
             return

@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from weltklassebot.core.names import ID_WANTED, id_error
+from weltklassebot.core.reporters import Kind
 from weltklassebot.journal.anchor import make_directory, sync_directory
 from weltklassebot.journal.new_files import give_to_owner, new_file, open_as_found, open_lock
 from weltklassebot.journal.ownership import name_of, ownership_problem
@@ -51,8 +52,10 @@ class TokenError(Exception):
     """A token cannot be made or taken back, or the file cannot be used; one line says why."""
 
 
-class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept of a token. No bindings: it may act for every account, every strategy."""
+class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is kept of a token. No bindings: it may act for every account and strategy, and say all that its role may.
+
+    What it is not bound to is not written, so that a file without newer bindings is read by older versions."""
 
     id: Annotated[str, Meta(pattern="^[0-9a-f]{16}\\Z")]
     name: Name
@@ -61,11 +64,16 @@ class Token(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     created: float
     accounts: tuple[str, ...] | None = None
     strategies: tuple[str, ...] | None = None
+    kinds: tuple[Kind, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raises `ValueError` if it is bound to what can be no account and no strategy."""
         if any(id_error(name) for name in (*(self.accounts or ()), *(self.strategies or ()))):
             raise ValueError(f"an account or a strategy {ID_WANTED}")
+
+    @property
+    def is_bound(self) -> bool:
+        return self.accounts is not None or self.strategies is not None or self.kinds is not None
 
     @property
     def principal(self) -> str:
@@ -99,10 +107,13 @@ class TokenFile:
         created: float,
         accounts: tuple[str, ...] | None = None,
         strategies: tuple[str, ...] | None = None,
+        kinds: tuple[Kind, ...] | None = None,
     ) -> tuple[str, Token]:
         """Make a token. The first result is the secret text, which is not kept. Raises `TokenError`."""
         if any(id_error(bound) for bound in (*(accounts or ()), *(strategies or ()))):
             raise TokenError(f"an account or a strategy {ID_WANTED}")
+        if kinds and role != "trader":
+            raise TokenError(f"kinds are of what a trader says: a token with the role {role} is not bound by them")
         secret = secrets.token_urlsafe(32)
         token = Token(
             id=secrets.token_hex(8),
@@ -112,6 +123,7 @@ class TokenFile:
             created=created,
             accounts=accounts or None,
             strategies=strategies or None,
+            kinds=kinds or None,
         )
         try:
             msgspec.convert(msgspec.to_builtins(token), Token)
@@ -196,6 +208,11 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def all(self) -> list[Token]:
+        """Those that are valid now."""
+        self._refresh()
+        return list(self._by_id.values())
 
     def generation(self) -> int:
         """Another number after every change of the file: what was found out before holds no more."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from weltklassebot import __version__
+from weltklassebot.api.bindings import MOST_NAMED, bound_operators, nobodies, unbound_traders
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
@@ -177,8 +178,7 @@ class Daemon:
             self._settings.journal.stall_fail_seconds, self._sequencer.commit.fail, "the disk has not answered"
         )
         await self._sequencer.ask(start, DAEMON)
-        if names := unnamed_accounts(self._engine.state):
-            self._log.warning("unnamed_accounts", accounts=names, meaning="not in [accounts]: they may only close")
+        self._tell_who_is_who()
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=start.latch_actor or None), DAEMON)
         if latch is not None:
@@ -187,6 +187,20 @@ class Daemon:
         hangs.cancel()
         if self._sequencer.failed is None:
             self._parts.origin.settle(restored)
+
+    def _tell_who_is_who(self) -> None:
+        if names := unnamed_accounts(self._engine.state):
+            self._log.warning("unnamed_accounts", accounts=names, meaning="not in [accounts]: they may only close")
+        tokens = self._parts.tokens.all()
+        if names := unbound_traders(self._settings, tokens):
+            self._log.warning(
+                "unbound_traders", traders=names[:MOST_NAMED], count=len(names),
+                meaning="bound to no account, strategy or kind: they may speak for all of them",
+            )  # fmt: skip
+        if names := bound_operators(self._settings):
+            self._log.warning("bound_operators", users=names[:MOST_NAMED], meaning="[users] binds no operator")
+        if names := nobodies(self._settings, tokens):
+            self._log.warning("nobodies", names=names[:MOST_NAMED], meaning="in the settings, and nobody is named so")
 
     async def _open_doors(self) -> None:
         settings = self._settings
@@ -276,6 +290,7 @@ class Daemon:
             self._log.error("stop_took_too_long", seconds=seconds)
         await self._parts.checkpoints.last(LAST_CHECKPOINT_SECONDS)
         self._parts.origin.note()
+        self._parts.uncounted.stop()
         self._parts.upkeep.stop()
         self._parts.checkpoints.stop()
         self._parts.history.close()

@@ -15,7 +15,7 @@ from weltklassebot.api.events import Events
 from weltklassebot.api.history import History
 from weltklassebot.api.lane import Lanes
 from weltklassebot.api.openapi import description_routes
-from weltklassebot.api.peers import Peers
+from weltklassebot.api.peers import Binding, Peers
 from weltklassebot.api.pushes import Pushes
 from weltklassebot.api.reads import read_routes
 from weltklassebot.api.routes import command_routes
@@ -38,9 +38,10 @@ from weltklassebot.runtime.recent import Recent
 from weltklassebot.runtime.refusals import Refusals
 from weltklassebot.runtime.rotation import Rotation
 from weltklassebot.runtime.sequencer import Sequencer
+from weltklassebot.runtime.uncounted import Uncounted
 from weltklassebot.runtime.upkeep import Upkeep
 from weltklassebot.runtime.witness import Witness
-from weltklassebot.settings import Settings
+from weltklassebot.settings import Settings, User
 
 __all__ = ["Parts", "wire"]
 
@@ -50,6 +51,8 @@ class Parts:
     """What a run has to do with."""
 
     sequencer: Sequencer
+    uncounted: Uncounted
+    tokens: Tokens
     faults: Faults
     metrics: Metrics
     upkeep: Upkeep
@@ -71,6 +74,8 @@ def wire(
     runtime, recovered = settings.runtime, store.recovered
     metrics, faults, refusals = Metrics(), Faults(log), Refusals(log)
     metrics.refused = refusals.counts
+    uncounted = Uncounted(settings.marks.sources, settings.equity.sources, log)
+    metrics.uncounted = uncounted.counts
     sequencer = Sequencer(
         store.engine,
         Clock(recovered.last_ts),
@@ -82,6 +87,7 @@ def wire(
         on_turned_away=metrics.count_check,
     )
     metrics.sequencer = sequencer
+    sequencer.uncounted = uncounted
     metrics.state_known = store.read
     metrics.faults = faults
     publisher = Publisher(sequencer, metrics, faults, on_journal_failure)
@@ -93,7 +99,8 @@ def wire(
     sequencer.stops.listeners.append(checkpoints.stop_of_desk)
     origin = Origin(settings.risk_store_dir, settings.runtime_dir, log)
     origin.commit = sequencer.commit
-    peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"})
+    users = {name: _binding(user) for name, user in settings.users.items()}
+    peers = Peers({settings.auth.trade_group: "trader", settings.auth.admin_group: "operator"}, users)
     places = Connections(connections_that_fit(runtime.max_connections, log), metrics)
     stream = OrderStream(sequencer, metrics, faults, refusals, peers, places)
     pushes = Pushes(sequencer, stream)
@@ -103,7 +110,7 @@ def wire(
     sequencer.stops.listeners.append(witness.stop)
     publisher.consumers.append(witness.offer)
     publisher.after_batch.append(stream.flush)
-    admin_peers = Peers({settings.auth.admin_group: "operator"})
+    admin_peers = Peers({settings.auth.admin_group: "operator"}, users)
     tokens = Tokens(settings.tokens_file)
     doors = Doors(Access(tokens, admin_peers, refusals), metrics, faults, runtime.request_timeout_seconds)
     metrics.bounds.append(Bound("log_lines", lambda: logs.MAX_WAITING, logs.waiting))
@@ -129,6 +136,8 @@ def wire(
     )
     return Parts(
         sequencer,
+        uncounted,
+        tokens,
         faults,
         metrics,
         upkeep,
@@ -142,6 +151,10 @@ def wire(
         http,
         StreamServer(stream),
     )
+
+
+def _binding(user: User) -> Binding:
+    return Binding(*(None if names is None else frozenset(names) for _, names in user))
 
 
 def _commit(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -29,18 +30,44 @@ def config() -> None:
 def check(invocation: Invocation) -> None:
     """Say what is wrong with the settings, one line each, and start nothing; exit code 78 if anything is.
 
-    Where accounts are named, those in the store that hold or count something and are not named are listed: they may
-    only close.
+    What is good and may not be meant is listed: where accounts are named, those in the store that hold or count
+    something and are not, which may only close; traders that are bound to no account, strategy or kind; names in
+    sources and [users] that nobody has on this machine; instruments that have expired.
 
     Example: weltklassebot config check --config /etc/weltklassebot/config.toml
     """
     settings = invocation.settings()
-    if not settings.accounts:
-        invocation.show({"ok": True}, "the settings are good")
-        return
-    unnamed = _unnamed(settings)
-    said = f"\nnot named in [accounts]: {', '.join(unnamed)}: they may only close" if unnamed else ""
-    invocation.show({"ok": True, "unnamed_accounts": unnamed}, f"the settings are good{said}")
+    found = {**_who_is_who(settings), "expired": settings.expired(time.time())}
+    found = {key: names for key, names in found.items() if names}
+    if settings.accounts:
+        found["unnamed_accounts"] = _unnamed(settings)
+    lines = [_WORDS[key].format(", ".join(names)) for key, names in found.items() if names]
+    invocation.show({"ok": True, **found}, "\n".join(["the settings are good", *lines]))
+
+
+_WORDS: Final = {
+    "unnamed_accounts": "not named in [accounts]: {}: they may only close",
+    "unbound_traders": "bound to no account, strategy or kind: {}: they may speak for all of them",
+    "bound_operators": "operators, whom [users] does not bind: {}",
+    "nobodies": "nobody is named so here: {}",
+    "expired": "expired: {}",
+}
+
+
+def _who_is_who(settings: Settings) -> dict[str, list[str]]:
+    from weltklassebot.api.bindings import bound_operators, nobodies, unbound_traders
+    from weltklassebot.api.tokens import TokenError, TokenFile
+
+    try:
+        tokens = TokenFile(settings.tokens_file).tokens()
+    except TokenError as error:
+        say(f"not read, so its tokens are not looked at: {error}")
+        tokens = []
+    return {
+        "unbound_traders": unbound_traders(settings, tokens),
+        "bound_operators": bound_operators(settings),
+        "nobodies": nobodies(settings, tokens),
+    }
 
 
 def _unnamed(settings: Settings) -> list[str]:

@@ -40,6 +40,7 @@ class Accounts:
         self._errors: Counter[str] = Counter()
         self._approved = 0
         self._answered = 0
+        self._uncounted = 0
         self._next = first
         self._began = time.perf_counter()
 
@@ -53,6 +54,7 @@ class Accounts:
             "approved": self._approved,
             "denied": sum(self._denied.values()),
             "denied_by_reason": dict(self._denied.most_common()),
+            "uncounted": self._uncounted,
             "errors": self._errors.total(),
             "errors_by_title": dict(self._errors.most_common()),
             "in_doubt": self._in_doubt(),
@@ -106,6 +108,8 @@ class Accounts:
             case {"allowed": False, "denials": denials}:
                 # The first is the most severe; the others would be counted twice.
                 self._denied[str(denials[0].get("reason")) if denials else "(no reason)"] += 1
+            case {"counted": False}:
+                self._uncounted += 1
             case {"error": error}:
                 problem = error if isinstance(error, dict) else {"title": error}
                 self._refused(sent.number, str(problem.get("title")), str(problem.get("detail", "")))

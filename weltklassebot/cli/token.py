@@ -9,6 +9,7 @@ import click
 
 from weltklassebot.api.tokens import ROLES, Role, Token, TokenFile
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
+from weltklassebot.core.reporters import KINDS, Kind
 
 __all__ = ["token"]
 
@@ -26,16 +27,24 @@ def token() -> None:
 @click.option("--name", required=True, metavar="N", help="Stands in the record beside what its holder does.")
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only for this account; may be repeated.")
 @click.option("--strategy", "strategies", multiple=True, metavar="ID", help="Only for this strategy; may be repeated.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this; may be repeated.")
 @pass_invocation
 def create(
-    invocation: Invocation, role: Role, name: str, accounts: tuple[str, ...], strategies: tuple[str, ...]
+    invocation: Invocation,
+    role: Role,
+    name: str,
+    accounts: tuple[str, ...],
+    strategies: tuple[str, ...],
+    kinds: tuple[Kind, ...],
 ) -> None:
     """Make a token and print it, this once: only its hash is kept.
+
+    With --kind a trader says nothing else: a feed of prices has marks, and cannot send an order.
 
     Example: weltklassebot token create --role trader --name bot-1 --strategy ma_crossover
     """
     text, made = _file(invocation).create(
-        name=name, role=role, created=round(time.time(), 6), accounts=accounts, strategies=strategies
+        name=name, role=role, created=round(time.time(), 6), accounts=accounts, strategies=strategies, kinds=kinds
     )
     invocation.show({"token": text, **_shown(made)}, text)
 
@@ -72,4 +81,6 @@ def _shown(known: Token) -> dict[str, Any]:
         shown["accounts"] = list(known.accounts)
     if known.strategies is not None:
         shown["strategies"] = list(known.strategies)
+    if known.kinds is not None:
+        shown["kinds"] = list(known.kinds)
     return shown

@@ -11,8 +11,9 @@
 send it as ma_crossover-...
 
 `check` raises nothing that goes wrong on the way: no answer, a late one or a damaged one is a denial with its reason.
-Reports, fills, marks and equity raise a `RiskClientError` unless they are recorded. `AsyncRiskClient` has the same
-methods, awaited. Stops and cancel requests come to `RiskClient.subscribe(handler)` or `AsyncRiskClient.events()`.
+Reports, fills, marks and equity raise a `RiskClientError` unless they are recorded; a receipt is not `counted` where
+the service takes prices, or equity, from others alone. `AsyncRiskClient` has the same methods, awaited. Stops and
+cancel requests come to `RiskClient.subscribe(handler)` or `AsyncRiskClient.events()`.
 """
 
 from __future__ import annotations

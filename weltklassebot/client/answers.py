@@ -93,12 +93,15 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The risk service has taken it. `seq` is None for a mark, which may be recorded later or overtaken by a newer one,
-    and for what was recorded before (`replayed`)."""
+    for what was recorded before (`replayed`), and for what counts nothing (`counted`)."""
 
     seq: int | None
     ts: float | None
     replayed: bool
     raw: Mapping[str, object] = field(repr=False)
+    counted: bool = True
+    """False: a mark or an equity that is shown and counts nothing, because who says it is none of the service's
+    sources."""
 
 
 def judge(command: Command, outcome: Outcome) -> Answer:
@@ -120,9 +123,10 @@ def receipt(command: Command, outcome: Outcome) -> Receipt:
     raw = _taken(command, outcome)
     seq, ts = _whole(raw.get("seq")), _time(raw.get("ts"))
     replayed = _flag("replayed", raw.get("replayed", False))
-    if seq is None and not replayed and command.op != "mark":
+    counted = _flag("counted", raw.get("counted", True))
+    if seq is None and not replayed and counted and command.op != "mark":
         raise BadAnswer("the answer has no seq")
-    return Receipt(seq, ts, replayed, raw)
+    return Receipt(seq, ts, replayed, raw, counted)
 
 
 def _taken(command: Command, reply: Reply) -> Mapping[str, object]:

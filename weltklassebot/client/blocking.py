@@ -129,7 +129,10 @@ class RiskClient:
         retries: int = 0,
         **fields: Unpack[MarkExtras],
     ) -> Receipt:
-        """Say a price. Raises RiskClientError unless it is taken; retrying it is safe."""
+        """Say a price. Raises RiskClientError unless it is taken; retrying it is safe.
+
+        The receipt's `counted` is false where the service takes prices from others alone.
+        """
         return self._say("mark", {"symbol": symbol, "price": price, **fields}, timeout, retries)
 
     def equity(
@@ -137,7 +140,8 @@ class RiskClient:
     ) -> Receipt:
         """Say an account's equity, in the base currency. Raises RiskClientError unless it is recorded.
 
-        Only a report that was never sent is retried. A `flow` needs a `flow_id`: the same one counts once.
+        Only a report that was never sent is retried. A `flow` needs a `flow_id`: the same one counts once. The
+        receipt's `counted` is false where the service takes equity from others alone: then nothing is recorded.
         """
         return self._say("equity", {"equity": equity, **fields}, timeout, retries)
 

@@ -65,12 +65,12 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
         events += latched_kill_events(state, seq, corrected=corrected)
     cause = _halt_at_start(state, start)
     if cause is not None and _is_news(state, cause):
-        halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters, corrected=corrected)
+        halted = halt_events(state, seq, None, cause=cause, parameters=start.parameters, journal_format=start.format)
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
     elif accounts and not killed:
         events += stop_orders(
             state, seq, None, start.parameters, "account_halted",
-            spare_reducing=True, accounts=[one.account for one in accounts], corrected=True,
+            spare_reducing=True, accounts=[one.account for one in accounts], journal_format=start.format,
         )  # fmt: skip
     return events + doubt_at_start(state, start, now)
 

@@ -24,6 +24,7 @@ from weltklassebot.core.commands import (
     ReportFill,
 )
 from weltklassebot.core.exposure import Market
+from weltklassebot.core.groups import Group
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
@@ -66,6 +67,9 @@ def join(state: State) -> None:
         quantity, joined = state.positions.pop(key), (account, venue, strategy, aliases[alias], leg)
         if total := state.positions.pop(joined, ZERO) + quantity:
             state.positions[joined] = total
+    for known in state.orders.values():
+        if (listed := aliases.get(known.order.symbol)) is not None:
+            known.order = replace(known.order, symbol=listed)
     for alias, symbol in aliases.items():
         market = state.markets.pop(alias, None)
         if market is not None:
@@ -79,7 +83,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
     if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
         joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
-    joined.price = joined.price or market.price
+    joined.paid = ZERO if joined.mark is not None else joined.paid or market.paid
     for at, book in market.books.items():
         state.gross -= book.exposure
         state.unpriced -= book.unpriced
@@ -88,7 +92,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
         for here, there in ((book.buys, into.buys), (book.sells, into.sells)):
             for key, item in here.items.items():
                 there.add(_respelled_item(state, key, item, symbol), item)
-            there.doubt(here.unvalued)
+            there.absorb(here)
         if into.empty:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
@@ -99,8 +103,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
 
 def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) -> tuple[str, ...]:
     """Its key from now on."""
-    if isinstance(item, OpenOrder):
-        item.order = replace(item.order, symbol=symbol)
+    if isinstance(item, OpenOrder | Group):
         return key
     assert isinstance(item, DoubtfulFill)
     item.fill = replace(item.fill, symbol=symbol)

@@ -7,18 +7,24 @@ missing inputs never trap a position; stops, tick and lot hold for everything.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from weltklassebot.core.accounts import barred
-from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.commands import CheckOrder, OrderKey
 from weltklassebot.core.doubted_equity import check_equity
 from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
+from weltklassebot.core.fits import closable as closable_of
+from weltklassebot.core.fits import contradicts_group, fits, fits_position
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.reservations import worst_with
+from weltklassebot.core.room import in_the_way, named
 from weltklassebot.core.state import State
+from weltklassebot.core.worth import check_prices, own_worth
 
-__all__ = ["decide_check", "gate", "own_price"]
+__all__ = ["decide_check", "gate"]
 
 _PLAIN = Instrument()
 _LIMITED = ("limit", "stop_limit")
@@ -43,22 +49,16 @@ def reducing_passes_halt(state: State) -> bool:
     return policy == "always" or (policy == "rule" and state.risk.cause in ("max_drawdown", "journal_failed"))
 
 
-def own_price(order: CheckOrder) -> Decimal:
-    """max(|limit|, |stop|); zero for an order that names no price."""
-    price, stop = order.price, order.stop_price
-    own = ZERO if price is None else abs(price)
-    if stop is not None and abs(stop) > own:
-        own = abs(stop)
-    return own
-
-
 def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved | OrderDenied:
-    """Approve the order or say everything that is against it."""
+    """Approve the order or say everything that is against it. Raises `Refused` for a price that its symbol cannot
+    have."""
     parameters = state.parameters
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
-    closes = closable(book, order.side) if book is not None and book.quantity else ZERO
+    closes = ZERO
+    if book is not None and book.quantity:
+        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
@@ -68,36 +68,68 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         denials.append(Denial(reason))
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, quantity))
+    elif order.position_side != "both" and not reducing and _closes(book, order.side):
+        denials.append(Denial("max_reducing_quantity", closes, quantity))
+    if order.oco_group is not None and contradicts_group(state, order):
+        denials.append(Denial("oco_group"))
     instrument: Instrument | None = _PLAIN
+    inverse = False
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
         if instrument is not None:
             closes_all = reducing and quantity >= closes and state.corrected
-            _check_grid(instrument, order, denials, closes_all=closes_all)
+            inverse = instrument.kind == "inverse"
+            _check_grid(instrument, order, denials, closes_all=closes_all, inverse=inverse)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
     if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
 
     notional = ZERO
     if reducing:
-        if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
+        if _halted_for_good(state, order):
             denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
-            notional = quantity * max(own_price(order), market.price) * market.unit
+            notional = quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
-            notional = _check_value(state, order, market, book, unit, denials)
+            own = own_worth(order, inverse=inverse)
+            notional = _check_value(state, order, market, book, own, unit, denials)
         if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
             denials.append(Denial("short_not_allowed", closes, quantity))
 
     if denials:
         denials.sort(key=_severity)
         closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
+        cancel_first: tuple[OrderKey, ...] = ()
+        if state.fitting and not reducing and book is not None and _closes(book, order.side):
+            cancel_first = _cancel_first(state, order, book, denials)
+        return OrderDenied(
+            denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
+        )
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
+
+
+_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
+"""Why an order is refused that reduces, too."""
+
+
+def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
+    """What stands in the way of an order that is refused for no other reason than that it does not reduce, and that its
+    own strategy holds."""
+    if not fits_position(state, order) or gate(state, reducing=True) is not None:
+        return ()
+    if any(denial.reason in _OF_ANY_ORDER for denial in denials) or _halted_for_good(state, order):
+        return ()
+    if not fits(order.quantity, abs(book.quantity)):
+        return ()  # nothing that rests is to blame
+    return named(in_the_way(book, order))
+
+
+def _halted_for_good(state: State, order: CheckOrder) -> bool:
+    return order.account in state.halted_accounts and state.parameters.allow_reducing_when_halted == "never"
 
 
 def _closes(book: Book | None, side: str) -> bool:
@@ -115,9 +147,13 @@ def _severity(denial: Denial) -> int:
     return SEVERITY[denial.reason]
 
 
-def _check_grid(instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool) -> None:
+def _check_grid(
+    instrument: Instrument, order: CheckOrder, denials: list[Denial], *, closes_all: bool, inverse: bool
+) -> None:
     """Quantities come in lots and prices in ticks. A remainder is exact: these are decimals. What fees left of a
-    position fits no lot, so what closes all of it need not."""
+    position fits no lot, so what closes all of it need not. Raises `Refused` for a price that is none."""
+    if inverse:
+        check_prices(instrument, order.symbol, price=order.price, stop_price=order.stop_price)
     if instrument.lot is not None and not closes_all and order.quantity % instrument.lot:
         denials.append(Denial("lot", instrument.lot, order.quantity))
     if instrument.tick is not None:
@@ -187,7 +223,7 @@ def _check_inputs(
     now: float,
     denials: list[Denial],
 ) -> Decimal | None:
-    """Whether there is all that a valuation needs. Returns what a unit at price 1 is worth, or None."""
+    """Whether there is all that a valuation needs. Returns what a worth of 1 is in the base currency, or None."""
     parameters = state.parameters
     before = len(denials)
     if instrument is None:
@@ -201,7 +237,7 @@ def _check_inputs(
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
     if market is None or market.mark is None:
-        if parameters.mark_required or not _bounds_itself(state, order):
+        if parameters.mark_required or not _bounds_itself(state, order, instrument):
             denials.append(_lacks(state, "no_mark", order.symbol))
     elif now - market.as_of > oldest:
         denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
@@ -214,15 +250,17 @@ def _check_inputs(
         elif now - rate.as_of > oldest:
             denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
         else:
-            unit = unit * rate.price
+            unit = unit * abs(rate.mark)
     return unit if len(denials) == before else None
 
 
-def _bounds_itself(state: State, order: CheckOrder) -> bool:
-    """Whether the order's own price is the most that it can be worth: a buy's positive limit. A sell's is the least."""
-    if order.order_type not in _LIMITED or not own_price(order):
+def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> bool:
+    """Whether the order is worth no more than at its limit: a buy's, if that is positive. Of a sell it is the least; an
+    inverse contract is worth the more the lower its price, so there it is the other way round."""
+    if order.order_type not in _LIMITED or not own_worth(order, inverse=False):
         return False
-    return not state.corrected or (order.side == "buy" and order.price is not None and order.price > 0)
+    bounded = "sell" if instrument.kind == "inverse" else "buy"
+    return not state.corrected or (order.side == bounded and order.price is not None and order.price > 0)
 
 
 def _unpriced(state: State) -> str:
@@ -235,14 +273,19 @@ def _unpriced(state: State) -> str:
 
 
 def _check_value(
-    state: State, order: CheckOrder, market: Market | None, book: Book | None, unit: Decimal, denials: list[Denial]
+    state: State,
+    order: CheckOrder,
+    market: Market | None,
+    book: Book | None,
+    own: Decimal,
+    unit: Decimal,
+    denials: list[Denial],
 ) -> Decimal:
-    """Value the order and hold it, and what the desk would hold with it, against their limits."""
+    """Value the order and hold it, and what the desk would hold with it, against their limits. `own`: what a unit of it
+    is worth at its own prices."""
     parameters = state.parameters
-    price = own_price(order)
-    if market is not None and market.price > price:
-        price = market.price
-    worth = order.quantity * price
+    most = own if market is None or market.price <= own else market.price
+    worth = order.quantity * most
     notional = worth if unit is ONE else worth * unit
     limit = parameters.max_order_notional
     if limit is not None and notional > limit:
@@ -256,6 +299,9 @@ def _check_value(
         return notional
     if book is None or market is None:
         gross = state.gross + notional
+    elif market.fitting and (book.quantity or order.oco_group is not None):
+        worst = _worst(state, order, market, book, worth, unit)
+        gross = state.gross - book.exposure + worst * unit
     else:
         up, down = book.up, book.down
         if order.side == "buy":
@@ -268,3 +314,13 @@ def _check_value(
     if gross > limit:
         denials.append(Denial("max_notional", limit, gross))
     return notional
+
+
+def _worst(state: State, order: CheckOrder, market: Market, book: Book, worth: Decimal, unit: Decimal) -> Decimal:
+    """Of the book, with the order in it. Where it comes on top of what is held, what rests on the other side is no more
+    than it was, and is not asked for."""
+    if order.oco_group is None and not _closes(book, order.side):
+        opening = worth + (book.up if order.side == "buy" else -book.down)
+        if opening * unit >= book.exposure:
+            return opening
+    return worst_with(state, market, book, order, reducing=False)

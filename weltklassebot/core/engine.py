@@ -50,15 +50,17 @@ from weltklassebot.core.commands import (
     UnsetLimits,
 )
 from weltklassebot.core.equity import decide_accept_equity, decide_equity
-from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
+from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, OrderDenied, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
+from weltklassebot.core.room import give_way, make_room
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
+from weltklassebot.core.worth import check_prices
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
 
@@ -100,7 +102,7 @@ class Engine:
             elif now >= self.state.next_due and type(command) is not Tick:
                 raise AssertionError("something is due: submit a Tick before any other command")
             if type(command) is CheckOrder:
-                return self._check(command, seq, now)
+                return self._check(command, seq, now, released_through_seq)
             decided = self._decide(command, seq, now, released_through_seq)
             if isinstance(decided, Replayed):
                 return decided
@@ -110,19 +112,24 @@ class Engine:
             if before is not EXACT:
                 setcontext(before)
 
-    def _check(self, order: CheckOrder, seq: int, now: float) -> Recorded | Replayed:
+    def _check(self, order: CheckOrder, seq: int, now: float, released: int | None) -> Recorded | Replayed:
         """The shortest way through, for what comes most often."""
         replayed = recall_order(self.state, order, now)
         if replayed is not None:
             return replayed
-        events = self._answer(order, now)
+        events = self._answer(order, seq, now, released)
         self._fold(events, order, seq, now)
         return Recorded(events)
 
-    def _answer(self, order: CheckOrder, now: float) -> list[AnyEvent]:
+    def _answer(self, order: CheckOrder, seq: int, now: float, released: int | None) -> list[AnyEvent]:
         state = self.state
         answer = decide_check(state, order, now)
-        if type(answer) is not OrderApproved or not state.takes_slot(reducing=answer.reducing):
+        if type(answer) is OrderDenied:
+            return [answer, *make_room(state, order, seq, released)] if answer.cancel_first else [answer]
+        assert type(answer) is OrderApproved
+        if answer.reducing and state.fitting:
+            return [answer, *give_way(state, order, seq, released)]
+        if not state.takes_slot(reducing=answer.reducing):
             return [answer]
         cooldown = self._last_slot(now)
         return [answer] if cooldown is None else [answer, cooldown]
@@ -138,7 +145,7 @@ class Engine:
             if type(command) is Start:
                 self._configure(command.parameters)
             if type(command) is CheckOrder:
-                return self._answer(command, now)
+                return self._answer(command, seq, now, released_through_seq)
             decided = self._decide(command, seq, now, released_through_seq)
             return [] if isinstance(decided, Replayed) else decided
         finally:
@@ -206,9 +213,9 @@ class Engine:
             case CancelAll():
                 return decide_cancel_all(state, command, seq, released)
             case AdjustPosition():
-                return decide_adjust(state, command)
+                return decide_adjust(state, command, seq, released)
             case AcceptFill():
-                return decide_accept_fill(state, command)
+                return decide_accept_fill(state, command, seq, released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():
                 return decide_limits(state, command, seq, released)
             case ReanchorClock() | ReportClock():
@@ -240,6 +247,8 @@ class Engine:
 
     def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
         state = self.state
+        if mark.price < 0:
+            check_prices(state.parameters.instrument(mark.symbol), mark.symbol, price=mark.price)
         market = state.markets.get(mark.symbol)
         if market is None and len(state.markets) >= state.parameters.max_symbols:
             raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")

@@ -23,6 +23,7 @@ __all__ = [
     "AccountRetired",
     "AnyEvent",
     "ApprovalsWithdrawn",
+    "CancelCause",
     "CancelRequest",
     "CancelsAccepted",
     "CancelsRequested",
@@ -38,6 +39,7 @@ __all__ = [
     "EquitySetAside",
     "EquityTaken",
     "Event",
+    "Excess",
     "FillAccepted",
     "FillBooked",
     "FillDiscarded",
@@ -54,9 +56,11 @@ __all__ = [
     "OrderDenied",
     "OrderUpdated",
     "OrdersKept",
+    "Oversized",
     "PeakRebased",
     "Place",
     "PositionAdjusted",
+    "PositionFlipped",
     "Reason",
     "RiskState",
     "RiskStateChanged",
@@ -74,6 +78,10 @@ KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
 ClockCause = Literal["step", "start"]
 """A difference between the clocks, or a start too far ahead of the last record."""
 
+CancelCause = Literal["closable", "unfit", "oco"]
+"""Why an order is asked back where no stop and nobody did: it stands in the way of one that closes; it would do more
+than close; its group is done."""
+
 Reason = Literal[
     # stops
     "kill_switch", "halted", "account_halted", "journal_failed", "max_drawdown", "cooldown",
@@ -83,8 +91,8 @@ Reason = Literal[
     "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
     "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
-    "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "oco_group", "short_not_allowed", "tick", "lot", "max_order_notional",
+    "max_notional", "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
@@ -121,6 +129,8 @@ class OrderApproved(Event, frozen=True, tag="approved", kw_only=False):
 class OrderDenied(Event, frozen=True, tag="denied"):
     denials: tuple[Denial, ...]
     max_reducing_quantity: Decimal | None = None
+    cancel_first: tuple[tuple[str, str, str], ...] = ()
+    """Its strategy holds what it would close, and these rest: the first of them, the oldest first."""
 
 
 class OrderUpdated(Event, frozen=True, tag="order_updated"):
@@ -268,6 +278,7 @@ class CancelRequest(Struct, frozen=True, omit_defaults=True, gc=False):
 
 class CancelsRequested(Event, frozen=True, tag="cancels_requested"):
     requests: tuple[CancelRequest, ...]
+    cause: CancelCause | None = None
 
 
 class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
@@ -283,6 +294,30 @@ class OrdersKept(Event, frozen=True, tag="orders_kept"):
     """Those that did not before."""
     oversized: tuple[tuple[str, str, str], ...] = ()
     """Stops that are larger than what they would close."""
+
+
+class Excess(Struct, frozen=True, gc=False):
+    """An order, and the quantity that it is to be reduced to."""
+
+    account: str
+    strategy: str
+    client_order_id: str
+    reduce_to: Decimal
+
+
+class Oversized(Event, frozen=True, tag="oversized"):
+    """Orders that rest and are larger than what they would close; nothing asks them back."""
+
+    orders: tuple[Excess, ...]
+
+
+class PositionFlipped(Event, frozen=True, tag="flipped"):
+    """A fill of an order that was approved as reducing opened a position, or turned it."""
+
+    old: Decimal
+    """The account's position in this book, before it and"""
+    new: Decimal
+    """after it, without fees."""
 
 
 class Place(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -367,6 +402,6 @@ AnyEvent = (
     | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
-    | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored
-    | ClockRestarted | StartBelieved | Started
+    | Oversized | PositionFlipped | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted
+    | ClockTrusted | ClockReanchored | ClockRestarted | StartBelieved | Started
 )  # fmt: skip

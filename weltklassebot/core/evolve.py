@@ -53,8 +53,10 @@ from weltklassebot.core.events import (
     OrderDenied,
     OrdersKept,
     OrderUpdated,
+    Oversized,
     PeakRebased,
     PositionAdjusted,
+    PositionFlipped,
     RiskStateChanged,
     StartBelieved,
     Started,
@@ -65,7 +67,7 @@ from weltklassebot.core.parameters import OF_EQUITY, with_limits
 from weltklassebot.core.remembered import EndedOrders
 from weltklassebot.core.schedule import schedule
 from weltklassebot.core.state import KillSwitch, Risk, State
-from weltklassebot.core.takeover import judge_stops, leave_unvalued, take_cancels_over
+from weltklassebot.core.takeover import judge_reducing, judge_stops, leave_unvalued, take_cancels_over
 
 __all__ = ["EVOLVERS", "evolve"]
 
@@ -85,7 +87,7 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     if not state.started:
         state.risk.since = state.kill_switch.since = now
     state.started = now
-    corrected = state.corrected
+    corrected, fitting = state.corrected, state.fitting
     state.format = command.format
     state.clock_doubted = False
     state.clock_doubt = None
@@ -93,7 +95,12 @@ def _started(state: State, event: Started, command: Start, seq: int, now: float)
     state.self_anchored = False
     evolve_clock.pass_over(state, now - state.now)
     join(state)
-    valuation.revalue_all(state)
+    if state.fitting:
+        if not fitting:
+            judge_reducing(state)
+        valuation.rebuild_books(state)
+    else:
+        valuation.revalue_all(state)
     if state.corrected:
         leave_unvalued(state)
     state.requires_equity = _requires_equity(state)
@@ -282,6 +289,8 @@ EVOLVERS: Final = cast(
         CancelsRequested: evolve_orders.cancels_requested,
         OrdersKept: evolve_orders.orders_kept,
         Unprotected: _told,
+        Oversized: _told,
+        PositionFlipped: _told,
     },
 )
 """One function an event; a test holds the table against the union."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from weltklassebot.core.aliases import same_symbol
-from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
@@ -31,40 +30,54 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
+from weltklassebot.core.groups import STOPS
 from weltklassebot.core.holdings import change_of
-from weltklassebot.core.keeping import STOPS, guards
+from weltklassebot.core.keeping import guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, position_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
+from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, release
 from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
+from weltklassebot.core.worth import own_worth, worth
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
 def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, now: float) -> None:
     key = (order.account, order.strategy, order.client_order_id)
+    market = state.markets.get(order.symbol)
+    if market is None:
+        market = open_market(state, order.symbol)
     known = OpenOrder(
-        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
-        order.quantity,
+        order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing,
+        own_worth(order, inverse=market.inverse), order.quantity,
     )  # fmt: skip
     state.orders[key] = known
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
         known.slot = known.counted = False
-    market = state.markets.get(order.symbol)
-    if market is None:
-        market = open_market(state, order.symbol)
     at = (order.account, order.venue, order.position_side)
     book = market.books.get(at)
     if book is None:
         book = open_book(market, at)
-    if order.stop_price is not None and order.order_type in STOPS:
-        known.guards = guards(book, order.side, order.quantity)
+    stop = order.stop_price is not None and order.order_type in STOPS
+    if stop:
+        known.guards = guards(book, order.side, order.quantity, fitting=state.fitting)
+    if event.reducing or order.oco_group is not None:
+        known.fitted = event.reducing
+        classify(state, known)
+        if known.idle or order.oco_group is not None:
+            enter(state, book, known)
+            reprice(state, market, book)
+            return
+        count_closing(book.side(order.side), known)
+    if stop:
+        book.side(order.side).stops += 1
     unpriced = book.unpriced
     state.gross += market.reserve(book, order.side, key, known)
     if book.unpriced is not unpriced:
@@ -75,7 +88,9 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
     ring = state.denied
     ring.put(
         order.key,
-        Denied(content(order), seq, now, state.risk.state, event.denials, event.max_reducing_quantity),
+        Denied(
+            content(order), seq, now, state.risk.state, event.denials, event.max_reducing_quantity, event.cancel_first
+        ),
     )
     while len(ring) > state.parameters.max_remembered_denials:
         ring.forget_oldest()
@@ -126,13 +141,31 @@ def cancels_requested(state: State, event: CancelsRequested, command: AnyCommand
             continue
         key = (request.account, request.strategy, request.client_order_id)
         state.orders[key].cancel_id = request.id
-        state.cancels[request.id] = Cancel(key=key, since=now, reason=reason)
+        state.cancels[request.id] = Cancel(key=key, since=now, reason=event.cause or reason, cause=event.cause)
     schedule(state)
 
 
 def orders_kept(state: State, event: OrdersKept, command: AnyCommand, seq: int, now: float) -> None:
     for key in event.orders:
-        state.orders[key].reducing = True
+        known = state.orders[key]
+        if not known.reducing:
+            _count_as_reducing(state, known)
+
+
+def _count_as_reducing(state: State, known: OpenOrder) -> None:
+    """It is a load on what is held from now on, and adds accordingly."""
+    market = state.markets[known.order.symbol]
+    book = market.books[book_of(known.order)]
+    if known.order.oco_group is None and not is_bound(state.parameters, known.order):
+        known.reducing = True
+        count_closing(book.side(known.order.side), known)
+        return
+    remaining = known.remaining
+    release(state, book, known, remaining)
+    known.reducing, known.remaining = True, remaining
+    classify(state, known)
+    enter(state, book, known)
+    reprice(state, market, book)
 
 
 def _forget_cancel(state: State, known: OpenOrder) -> None:
@@ -149,7 +182,7 @@ def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
     order = known.order
     market = state.markets[order.symbol]
     book = market.books[book_of(order)]
-    book.side(order.side).shrink(order.key, known, quantity)
+    release(state, book, known, quantity)
     reprice(state, market, book)
 
 
@@ -162,6 +195,7 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
         venue=None if order.venue == "default" else order.venue, position_side=order.position_side,
+        reducing=known.reducing, oco_group=order.oco_group,
     )  # fmt: skip
     state.ended.put(order.key, ended)
     owner = (order.account, order.strategy)
@@ -199,9 +233,10 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
     place = place_of(state, fill)
+    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
-        valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
+        remaining=fill.quantity, valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
     )  # fmt: skip
     key = doubtful_key(place, fill, contradicts=event.cause == "contradicts_fill")
     state.doubtful[key] = doubtful
@@ -210,10 +245,9 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
-    market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
     book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
     if event.valued:
-        book.side(fill.side).add(key, doubtful)
+        book.side(fill.side).add_fill(key, doubtful)
     else:
         book.side(fill.side).doubt(fill.quantity)
     reprice(state, market, book)
@@ -256,7 +290,7 @@ def _settle(state: State, command: AcceptFill) -> DoubtfulFill:
     market = state.markets[fill.symbol]
     book = market.books[doubtful.book]
     if doubtful.valued:
-        book.side(fill.side).shrink(key, doubtful, doubtful.remaining)
+        book.side(fill.side).drop_fill(key, doubtful)
     else:
         book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
@@ -306,8 +340,8 @@ def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None)
     market = state.markets.get(symbol) or open_market(state, symbol)
     book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
     book.quantity += change
-    if price is not None and market.mark is None and price != market.price:
-        market.price = price
+    if price is not None and market.mark is None and price != market.paid:
+        market.paid, market.price = price, worth(price, inverse=market.inverse)
         reprice_all(state, market)
     else:
         reprice(state, market, book)

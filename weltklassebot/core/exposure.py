@@ -1,99 +1,26 @@
 """What is held and what could come to be held, per book (account, venue and leg in a symbol), valued in one step
 whatever the number of orders.
 
-An open order is worth its reserved quantity x max(own price, mark); a position its quantity x mark; and the exposure of
-a book is max(|position + open buys|, |position - open sells|). The sums on each side are split at the mark: orders
-priced above it count at their own price (`at_own`, money), all others at the mark (`at_mark`, quantity). The split
-holds until the mark crosses the nearest own price (`floor` <= mark < `ceiling`); only then are the orders walked.
+An open order is worth its reserved quantity x max(own price, mark); a position its quantity x mark. Of what is open
+on the closing side the cheapest units, as many as are held, only close, and add nothing; the rest, E, is what could
+be held on the other side of nothing. The exposure of a book is max(|position| + opening side, E); with nothing held
+each side is an E of its own. `ladder` has the sums of a side.
+
+Before format 5 it was max(|position + open buys|, |position - open sells|).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
 
+from weltklassebot.core.ladder import Reserved, Side
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.places import BookKey
 
 __all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
 
 _DUST = Decimal("1e-12")
-
-
-class Reserved(Protocol):
-    """Anything that may still turn into a position."""
-
-    own: Decimal
-    """max(|limit|, |stop|), or zero."""
-    remaining: Decimal
-
-
-@dataclass(slots=True, kw_only=True)
-class Side:
-    """All that may still be bought, or all that may still be sold, in one book."""
-
-    items: dict[tuple[str, ...], Reserved] = field(default_factory=dict)
-    quantity: Decimal = ZERO
-    at_mark: Decimal = ZERO
-    at_own: Decimal = ZERO
-    pivot: Decimal = ZERO
-    floor: Decimal = ZERO
-    ceiling: Decimal | None = None
-    unvalued: Decimal = ZERO
-    """Of `quantity`: doubtful fills of which nobody knows the worth. They close what they may have closed, and add
-    nothing."""
-
-    def value(self) -> Decimal:
-        return self.at_own + self.at_mark * self.pivot
-
-    def add(self, key: tuple[str, ...], item: Reserved) -> None:
-        quantity, own = item.remaining, item.own
-        self.items[key] = item
-        self.quantity += quantity
-        if own > self.pivot:
-            self.at_own += own * quantity
-            if self.ceiling is None or own < self.ceiling:
-                self.ceiling = own
-        else:
-            self.at_mark += quantity
-            if own > self.floor:  # noqa: PLR1730 - see `Market.weigh`
-                self.floor = own
-
-    def shrink(self, key: tuple[str, ...], item: Reserved, quantity: Decimal) -> None:
-        """Take `quantity` off what `item` reserves; at nothing left it goes."""
-        if not quantity:
-            return
-        item.remaining -= quantity
-        self.quantity -= quantity
-        if item.own > self.pivot:
-            self.at_own -= item.own * quantity
-        else:
-            self.at_mark -= quantity
-        if not item.remaining:
-            self.items.pop(key, None)
-            if not self.items:
-                self._nothing()
-
-    def _nothing(self) -> None:
-        self.at_mark = self.at_own = self.floor = ZERO
-        self.quantity = self.unvalued
-        self.ceiling = None
-
-    def doubt(self, quantity: Decimal) -> None:
-        """Hold a fill of unknown worth; with a negative quantity, let it go."""
-        self.quantity += quantity
-        self.unvalued += quantity
-
-    def move(self, mark: Decimal) -> None:
-        """Value everything at another mark."""
-        self.pivot = mark
-        if mark >= self.floor and (self.ceiling is None or mark < self.ceiling):
-            return
-        items, self.items = self.items, {}
-        self._nothing()
-        for key, item in items.items():
-            self.add(key, item)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,7 +49,16 @@ class Book:
 
     @property
     def empty(self) -> bool:
-        return not self.exposed and not self.buys.unvalued and not self.sells.unvalued
+        return not self.quantity and not self.buys.quantity and not self.sells.quantity
+
+    def worst(self) -> Decimal:
+        """The exposure of what is held, in money of the symbol's currency per multiplier."""
+        held = self.quantity
+        if held > 0:
+            opening, beyond = self.up, self.sells.beyond(max(held - self.sells.idle, ZERO))
+        else:
+            opening, beyond = -self.down, self.buys.beyond(max(-held - self.buys.idle, ZERO))
+        return opening if opening > beyond else beyond
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,20 +66,28 @@ class Market:
     """A symbol: its last known price, what a unit is worth, and the books in it."""
 
     price: Decimal = ZERO
-    """Absolute value of the last mark, or of the last fill while there is no mark; zero: unknown."""
+    """What a unit is worth at the last mark, or at the last fill while there is no mark; zero: unknown."""
+    paid: Decimal = ZERO
+    """The price of that fill, or adjustment; zero once there is a mark."""
+    inverse: bool = False
+    """A unit is worth 1/price."""
     mark: Decimal | None = None
     as_of: float = 0.0
     delta: Decimal | None = None
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[BookKey, Book] = field(default_factory=dict)
+    fitting: bool = False
+    """Valued by the rule of format 5."""
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""
-        if book.buys.pivot != self.price:
-            book.buys.move(self.price)
-        if book.sells.pivot != self.price:
-            book.sells.move(self.price)
+        for side in (book.buys, book.sells):
+            if side.pivot != self.price:
+                if self.fitting:
+                    side.move(self.price)
+                else:
+                    side.restack(self.price)
         held = book.quantity * self.price
         book.up = held + book.buys.value()
         book.down = held - book.sells.value()
@@ -168,8 +112,11 @@ class Market:
             book.exposure = ZERO
             book.unpriced = book.exposed
         else:
-            up, down = abs(book.up), abs(book.down)
-            worst = up if up > down else down
+            if self.fitting and book.quantity:
+                worst = book.worst()
+            else:
+                up, down = abs(book.up), abs(book.down)
+                worst = up if up > down else down
             book.exposure = worst if self.unit is ONE else worst * self.unit
             if not self.price:
                 book.unpriced = bool(book.quantity or book.buys.at_mark or book.sells.at_mark)
@@ -184,10 +131,8 @@ def is_dust(excess: Decimal, quantity: Decimal) -> bool:
 
 
 def closable(book: Book | None, side: str) -> Decimal:
-    """The largest quantity of an order on `side` that only reduces what the account holds.
-
-    What is held, less everything open on the same side: that may close it as well.
-    """
+    """The largest quantity of an order on `side` that only reduces what the account holds, before format 5: what is
+    held, less everything open on the same side. `fits` has the rule since."""
     if book is None:
         return ZERO
     held = book.quantity

@@ -6,27 +6,29 @@ and the take-profit beside it goes, whichever was there first.
 
 One stop a book is kept although it is larger than what is left, if it was no larger than the position and what was open
 to build it when it was approved: half a position with a stop for all of it is better than one without.
+
+This is how it was before format 5, and what halts, kills and the time before have in common; `sequence` knows groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Final
 
 from msgspec import Struct
 
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.events import OrdersKept, Place, Unprotected
 from weltklassebot.core.exposure import Book
+from weltklassebot.core.groups import STOPS
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.sequence import closing_side, rank, take_up
 from weltklassebot.core.state import OpenOrder, State
 
-__all__ = ["STOPS", "Kept", "guards", "keep", "unprotected"]
-
-STOPS: Final = frozenset({"stop", "stop_limit"})
+__all__ = ["Kept", "guards", "keep", "unprotected"]
 
 
 class Kept(Struct):
@@ -45,22 +47,30 @@ class Kept(Struct):
         return [OrdersKept(orders=tuple(news), oversized=tuple(oversized))] if news or oversized else []
 
 
-def guards(book: Book, side: str, quantity: Decimal) -> bool:
+def guards(book: Book, side: str, quantity: Decimal, *, fitting: bool) -> bool:
     """Whether a stop of this quantity is no larger than the position and what is open to build it."""
     long, building = (book.quantity, book.buys) if side == "sell" else (-book.quantity, book.sells)
-    return quantity <= max(long, ZERO) + building.quantity
+    opening = building.quantity - building.closing - building.doubted if fitting else building.quantity
+    return quantity <= max(long, ZERO) + opening
 
 
-def keep(state: State, orders: list[OpenOrder], *, corrected: bool) -> Kept:
-    """Choose what stays, of these orders, the oldest of which come first: stops first, if `corrected`."""
+def keep(state: State, orders: list[OpenOrder], parameters: Parameters, *, corrected: bool, fitting: bool) -> Kept:
+    """Choose what stays, of these orders, the oldest of which come first: stops first, if `corrected`. The parameters
+    are those that will be in force."""
     books: dict[tuple[str, BookKey], list[OpenOrder]] = {}
     for known in orders:
         books.setdefault((known.order.symbol, book_of(known.order)), []).append(known)
     kept: list[OpenOrder] = []
     oversized: list[OpenOrder] = []
     for at, here in books.items():
-        ranked = sorted(here, key=_rank) if corrected else here
-        _keep_in_book(_book(state, *at), ranked, kept, oversized)
+        book = _book(state, *at)
+        if fitting:
+            taken = take_up(parameters, here, ZERO if book is None else book.quantity)
+            kept += taken.kept
+            oversized += taken.oversized
+        else:
+            ranked = sorted(here, key=rank) if corrected else here
+            _keep_in_book(book, ranked, kept, oversized)
     stays = {known.order.key for known in kept}
     return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
 
@@ -73,7 +83,7 @@ def _keep_in_book(
         return
     stopped = False
     for known in orders:
-        if known.order.side != _closing_side(book):
+        if known.order.side != closing_side(book.quantity):
             continue
         stop = known.order.order_type in STOPS
         if known.remaining <= left:
@@ -87,20 +97,6 @@ def _keep_in_book(
         stopped = stopped or stop
 
 
-def _rank(known: OpenOrder) -> tuple[bool, bool, bool, bool, Decimal, int]:
-    """What has ended is filled whatever is wished; what is asked back already is no protection any more. Else stops
-    first: of them what reduces, then the one that triggers first, then the oldest."""
-    order = known.order
-    stop = order.order_type in STOPS
-    trigger = ZERO
-    if stop and order.stop_price is not None:
-        trigger = -order.stop_price if order.side == "sell" else order.stop_price
-    return (
-        known.status not in TERMINAL, known.cancel_id is not None, not stop, stop and not known.reducing, trigger,
-        known.seq,
-    )  # fmt: skip
-
-
 def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str] = ()) -> list[Unprotected]:
     """Where the stops that are not asked back cover less of a position than before."""
     covered: dict[tuple[str, BookKey], list[Decimal]] = {}
@@ -110,7 +106,7 @@ def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str]
         if not rests or order.order_type not in STOPS or (accounts and order.account not in accounts):
             continue
         book = _book(state, order.symbol, book_of(order))
-        if book is not None and book.quantity and order.side == _closing_side(book):
+        if book is not None and book.quantity and order.side == closing_side(book.quantity):
             before_and_after = covered.setdefault((order.symbol, book_of(order)), [ZERO, ZERO])
             before_and_after[0] += known.remaining
             if order.key not in unwanted:
@@ -127,7 +123,3 @@ def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str]
 def _book(state: State, symbol: str, at: BookKey) -> Book | None:
     market = state.markets.get(symbol)
     return None if market is None else market.books.get(at)
-
-
-def _closing_side(book: Book) -> str:
-    return "sell" if book.quantity > 0 else "buy"

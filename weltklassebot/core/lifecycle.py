@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from weltklassebot.core.accounts import holds, unnamed
+from weltklassebot.core.aftermath import Moved, aftermath, flips
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -32,7 +33,7 @@ from weltklassebot.core.events import (
     PositionAdjusted,
 )
 from weltklassebot.core.executions import Found, Place
-from weltklassebot.core.holdings import change_of, fee_in_asset
+from weltklassebot.core.holdings import change_of, fee_in_asset, signed
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import (
     NotFound,
@@ -49,6 +50,7 @@ from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
+from weltklassebot.core.worth import check_prices
 
 __all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
 
@@ -171,7 +173,8 @@ def decide_fill(
         late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
         shared = found == "shared"
         booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
-        return [booked, *_news_of_venue(state, place[0])] if shared else [booked]
+        news = _news_of_venue(state, place[0]) if shared else []
+        return [booked, *news, *_leaves(state, fill, known, ended, seq, released_through_seq)]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     valued = not state.corrected or _worth_is_known(state, fill)
@@ -186,6 +189,29 @@ def decide_fill(
             state, seq, released_through_seq, policy, "account_halted",
             spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
         )  # fmt: skip
+    return events
+
+
+def _leaves(
+    state: State,
+    fill: ReportFill,
+    known: OpenOrder | None,
+    ended: Ended | None,
+    seq: int,
+    released_through_seq: int | None,
+) -> list[AnyEvent]:
+    """What a fill that books leaves behind in its book."""
+    if not state.fitting:
+        return []
+    account, venue, strategy, symbol, leg = position_of(state, fill)
+    of = known.order if known is not None else ended
+    moved = Moved(symbol, (account, venue, leg), change_of(state, fill), strategy, None if of is None else of.oco_group)
+    if known is not None:
+        moved.filled, moved.quantity = known, min(fill.quantity, known.remaining)
+    events = aftermath(state, moved, seq, released_through_seq)
+    order = known or ended
+    if order is not None and order.reducing:
+        events += flips(state, moved, signed(fill.side, fill.quantity))
     return events
 
 
@@ -265,7 +291,7 @@ def is_of(state: State, fill: ReportFill, ended: Ended) -> bool:
     return ended.side == fill.side and same_symbol(state, ended.symbol, fill.symbol)
 
 
-def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
+def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     """An operator's word on a doubtful fill. Raises `NotFound`, and `Refused` if several could be meant, or if it
     is booked already."""
     _, doubtful = find_doubtful(state, command)
@@ -279,10 +305,20 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    return [FillAccepted(position=held + change_of(state, fill), slot_taken=recount)]
+    accepted = FillAccepted(position=held + change_of(state, fill), slot_taken=recount)
+    known = state.orders.get(fill.order_key)
+    if known is not None and (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
+        known = None
+    return [accepted, *_leaves(state, fill, known, ended, seq, released_through_seq)]
 
 
-def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
+def decide_adjust(state: State, command: AdjustPosition, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    check_prices(state.parameters.instrument(command.symbol), command.symbol, price=command.price)
     at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
     held = state.positions.get(at, ZERO)
-    return [PositionAdjusted(old=held, new=command.quantity)]
+    adjusted = PositionAdjusted(old=held, new=command.quantity)
+    if not state.fitting:
+        return [adjusted]
+    book = (command.account, command.venue, command.position_side)
+    moved = Moved(command.symbol, book, command.quantity - held)
+    return [adjusted, *aftermath(state, moved, seq, released_through_seq)]

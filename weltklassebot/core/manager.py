@@ -53,7 +53,8 @@ class RiskManager:
             self._start(now)
 
     def check(self, order: CheckOrder, now: float) -> Decision:
-        """Decide one order. Raises `Invalid` for an order that makes no sense, `Conflict` for a key that is taken."""
+        """Decide one order. Raises `Invalid` for an order that makes no sense, `Conflict` for a key that is taken, and
+        `Refused` for a price that its symbol cannot have."""
         outcome, risk_state = self._submit(order, now)
         if isinstance(outcome, Replayed):
             return Decision(

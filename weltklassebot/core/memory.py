@@ -13,9 +13,11 @@ from weltklassebot.core.commands import AcceptFill, CheckOrder, OrderKey, Positi
 from weltklassebot.core.events import Denial, Reason, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Found, Place, doubtful_key
 from weltklassebot.core.exposure import is_dust
+from weltklassebot.core.fits import closable_again, fits
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey, book_of
+from weltklassebot.core.refused import Conflict, NotFound, Refused
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 
@@ -37,27 +39,6 @@ _NOBODY: Final[dict[str, bytes]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Refused(Exception):
-    """A command that is well-formed and not possible now. It changes nothing and leaves no record."""
-
-    def __init__(self, message: str, *, code: str = "conflict", field: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.field = field
-        """Of the command, where one of them is wrong (`bad_input`)."""
-
-
-class Conflict(Refused):
-    """The key is taken by something else."""
-
-
-class NotFound(Refused):
-    """There is no such thing."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="not_found")
-
-
 class Replayed(Struct, frozen=True, kw_only=True, gc=False):
     """The answer that was given before, as far as it still holds. Nothing was counted and nothing is recorded."""
 
@@ -68,6 +49,7 @@ class Replayed(Struct, frozen=True, kw_only=True, gc=False):
     denials: tuple[Denial, ...] = ()
     valid_until: float | None = None
     max_reducing_quantity: Decimal | None = None
+    cancel_first: tuple[OrderKey, ...] = ()
 
 
 def content(order: CheckOrder) -> int:
@@ -109,7 +91,7 @@ def _recall_past(state: State, key: OrderKey, order: CheckOrder) -> Replayed:
         _same(denied.digest, order)
         return Replayed(
             seq=denied.seq, ts=denied.ts, state=denied.state, denials=denied.denials,
-            max_reducing_quantity=denied.max_reducing_quantity,
+            max_reducing_quantity=denied.max_reducing_quantity, cancel_first=denied.cancel_first,
         )  # fmt: skip
     ended = state.recall_ended(key)
     assert ended is not None
@@ -133,6 +115,7 @@ def _recall_approval(state: State, known: OpenOrder, now: float) -> Replayed:
         state=known.state,
         denials=() if denial is None else (denial,),
         valid_until=known.valid_until,
+        max_reducing_quantity=None if denial is None or denial.reason != "max_reducing_quantity" else denial.limit,
     )
 
 
@@ -149,8 +132,9 @@ def _taken_back(state: State, known: OpenOrder, now: float) -> Denial | None:
     if now >= known.valid_until:
         return Denial("approval_expired")
     if known.reducing:
-        quantity, closes = known.order.quantity, _closable_without(state, known)
-        if not is_dust(quantity - closes, quantity):
+        quantity = known.order.quantity
+        closes = closable_again(state, known) if state.fitting else _closable_without(state, known)
+        if not (fits(quantity, closes) if state.fitting else is_dust(quantity - closes, quantity)):
             return Denial("max_reducing_quantity", closes, quantity)
     return None
 
@@ -169,7 +153,7 @@ def _overtaken(state: State, known: OpenOrder) -> Reason | None:
 
 
 def _closable_without(state: State, known: OpenOrder) -> Decimal:
-    """What an order like it could close if it were not there itself."""
+    """What an order like it could close if it were not there itself, before format 5."""
     order = known.order
     book = state.markets[order.symbol].books[book_of(order)]
     held = -book.quantity if order.side == "buy" else book.quantity

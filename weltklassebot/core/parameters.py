@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Instrument(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How one unit of a symbol turns into money: quantity x price x multiplier, in `currency`."""
+    """How one unit of a symbol turns into money, in `currency`: `core.worth` has the formula of each kind."""
 
     currency: str | None = None
     """None: the base currency."""
@@ -74,6 +74,9 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """Whether the venue itself cancels the rest of an `oco_group` once one of its orders is filled;"""
     venue_enforces_reduce_only: bool = False
     """and lets a `reduce_only` order fill no more than what is held."""
+
+
+_ANY_ACCOUNT: Final = Account()
 
 
 class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,6 +157,10 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return _PLAIN
         return self.symbols.get(symbol) or self.symbols.get("*")
 
+    def account(self, name: str) -> Account:
+        """What is particular to the account, whether or not it is named."""
+        return self.accounts.get(name, _ANY_ACCOUNT)
+
     def gives_unique_fill_ids(self, venue: str) -> bool:
         listed = self.venues.get(venue)
         return listed is not None and listed.fill_ids == "unique"
@@ -195,6 +202,9 @@ def symbols_error(symbols: dict[str, Instrument]) -> tuple[str, str, str] | None
     """The first symbol of which something cannot be, what that is, and why, if there is any."""
     owners: dict[str, str] = {}
     for symbol, instrument in symbols.items():
+        if instrument.kind != "linear" and instrument.currency is None:
+            # In euros, 100,000 contracts of BitMEX's XBTUSD would be worth 10.
+            return symbol, "currency", f"must say what a symbol that is {instrument.kind} is settled in"
         if symbol == REST and instrument.asset is not None:
             return symbol, "asset", f'"{REST}" is many symbols: name the asset of each'
         for alias in instrument.aliases:

@@ -50,6 +50,9 @@ class Ended(Struct, gc=False):
     """Of the order; None where it names none, and in older snapshots."""
     position_side: PositionSide = "both"
     """Of the order."""
+    reducing: bool = False
+    """It was approved as reducing, or kept as such."""
+    oco_group: str | None = None
 
     @property
     def filled(self) -> Decimal | None:
@@ -63,6 +66,11 @@ class Denied(Struct, gc=False):
     state: RiskState
     denials: tuple[Denial, ...]
     max_reducing_quantity: Decimal | None
+    cancel_first: tuple[OrderKey, ...] = ()
+
+
+class _PackedDenied(Denied, array_like=True, gc=False):
+    """Older snapshots leave out what was added since."""
 
 
 class _PackedEnded(Ended, array_like=True, gc=False):
@@ -71,11 +79,15 @@ class _PackedEnded(Ended, array_like=True, gc=False):
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 _ended: Final = msgspec.msgpack.Decoder(_PackedEnded).decode
-_denied: Final = msgspec.msgpack.Decoder(tuple[int, int, float, RiskState, tuple[Denial, ...], Decimal | None]).decode
+_denied: Final = msgspec.msgpack.Decoder(_PackedDenied).decode
 
 
 def _unpacked(packed: bytes) -> Ended:
     return Ended(*astuple(_ended(packed)))
+
+
+def _unpacked_denial(packed: bytes) -> Denied:
+    return Denied(*astuple(_denied(packed)))
 
 
 class _Names(dict[str, bytes]):
@@ -167,7 +179,7 @@ class DeniedOrders(Kept):
         account, strategy, name = key
         names = self.by_owner.get((account, strategy))
         packed = None if names is None else names.get(name)
-        return None if packed is None else Denied(*_denied(packed))
+        return None if packed is None else _unpacked_denial(packed)
 
     def put(self, key: OrderKey, denied: Denied) -> None:
         """Under a key that is not in it."""
@@ -191,7 +203,7 @@ class DeniedOrders(Kept):
     def items(self) -> Iterator[tuple[OrderKey, Denied]]:
         """The oldest first."""
         for names, name in zip(self._order, self._names, strict=True):
-            yield (*names.owner, name), Denied(*_denied(names[name]))
+            yield (*names.owner, name), _unpacked_denial(names[name])
 
     def parts(self, most: int) -> Iterator[DeniedPart]:
         """No more than so many, the oldest first: owner, name, and what is kept of it."""

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from weltklassebot.core.claims import EquityDoubt, Flow
 from weltklassebot.core.commands import CheckOrder, OrderKey, PositionSide, ReportEquity, ReportFill
-from weltklassebot.core.events import ClockCause, KillSwitchState, RiskState
+from weltklassebot.core.events import CancelCause, ClockCause, KillSwitchState, RiskState
 from weltklassebot.core.executions import DoubtfulKey, Fills, Found, Place
 from weltklassebot.core.exposure import Market
+from weltklassebot.core.groups import Group
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, PositionKey
@@ -33,6 +34,7 @@ __all__ = [
     "Risk",
     "State",
     "is_corrected",
+    "is_fitting",
 ]
 
 
@@ -73,6 +75,10 @@ class OpenOrder(Struct, gc=False):
     """A stop that was no larger than the position, and what was open to build it, when it was approved."""
     resolved: bool = False
     """An operator said how much of it was filled: what is filled beyond that is doubtful."""
+    fitted: bool = False
+    """It was approved as reducing; a halt that keeps an order makes it `reducing`, and not this."""
+    idle: bool = False
+    """The venue itself lets it do no more than close: it adds nothing, and is in nobody's way."""
     fills: list[tuple[str, str, str]] | None = None
     """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
     some."""
@@ -168,6 +174,8 @@ class Cancel(Struct, kw_only=True):
     attempt: int = 1
     due: float | None = None
     """When it is asked for again: the venue refused."""
+    cause: CancelCause | None = None
+    """None: a stop, or somebody's word."""
 
 
 class ClockDoubt(Struct, kw_only=True):
@@ -182,6 +190,11 @@ class ClockDoubt(Struct, kw_only=True):
 def is_corrected(journal_format: int) -> bool:
     """Whether a version that writes this format decides by the corrected rules."""
     return journal_format >= _CORRECTED
+
+
+def is_fitting(journal_format: int) -> bool:
+    """Whether it decides by what fits a position."""
+    return journal_format >= _FITTING
 
 
 @dataclass(slots=True, kw_only=True)
@@ -258,6 +271,8 @@ class State:
     """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
     requires_equity: bool = False
     """An account opens nothing before it has reported its equity."""
+    groups: dict[str, Group] = field(default_factory=dict)
+    """Of the orders that are open: those of which one cancels the others."""
 
     @property
     def corrected(self) -> bool:
@@ -267,7 +282,7 @@ class State:
     @property
     def fitting(self) -> bool:
         """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
-        return self.format >= _FITTING
+        return is_fitting(self.format)
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -24,6 +24,7 @@ from weltklassebot.core.events import (
     AccountResumed,
     AnyEvent,
     ApprovalsWithdrawn,
+    CancelCause,
     CancelRequest,
     CancelsAccepted,
     CancelsRequested,
@@ -38,7 +39,7 @@ from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.schedule import again
-from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.state import OpenOrder, State, is_corrected, is_fitting
 
 __all__ = [
     "HaltCause",
@@ -50,6 +51,7 @@ __all__ = [
     "latched_kill_events",
     "later",
     "stop_orders",
+    "take_back",
 ]
 
 HaltCause = Literal["admin", "max_drawdown", "latch", "journal_failed", "restored"]
@@ -160,13 +162,15 @@ def halt_events(
     *,
     cause: HaltCause,
     parameters: Parameters | None = None,
-    corrected: bool | None = None,
+    journal_format: int | None = None,
 ) -> list[AnyEvent]:
-    """All that a halt does. `parameters`, `corrected`: what is about to be in force, where it is not yet."""
+    """All that a halt does. `parameters`, `journal_format`: what is about to be in force, where it is not yet."""
     policy = state.parameters if parameters is None else parameters
     reducing = policy.allow_reducing_when_halted
     spare = reducing == "always" or (reducing == "rule" and cause in ("max_drawdown", "journal_failed"))
-    stopped = stop_orders(state, seq, released_through_seq, policy, "halted", spare_reducing=spare, corrected=corrected)
+    stopped = stop_orders(
+        state, seq, released_through_seq, policy, "halted", spare_reducing=spare, journal_format=journal_format
+    )
     return [RiskStateChanged(state="HALTED", cause=cause), *stopped]
 
 
@@ -179,20 +183,24 @@ def stop_orders(
     *,
     spare_reducing: bool,
     accounts: Collection[str] = (),
-    corrected: bool | None = None,
+    journal_format: int | None = None,
 ) -> list[AnyEvent]:
     """What a halt of the desk, or of accounts, does to the orders that are open."""
-    corrected = state.corrected if corrected is None else corrected
+    journal_format = state.format if journal_format is None else journal_format
+    corrected, fitting = is_corrected(journal_format), is_fitting(journal_format)
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, accounts=accounts)
     if policy.cancel_on_halt == "none":
-        return _take_back(state, seq, released_through_seq, reason, [], withdrawn)
+        return take_back(state, seq, released_through_seq, reason, [], withdrawn)
     resting = [
         known
         for known in state.orders.values()
         if (not accounts or known.order.account in accounts) and known.order.key not in withdrawn
     ]
-    kept = Kept(resting, [], []) if policy.cancel_on_halt == "all" else keep(state, resting, corrected=corrected)
-    events = _take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
+    if policy.cancel_on_halt == "all":
+        kept = Kept(resting, [], [])
+    else:
+        kept = keep(state, resting, policy, corrected=corrected, fitting=fitting)
+    events = take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
     if not corrected:
         return events
     gone = {*withdrawn, *(known.order.key for known in kept.unwanted)}
@@ -214,20 +222,24 @@ def _kill(
 ) -> list[AnyEvent]:
     events = [
         KillSwitchChanged(state="KILLED", cause=cause),
-        *_take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
+        *take_back(state, seq, released_through_seq, "kill_switch", list(state.orders.values())),
     ]
     return [*events, *unprotected(state, set(state.orders))] if corrected else events
 
 
-def _take_back(
+def take_back(
     state: State,
     seq: int,
     released_through_seq: int | None,
     reason: Reason,
     unwanted: list[OpenOrder],
     withdrawn: Collection[OrderKey] = (),
+    *,
+    cause: CancelCause | None = None,
+    number: int = 0,
 ) -> list[AnyEvent]:
-    """Withdraw those of which nobody was told yes, and ask for the cancellation of the others.
+    """Withdraw those of which nobody was told yes, and ask for the cancellation of the others. `number`: of the
+    requests that the record has already.
 
     A bot that was asked to cancel an order and is told yes to it only then might send it.
     """
@@ -235,7 +247,7 @@ def _take_back(
     gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
     return [
         *_withdrawal([key for key in untold if key in gone], released_through_seq, reason),
-        *_cancels(state, seq, [known for known in unwanted if known.order.key not in gone]),
+        *_cancels(state, seq, [known for known in unwanted if known.order.key not in gone], cause, number),
     ]
 
 
@@ -263,7 +275,7 @@ def _withdrawal(orders: Collection[OrderKey], released_through_seq: int | None, 
     return [ApprovalsWithdrawn(released_through_seq=released_through_seq, orders=tuple(orders), reason=reason)]
 
 
-def _cancels(state: State, seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
+def _cancels(state: State, seq: int, orders: list[OpenOrder], cause: CancelCause | None, number: int) -> list[AnyEvent]:
     """One request for each order that may still rest at a venue and of which none waits for its answer."""
     requests: list[CancelRequest] = []
     for known in orders:
@@ -272,12 +284,11 @@ def _cancels(state: State, seq: int, orders: list[OpenOrder]) -> list[AnyEvent]:
         cancel = None if known.cancel_id is None else state.cancels[known.cancel_id]
         if known.cancel_id is None or cancel is None:
             order = known.order
-            requests.append(
-                CancelRequest(f"c{seq}-{len(requests) + 1}", order.account, order.strategy, order.client_order_id)
-            )
-        elif cancel.due is not None:  # the venue refused the last one: a new stop does not wait
+            name = f"c{seq}-{number + len(requests) + 1}"
+            requests.append(CancelRequest(name, order.account, order.strategy, order.client_order_id))
+        elif cancel.due is not None and cause is None:  # the venue refused the last one: a new stop does not wait
             requests.append(again(known.cancel_id, cancel))
-    return [CancelsRequested(requests=tuple(requests))] if requests else []
+    return [CancelsRequested(requests=tuple(requests), cause=cause)] if requests else []
 
 
 def decide_cancel_all(state: State, command: CancelAll, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
@@ -289,4 +300,4 @@ def decide_cancel_all(state: State, command: CancelAll, seq: int, released_throu
         and command.strategy in (None, known.order.strategy)
         and command.symbol in (None, known.order.symbol)
     ]
-    return _take_back(state, seq, released_through_seq, "cancel_requested", unwanted)
+    return take_back(state, seq, released_through_seq, "cancel_requested", unwanted)

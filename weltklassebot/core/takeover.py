@@ -2,8 +2,8 @@
 
 A doubtful fill that was worth something under the settings, or the version, of before may be worth nobody knows what
 now: it adds nothing any more, and its account is halted. A cancellation that a venue refused is asked for again; older
-versions did not, and no stop counted its order among its own. Whether a stop guards a position is judged by what is
-held now.
+versions did not, and no stop counted its order among its own. Whether a stop guards a position, and what was approved
+as reducing, is judged by what is held now.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 from weltklassebot.core.aliases import aliases_of
 from weltklassebot.core.events import AccountHalted
 from weltklassebot.core.executions import DoubtfulKey
-from weltklassebot.core.keeping import STOPS, guards
+from weltklassebot.core.groups import STOPS
+from weltklassebot.core.keeping import guards
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.places import book_of
-from weltklassebot.core.state import DoubtfulFill, State
+from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.sequence import take_up
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import reprice, unit_of
 
-__all__ = ["halts_of_unknown_worth", "judge_stops", "leave_unvalued", "take_cancels_over"]
+__all__ = ["halts_of_unknown_worth", "judge_reducing", "judge_stops", "leave_unvalued", "take_cancels_over"]
 
 
 def halts_of_unknown_worth(state: State, parameters: Parameters) -> list[AccountHalted]:
@@ -40,7 +42,7 @@ def leave_unvalued(state: State) -> None:
         market = state.markets[fill.symbol]
         book = market.books[doubtful.book]
         side, quantity = book.side(fill.side), doubtful.remaining
-        side.shrink(key, doubtful, quantity)
+        side.drop_fill(key, doubtful)
         doubtful.remaining, doubtful.valued = quantity, False
         side.doubt(quantity)
         reprice(state, market, book)
@@ -58,7 +60,22 @@ def judge_stops(state: State) -> None:
     for known in state.orders.values():
         order = known.order
         if order.order_type in STOPS:
-            known.guards = guards(state.markets[order.symbol].books[book_of(order)], order.side, known.remaining)
+            book = state.markets[order.symbol].books[book_of(order)]
+            known.guards = guards(book, order.side, known.remaining, fitting=False)
+
+
+def judge_reducing(state: State) -> None:
+    """What is open by the rules before format 5: what fits what is held, in the order in which a halt takes it up, is
+    approved as reducing from here on. The books are to be made anew behind it."""
+    books: dict[tuple[str, BookKey], list[OpenOrder]] = {}
+    for known in state.orders.values():
+        books.setdefault((known.order.symbol, book_of(known.order)), []).append(known)
+    for (symbol, at), orders in books.items():
+        taken = take_up(state.parameters, orders, state.markets[symbol].books[at].quantity)
+        oversized = {known.order.key for known in taken.oversized}
+        kept = {known.order.key for known in taken.kept if known.order.key not in oversized}
+        for known in orders:
+            known.reducing = known.fitted = known.order.key in kept
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:

@@ -10,7 +10,9 @@ from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.reservations import classify, enter
 from weltklassebot.core.state import State
+from weltklassebot.core.worth import is_inverse, own_worth, worth
 
 __all__ = [
     "close_book",
@@ -32,7 +34,8 @@ def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float)
     market.mark = mark.price
     market.as_of = event.as_of
     market.delta = mark.delta
-    price = abs(mark.price)
+    market.paid = ZERO
+    price = worth(mark.price, inverse=market.inverse)
     if price != market.price:
         market.price = price
         reprice_all(state, market)
@@ -50,14 +53,17 @@ def _note_gains(state: State, market: Market, price: Decimal) -> None:
     """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
     if market.mark is None or market.unit is None or price == market.mark:
         return
-    gain = (price - market.mark) * market.unit
+    if market.inverse:
+        gain = (worth(market.mark, inverse=True) - worth(price, inverse=True)) * market.unit
+    else:
+        gain = (price - market.mark) * market.unit
     for (name, _, _), book in market.books.items():
         if book.quantity and (account := state.accounts.get(name)) is not None:
             account.moved += book.quantity * gain
 
 
 def revalue_all(state: State) -> None:
-    """Instruments may have changed: value everything anew."""
+    """Instruments may have changed: value everything by what they are now."""
     for symbol, market in state.markets.items():
         market.unit = unit_of(state, symbol)
         reprice_all(state, market)
@@ -75,14 +81,18 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
     if instrument.currency is None or instrument.currency == parameters.base_currency:
         return instrument.multiplier
     rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
-    return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
+    return None if rate is None or rate.mark is None else instrument.multiplier * abs(rate.mark)
 
 
 def rebuild_books(state: State) -> None:
     """Make every book anew from what is held, open and doubted."""
     state.gross, state.unpriced = ZERO, 0
-    for market in state.markets.values():
+    state.groups = {}
+    for symbol, market in state.markets.items():
         market.books = {}
+        market.unit, market.fitting = unit_of(state, symbol), state.fitting
+        market.inverse = is_inverse(state.parameters, symbol)
+        market.price = worth(market.paid if market.mark is None else market.mark, inverse=market.inverse)
     for (account, venue, _, symbol, leg), quantity in state.positions.items():
         market = state.markets.get(symbol) or open_market(state, symbol)
         book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
@@ -91,13 +101,16 @@ def rebuild_books(state: State) -> None:
         order = known.order
         market = state.markets.get(order.symbol) or open_market(state, order.symbol)
         book = market.books.get(book_of(order)) or open_book(market, book_of(order))
-        book.side(order.side).add(order.key, known)
+        known.own = own_worth(order, inverse=market.inverse)
+        classify(state, known)
+        enter(state, book, known)
     for key, doubtful in state.doubtful.items():
         fill = doubtful.fill
         market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
         book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
+        doubtful.own = worth(fill.price, inverse=market.inverse)
         if doubtful.valued:
-            book.side(fill.side).add(key, doubtful)
+            book.side(fill.side).add_fill(key, doubtful)
         else:
             book.side(fill.side).doubt(doubtful.remaining)
     for market in state.markets.values():
@@ -105,7 +118,8 @@ def rebuild_books(state: State) -> None:
 
 
 def open_market(state: State, symbol: str) -> Market:
-    market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
+    inverse = is_inverse(state.parameters, symbol)
+    market = state.markets[symbol] = Market(unit=unit_of(state, symbol), fitting=state.fitting, inverse=inverse)
     return market
 
 

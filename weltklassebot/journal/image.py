@@ -21,10 +21,11 @@ from msgspec import Raw, Struct
 from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.executions import DoubtfulKey, Fills, FillsPart, doubtful_key
 from weltklassebot.core.exposure import Book, Market, Reserved, Side
+from weltklassebot.core.groups import Group
 from weltklassebot.core.memory import place_of
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.places import BookKey
+from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.remembered import (
     Denied,
     DeniedOrders,
@@ -65,7 +66,13 @@ class _Side(Struct, array_like=True, forbid_unknown_fields=True):
     floor: Decimal
     ceiling: Decimal | None
     unvalued: Decimal = ZERO
-    """Since format 5."""
+    """Since format 5;"""
+    doubted: Decimal = ZERO
+    """these since format 6."""
+    closing: Decimal = ZERO
+    load: Decimal = ZERO
+    idle: Decimal = ZERO
+    stops: int = 0
 
 
 class _Book(Struct, forbid_unknown_fields=True):
@@ -86,6 +93,9 @@ class _Market(Struct, forbid_unknown_fields=True):
     unit: Decimal | None
     books: list[tuple[BookKey, _Book]] | dict[str, _Book]
     """By account before format 6."""
+    paid: Decimal | None = None
+    """Since format 6, as what follows: before it the price was it."""
+    inverse: bool = False
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -144,6 +154,7 @@ class Image(Struct, forbid_unknown_fields=True):
     doubted_losses: dict[str, Decimal] = {}
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
+    groups: dict[str, Group] = {}
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -206,7 +217,9 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = [(at, _book(book)) for at, book in market.books.items()]
-        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        image = _Market(
+            market.price, market.mark, market.as_of, market.delta, market.unit, books, market.paid, market.inverse
+        )
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
@@ -220,7 +233,8 @@ def _book(book: Book) -> _Book:
 
 def _side(side: Side) -> _Side:
     return _Side(
-        list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling, side.unvalued
+        list(side.items), side.quantity, side.at_mark, side.at_own, side.pivot, side.floor, side.ceiling, side.unvalued,
+        side.doubted, side.closing, side.load, side.idle, side.stops,
     )  # fmt: skip
 
 
@@ -252,7 +266,8 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                         found.keep(key[:3], key[3], value)
                     else:
                         found.put(key, value)
-    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
+    groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
+    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}
     for name in ("rolled_at", "rolled_before_at"):
         scalars[name] = image.now if scalars[name] is None else scalars[name]
@@ -261,6 +276,13 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
     state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
     if any(isinstance(market.books, dict) for market in image.markets.values()):
         _place(state)
+        return state
+    for market in state.markets.values():
+        market.fitting = state.fitting
+    for known in state.orders.values():
+        if known.reducing:
+            order = known.order
+            state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
     return state
 
 
@@ -312,7 +334,13 @@ def _restored_market(
         )
         for at, book in kept
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    paid = image.paid
+    if paid is None:
+        paid = image.price if image.mark is None else ZERO
+    return Market(
+        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books, paid=paid,
+        inverse=image.inverse,
+    )  # fmt: skip
 
 
 def _restored_side(
@@ -321,5 +349,6 @@ def _restored_side(
     return Side(
         items={named.get(key, key): reserved[key] for key in image.items}, quantity=image.quantity,
         at_mark=image.at_mark, at_own=image.at_own, pivot=image.pivot, floor=image.floor, ceiling=image.ceiling,
-        unvalued=image.unvalued,
+        unvalued=image.unvalued, doubted=image.doubted, closing=image.closing, load=image.load, idle=image.idle,
+        stops=image.stops,
     )  # fmt: skip

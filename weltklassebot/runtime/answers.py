@@ -14,6 +14,7 @@ from msgspec import Struct
 from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import Denial, Reason
 from weltklassebot.core.numbers import plain
+from weltklassebot.core.reasons import REASONS
 
 __all__ = [
     "Answer",
@@ -93,45 +94,6 @@ Answer = CheckAnswer | Done | Problem
 UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", status=500)
 """Until something better is known."""
 
-_WORDS: Final[dict[Reason, str]] = {
-    "kill_switch": "the kill switch is not ACTIVE",
-    "halted": "trading is halted",
-    "unknown_account": "the account is not one of the desk's: [accounts] does not name it, or it was retired",
-    "unconfirmed_account": "the account is a second one that nobody has accepted yet",
-    "account_halted": "the account is halted: doubtful fills wait for an operator",
-    "journal_failed": "the journal cannot be written",
-    "max_drawdown": "drawdown {value} reaches its limit {limit}",
-    "cooldown": "trading cools down; only reducing orders pass",
-    "overloaded": "too many commands wait for the disk",
-    "stopping": "the daemon is stopping",
-    "clock": "the wall clock is in doubt",
-    "equity_doubtful": "what was reported of the account's equity is not believed yet",
-    "no_equity": "the account has not reported its equity, and a limit needs it",
-    "stale_equity": "the account's last equity report is too old",
-    "unknown_symbol": "the symbol is not configured",
-    "no_mark": "there is no price to value this with",
-    "stale_mark": "the last mark is {value} s old, {limit} s are allowed",
-    "no_fx_rate": "the exchange rate to the base currency is missing",
-    "stale_fx_rate": "the exchange rate is {value} s old, {limit} s are allowed",
-    "reduce_only": "quantity {value} is not reducing; at most {limit} would be",
-    "max_reducing_quantity": "quantity {value} would do more than close; at most {limit} still reduces",
-    "short_not_allowed": "quantity {value} would go short; at most {limit} can be sold",
-    "tick": "price {value} is not a multiple of {limit}",
-    "lot": "quantity {value} is not a multiple of {limit}",
-    "max_order_notional": "order notional {value} exceeds {limit}",
-    "max_notional": "gross notional {value} would exceed {limit}",
-    "max_trades_per_day": "trade {value} of the day exceeds {limit}",
-    "max_open_orders": "{value} open orders would exceed {limit}",
-    "max_remembered": "{value} remembered orders and fills would exceed {limit}",
-    "max_symbols": "no more than {limit} symbols, or positions in them, are kept",
-    "approval_expired": "the approval has expired",
-    "already_sent": "something was reported of the order since: a yes was given once, and it was used",
-    "order_ended": "the order has ended",
-    "cancel_requested": "the order's cancellation was requested",
-    "withdrawn": "a stop withdrew the approval",
-}
-
-
 _FINAL: Final = "; ask again under a new id"
 _FOR_NOW: Final = frozenset({"overloaded", "journal_failed", "stopping", "max_reducing_quantity"})
 """Reasons without a record, and why a replayed approval is no yes until what is held has changed again."""
@@ -149,7 +111,7 @@ def _text(number: Decimal | None) -> str | None:
 def denial_view(denial: Denial, *, final: bool) -> DenialView:
     """A denial with its numbers printed and put into words. `final`: see `CheckAnswer`."""
     limit, value = _text(denial.limit), _text(denial.value)
-    words = _WORDS[denial.reason]
+    words = REASONS[denial.reason].words
     message = words.format(limit=limit, value=value) if limit is not None else words
     if denial.missing is not None:
         message = f"{denial.missing}: {message}"

@@ -69,6 +69,8 @@ class Metrics:
         self.refused_connections = 0
         self.refused: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         """Those of `Refusals`, once there is one."""
+        self.uncounted: dict[str, int] = {}
+        """Those of `Uncounted`, once there is one."""
         self.faults: Faults | None = None
         self.lost_sockets = 0
         self.upkeep: Upkeep | None = None
@@ -141,6 +143,9 @@ class Metrics:
         )
         yield _counters("risk_decisions", "Order checks by decision.", "decision", self.decisions)
         yield _counters("access_refused", "Requests and connections refused, by why.", "outcome", self.refused)
+        yield _counters(
+            "risk_uncounted_reports", "Reports of who is none of the sources, by kind.", "kind", self.uncounted
+        )
         yield _histograms("stage_latency_seconds", "Time spent in each stage.", "stage", self.stages)
         yield _histogram("journal_fsync_seconds", "Time one fdatasync took.", self.fsync)
         yield _histogram("journal_batch_records", "Records made durable by one fdatasync.", self.batches)

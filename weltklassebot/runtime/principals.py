@@ -7,20 +7,25 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from weltklassebot.core import commands as c
+from weltklassebot.core.reporters import Kind
 
-__all__ = ["COMMAND_ROLES", "DAEMON", "Principal", "Role", "allowed"]
+__all__ = ["COMMAND_KINDS", "COMMAND_ROLES", "DAEMON", "Principal", "Role", "allowed"]
 
 Role = Literal["viewer", "trader", "operator"]
 _RANK: Final[dict[Role, int]] = {"viewer": 0, "trader": 1, "operator": 2}
 
 
 class Principal(Struct, frozen=True):
-    """An authenticated identity. `accounts` and `strategies` bind a token to some; None is all of them."""
+    """An authenticated identity. `accounts`, `strategies` and `kinds` bind it to some; None is all of them.
+
+    `kinds` are of what traders say: it binds nobody in what takes an operator.
+    """
 
     name: str
     role: Role
     accounts: frozenset[str] | None = None
     strategies: frozenset[str] | None = None
+    kinds: frozenset[str] | None = None
 
     def has(self, role: Role) -> bool:
         return _RANK[self.role] >= _RANK[role]
@@ -28,7 +33,7 @@ class Principal(Struct, frozen=True):
     @property
     def unbound_operator(self) -> bool:
         """May submit whatever comes from outside."""
-        return self.role == "operator" and self.accounts is None and self.strategies is None
+        return self.role == "operator" and self.accounts is None and self.strategies is None and self.kinds is None
 
 
 DAEMON: Final = Principal("daemon", "operator")
@@ -61,17 +66,36 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
 }
 """Commands that may come from outside. What is missing here is the shell's own business."""
 
+COMMAND_KINDS: Final[dict[type, Kind]] = {
+    c.CheckOrder: "orders",
+    c.ReportOrder: "orders",
+    c.ReportFill: "fills",
+    c.Mark: "marks",
+    c.ReportEquity: "equity",
+}
+"""What a trader says. What is missing here takes an operator."""
+
 
 def allowed(principal: Principal, command: c.AnyCommand) -> str | None:
     """None if `principal` may submit `command`, else why not."""
     role = COMMAND_ROLES.get(type(command))
     if role is None or not principal.has(role):
         return f"role {role or 'daemon'} is needed, {principal.name} is {principal.role}"
-    if principal.accounts is not None and getattr(command, "account", None) not in principal.accounts:
+    kinds = principal.kinds
+    if kinds is not None and (kind := COMMAND_KINDS.get(type(command))) is not None and kind not in kinds:
+        return f"{principal.name} is bound to kind {', '.join(sorted(kinds))}: this is of kind {kind}"
+    if principal.accounts is not None and not _within(command, "account", principal.accounts, kinds):
         return _outside(principal.name, "account", principal.accounts, command)
-    if principal.strategies is not None and getattr(command, "strategy", None) not in principal.strategies:
+    if principal.strategies is not None and not _within(command, "strategy", principal.strategies, kinds):
         return _outside(principal.name, "strategy", principal.strategies, command)
     return None
+
+
+def _within(command: c.AnyCommand, field: str, names: frozenset[str], kinds: frozenset[str] | None) -> bool:
+    """Whether it is about one of these. A price has no account, and equity no strategy: they are said by whom the kinds
+    name."""
+    named = kinds is not None and type(command) in COMMAND_KINDS
+    return getattr(command, field, None) in names or (named and not hasattr(command, field))
 
 
 MAX_NAMED: Final = 5

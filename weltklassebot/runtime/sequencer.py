@@ -18,6 +18,7 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Halt,
     Mark,
+    ReportEquity,
     Start,
     Stop,
     Tick,
@@ -30,6 +31,7 @@ from weltklassebot.core.events import (
 )
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
+from weltklassebot.core.worth import check_prices
 from weltklassebot.journal.codec import encode as encode_record
 from weltklassebot.runtime import outcomes
 from weltklassebot.runtime.answers import UNDECIDED, Answer, CheckAnswer, Done, Problem, unrecorded_denial
@@ -41,6 +43,7 @@ from weltklassebot.runtime.marks import Marks
 from weltklassebot.runtime.no_commit import NoCommit
 from weltklassebot.runtime.principals import DAEMON, Principal
 from weltklassebot.runtime.stops import Latch, Stops
+from weltklassebot.runtime.uncounted import Uncounted
 
 __all__ = ["Sequencer"]
 
@@ -66,6 +69,8 @@ class Sequencer:
         self.clock: Final = clock
         self.seq = self.released_seq = engine.state.last_seq
         self.commit: GroupCommit | NoCommit
+        self.uncounted: Uncounted | None = None
+        """None: everybody's reports count."""
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(
@@ -120,9 +125,13 @@ class Sequencer:
             if self.marks.pending:
                 self._flush_marks(command, now)
                 now = self.clock.now()
-        elif type(command) is Mark:
-            reply(Done({"accepted": 1 if self.marks.take(command, principal, now) else 0}))
-            return
+        elif isinstance(command, Mark | ReportEquity):
+            if self.uncounted is not None and (shown := self.uncounted.answer(command, principal.name)) is not None:
+                reply(shown)
+                return
+            if type(command) is Mark:
+                reply(self._take_mark(command, principal, now))
+                return
         self._decide(command, principal, reply, now)
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:
@@ -154,6 +163,16 @@ class Sequencer:
         instrument = parameters.symbols.get(self.engine.spelled(order.symbol)) or parameters.symbols.get("*")
         if instrument is not None and instrument.currency is not None:
             self.marks.flush(f"{instrument.currency}-{parameters.base_currency}", now)
+
+    def _take_mark(self, mark: Mark, principal: Principal, now: float) -> Answer:
+        """It may be recorded later, so what is wrong with it is said before it is taken."""
+        if mark.price < 0:
+            try:
+                symbol = self.engine.spelled(mark.symbol)
+                check_prices(self.state.parameters.instrument(symbol), symbol, price=mark.price)
+            except Refused as refusal:
+                return outcomes.refusal(refusal)
+        return Done({"accepted": 1 if self.marks.take(mark, principal, now) else 0})
 
     def _record_mark(self, mark: Mark, principal: Principal) -> bool:
         accepted = True

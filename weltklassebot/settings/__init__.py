@@ -15,18 +15,20 @@ from weltklassebot.settings.directories import Directories, directories
 from weltklassebot.settings.sources import SettingsError
 
 if TYPE_CHECKING:
+    from weltklassebot.settings.access import Auth, User
     from weltklassebot.settings.loader import Origin, changed_keys, configured, load, origins
-    from weltklassebot.settings.model import Auth, Runtime, Settings
+    from weltklassebot.settings.model import Runtime, Settings
 
 __all__ = [
-    "Auth", "Directories", "Origin", "Runtime", "Settings", "SettingsError", "changed_keys", "configured",
-    "directories", "load", "origins",
+    "Auth", "Directories", "Origin", "Runtime", "Settings", "SettingsError", "User", "changed_keys",
+    "configured", "directories", "load", "origins",
 ]  # fmt: skip
 
 
 _PLACES: Final = {
     **dict.fromkeys(("Origin", "changed_keys", "configured", "load", "origins"), "loader"),
-    **dict.fromkeys(("Auth", "Runtime", "Settings"), "model"),
+    **dict.fromkeys(("Auth", "User"), "access"),
+    **dict.fromkeys(("Runtime", "Settings"), "model"),
 }
 
 

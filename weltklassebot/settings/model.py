@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from weltklassebot.core.parameters import Parameters, symbols_error
+from weltklassebot.settings.access import Auth, Sources, UserSettings
 from weltklassebot.settings.directories import ADMIN_SOCKET
 from weltklassebot.settings.keys import private_key
 from weltklassebot.settings.risk import AccountSettings, Risk, SymbolSettings, VenueSettings, parameters_of
@@ -25,7 +27,6 @@ from weltklassebot.settings.values import choice, directory, number, optional, t
 
 __all__ = ["Auth", "Journal", "Runtime", "Settings"]
 
-_GROUP = text(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "must be the name of a group")
 _MAX_SOCKET_PATH = 107  # bytes that the kernel takes for a unix socket's path
 _LONGEST_SOCKET = "orders.sock"
 
@@ -91,15 +92,6 @@ class Journal(BaseModel):
     """What is said there to be let in."""
 
 
-class Auth(BaseModel):
-    """Whose peer credentials count for what on the unix sockets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    trade_group: Annotated[str, validated(_GROUP)] = "weltklasse-trade"
-    admin_group: Annotated[str, validated(_GROUP)] = "weltklasse-admin"
-
-
 class Settings(BaseSettings):
     """All of it. Made by `load` alone, which brings the sources together."""
 
@@ -118,6 +110,14 @@ class Settings(BaseSettings):
     runtime: Runtime = Runtime()
     journal: Journal = Journal()
     auth: Auth = Auth()
+    users: UserSettings = {}
+    marks: Sources = Sources()
+    equity: Sources = Sources()
+
+    def expired(self, now: float) -> list[str]:
+        """The instruments that are no more, `now` in Unix seconds."""
+        moments = {name: instrument.expiry for name, instrument in self.parameters().symbols.items()}
+        return [name for name, said in moments.items() if said and datetime.fromisoformat(said).timestamp() <= now]
 
     @property
     def admin_socket(self) -> Path:

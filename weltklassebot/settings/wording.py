@@ -21,7 +21,7 @@ __all__ = ["HIDDEN", "OPEN_TABLES", "keys", "line", "shown", "suggestion"]
 
 HIDDEN: Final = "********"
 """What stands for a secret."""
-OPEN_TABLES: Final = frozenset({"accounts", "symbols", "venues"})
+OPEN_TABLES: Final = frozenset({"accounts", "symbols", "users", "venues"})
 """Tables whose keys the desk names itself."""
 
 

@@ -1,0 +1,89 @@
+"""What an order asks back that closes, or would: cause `closable`.
+
+- One that reduces is never refused for exposure. Where it takes the exposure of the desk beyond its limit, the orders
+  of its side of the book that were approved as opening give way.
+- One that is refused for no other reason than that it does not reduce, and that its own strategy holds, is told what
+  stands in its way (`cancel_first`): all that was approved as reducing and leaves it no room. Of that, what the
+  halt's sequence would not keep by what each order's own strategy holds is asked back. So no strategy keeps another
+  from closing what it holds, and none loses its own protection to its own next order.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from weltklassebot.core.commands import CheckOrder, OrderKey
+from weltklassebot.core.events import AnyEvent
+from weltklassebot.core.exposure import Book
+from weltklassebot.core.groups import STOPS
+from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.places import book_of
+from weltklassebot.core.reservations import worst_with
+from weltklassebot.core.sequence import take_up
+from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.stops import take_back
+
+__all__ = ["give_way", "in_the_way", "make_room", "named"]
+
+_MOST_NAMED: Final = 100
+
+
+def give_way(state: State, order: CheckOrder, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """Beside the approval of an order that reduces."""
+    limit = state.parameters.max_notional
+    market = state.markets[order.symbol]
+    book = market.books[book_of(order)]
+    side = book.side(order.side)
+    if limit is None or side.quantity == side.closing + side.doubted or market.unit is None:
+        return []  # nothing opens there, or nobody knows what it is worth
+    worst = worst_with(state, market, book, order, reducing=True)
+    if state.gross - book.exposure + worst * market.unit <= limit:
+        return []
+    opening = [known for known in _open(state, order) if not known.reducing]
+    return take_back(state, seq, released_through_seq, "cancel_requested", opening, cause="closable")
+
+
+def _open(state: State, order: CheckOrder) -> list[OpenOrder]:
+    """All that is open on its side of its book, the oldest first."""
+    at = book_of(order)
+    return [
+        known
+        for known in state.orders.values()
+        if known.order.side == order.side and known.order.symbol == order.symbol and book_of(known.order) == at
+    ]
+
+
+def in_the_way(book: Book, order: CheckOrder) -> list[OpenOrder]:
+    """What was approved as reducing and leaves this order less, the oldest first."""
+    closers = cast(list[OpenOrder], list(book.side(order.side).closers.values()))
+    return sorted((known for known in closers if not known.idle and not _one_or_other(known.order, order)), key=_age)
+
+
+def _one_or_other(resting: CheckOrder, order: CheckOrder) -> bool:
+    """Whether they are the two halves of a group."""
+    same = order.oco_group is not None and resting.oco_group == order.oco_group
+    return same and (resting.order_type in STOPS) is not (order.order_type in STOPS)
+
+
+def _age(known: OpenOrder) -> int:
+    return known.seq
+
+
+def named(orders: list[OpenOrder]) -> tuple[OrderKey, ...]:
+    return tuple(known.order.key for known in orders[:_MOST_NAMED])
+
+
+def make_room(state: State, order: CheckOrder, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """Beside its denial."""
+    book = state.markets[order.symbol].books[book_of(order)]
+    by_strategy: dict[str, list[OpenOrder]] = {}
+    for known in in_the_way(book, order):
+        by_strategy.setdefault(known.order.strategy, []).append(known)
+    account, venue, leg = book_of(order)
+    unwanted: list[OpenOrder] = []
+    for strategy, orders in by_strategy.items():
+        held = state.positions.get((account, venue, strategy, order.symbol, leg), ZERO)
+        stays = {known.order.key for known in take_up(state.parameters, orders, held).kept}
+        unwanted += [known for known in orders if known.order.key not in stays]
+    unwanted.sort(key=_age)
+    return take_back(state, seq, released_through_seq, "cancel_requested", unwanted, cause="closable")
