@@ -49,7 +49,8 @@ def triggers_first(known: Known) -> Fraction:
 def rank(known: Known) -> tuple[bool, bool, bool, bool, Fraction, int]:
     """First what has ended, with fills that nobody saw yet: nothing can be asked of it. What was asked back before
     comes last."""
-    return (not known.ended, known.asked_back, not known.is_stop, not known.reducing, triggers_first(known), known.seq)
+    reducing = known.is_stop and known.reducing
+    return (not known.ended, known.asked_back, not known.is_stop, not reducing, triggers_first(known), known.seq)
 
 
 def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
@@ -73,6 +74,7 @@ def keep(
     what is left; none is if another stop is kept anyway (`guarded`). `spared` are taken while anything is left."""
     kept: list[Known] = []
     oversized: Known | None = None
+    guarding = ZERO
 
     def fits(more: list[Known]) -> bool:
         if oversized is None:
@@ -80,7 +82,7 @@ def keep(
         if any(known.is_stop or group_of(known) is None or group_of(known) != group_of(oversized) for known in more):
             return False
         beside = [known for known in kept if not known.is_stop and group_of(known) == group_of(oversized)]
-        return sum((known.remaining for known in [*beside, *more]), ZERO) <= held
+        return sum((known.remaining for known in [*beside, *more]), ZERO) <= guarding
 
     def left(known: Known) -> bool:
         beside = [one for one in kept if group_of(one) is None or group_of(one) != group_of(known)]
@@ -95,15 +97,16 @@ def keep(
             kept += unit
             continue
         for known in unit:
+            rest = held - taken(kept)
             if fits([known]) or (spared(known) and left(known)):
                 kept.append(known)
             elif (
                 known.is_stop
                 and known.guards
-                and known.remaining > held > 0
+                and known.remaining > rest > 0
                 and not guarded
                 and not any(one.is_stop for one in kept)
             ):
-                oversized = known
+                oversized, guarding = known, rest
                 kept.append(known)
     return {known.seq for known in kept}

@@ -231,13 +231,13 @@ class Desk:
         doubts = self.doubts(place, order.side)
         if not self.has("fits"):
             return max(ZERO, held - doubts - sum((known.remaining for known in resting), ZERO))
+        stop = order.order_type in ("stop", "stop_limit")
+        if stop and not any(known.is_stop for known in resting):
+            doubts = ZERO
         if self.account(order.account).venue_enforces_reduce_only:
             if order.reduce_only:
                 return held
             resting = [known for known in resting if not known.order.reduce_only]
-        stop = order.order_type in ("stop", "stop_limit")
-        if stop and not any(known.is_stop for known in resting):
-            doubts = ZERO
         resting = [known for known in resting if known.reducing]
         mine = None if order.oco_group is None else (order.strategy, order.oco_group)
         beside = [known for known in resting if mine is None or closable.group_of(known) != mine]

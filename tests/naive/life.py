@@ -15,7 +15,7 @@ from tests.naive.model import Model
 from weltklassebot.core.commands import AnyCommand, CheckOrder, CompleteRecovery, Start, Tick
 from weltklassebot.core.engine import Engine
 
-FEATURES: frozenset[str] = frozenset()
+FEATURES: frozenset[str] = frozenset({"exposure", "fits", "oco", "unfit"})
 """The rules that the core has by now."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from tests.naive import answers, fills, stops
 from tests.naive.desk import DAY, Desk, Entry
 from tests.naive.history import ENDS, SILENT, ZERO, Execution, Known, Word, exact
@@ -109,11 +111,11 @@ class Model:
         if self.reasons:
             desk.denied[order.key] = order
             if desk.has("fits") and not self.reducing:
-                if self.reasons - answers.denials(desk, order, place, reducing=True):
+                # Whether there would be room for one more is left open: the bound is another one for what reduces.
+                if answers.denials(desk, order, place, reducing=True) <= {"reduce_only", "max_open_orders"}:
                     stops.in_the_way(desk, order, place)
             return "no"
-        instrument = desk.parameters.instrument(order.symbol)
-        lot = None if instrument is None or instrument.lot is None else exact(instrument.lot)
+        lot = self.lot(order.symbol)
         known = Known(
             order, place, seq, desk.now, desk.day, self.reducing, False,
             desk.now + desk.parameters.approval_ttl_seconds, lot, size=exact(order.quantity),
@@ -127,6 +129,10 @@ class Model:
             desk.slots.append(order.key)
             self.last_slot()
         return "yes"
+
+    def lot(self, symbol: str) -> Fraction | None:
+        instrument = self.desk.parameters.instrument(symbol)
+        return None if instrument is None or instrument.lot is None else exact(instrument.lot)
 
     def last_slot(self) -> None:
         desk, p = self.desk, self.desk.parameters
@@ -159,7 +165,7 @@ class Model:
         desk, fill = self.desk, execution.said
         account, venue, symbol, leg = execution.place
         key = (account, venue, fill.strategy, symbol, leg)
-        before = desk.position(key)
+        before = (desk.position(key), desk.held(execution.place))
         amount = execution.moves(desk.parameters.instrument(symbol))
         desk.moves.setdefault(key, []).append(("add", amount))
         desk.prices.booked[symbol, None] = exact(fill.price)
@@ -214,6 +220,8 @@ class Model:
         if known is None:
             return "refused"
         operator = type(word) is ResolveOrder
+        if not known.over:
+            known.lot = self.lot(known.order.symbol)
         filled = None if word.filled_quantity is None else exact(word.filled_quantity)
         verdict = self.contradicts(known, word.status, filled, operator=operator)
         if verdict:

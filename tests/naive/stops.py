@@ -107,15 +107,15 @@ def unfit(desk: Desk, place: Place, fill: Known | None = None) -> None:
             known.asked_back = True
 
 
-def group_done(desk: Desk, member: Known, before: Fraction) -> None:
+def group_done(desk: Desk, member: Known, before: tuple[Fraction, Fraction]) -> None:
     """A fill of a member left nothing of what its strategy held `before`, or of what the book held: the rest of the
     group is asked back, where no venue does it."""
     group, place = closable.group_of(member), member.place
     if group is None or desk.account(place[0]).venue_enforces_oco:
         return
     sign = -1 if member.buys else 1
-    left = min(desk.held(place, member.order.strategy) * sign, desk.held(place) * sign)
-    if before * sign <= 0 or left > 0:
+    after = (desk.held(place, member.order.strategy), desk.held(place))
+    if not any(was * sign > 0 and now * sign <= 0 for was, now in zip(before, after, strict=True)):
         return
     for known in desk.at(place, member.order.side):
         if closable.group_of(known) == group and known is not member and not known.ended:

@@ -36,9 +36,9 @@ def give_way(state: State, order: CheckOrder, seq: int, released_through_seq: in
     side = book.side(order.side)
     if limit is None or side.quantity == side.closing + side.doubted or market.unit is None:
         return []  # nothing opens there, or nobody knows what it is worth
-    worst = worst_with(state, market, book, order, reducing=True)
-    if state.gross - book.exposure + worst * market.unit <= limit:
-        return []
+    worst = worst_with(state, market, book, order, reducing=True) * market.unit
+    if worst <= book.exposure or state.gross - book.exposure + worst <= limit:
+        return []  # it adds nothing, or there is room for it
     opening = [known for known in _open(state, order) if not known.reducing]
     return take_back(state, seq, released_through_seq, "cancel_requested", opening, cause="closable")
 
