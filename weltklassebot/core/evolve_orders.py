@@ -34,7 +34,7 @@ from weltklassebot.core.groups import STOPS
 from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, position_of
+from weltklassebot.core.memory import as_doubted, content, find_doubtful, leg_of, place_of, position_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
@@ -268,7 +268,7 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
         and same_symbol(state, ended.symbol, fill.symbol)
     ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
-    account, venue, _, symbol, leg = held_at = position_of(state, fill)
+    account, venue, _, symbol, leg = held_at = position_of(state, as_doubted(state, doubtful))
     _hold(state, held_at, change_of(state, fill), abs(fill.price))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")

@@ -39,6 +39,7 @@ from weltklassebot.core.memory import (
     NotFound,
     Refused,
     Replayed,
+    as_doubted,
     find_doubtful,
     place_of,
     position_of,
@@ -300,6 +301,7 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
     fill = doubtful.fill
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
+    fill = as_doubted(state, doubtful)
     held = state.positions.get(position_of(state, fill), ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
     if ended is not None and not is_of(state, fill, ended):

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from weltklassebot.core.commands import AcceptFill, CheckOrder, OrderKey, PositionSide, ReportFill
 from weltklassebot.core.events import Denial, Reason, RiskState
@@ -198,6 +199,14 @@ def leg_of(state: State, fill: ReportFill) -> PositionSide:
 def position_of(state: State, fill: ReportFill) -> PositionKey:
     """The position that it changes."""
     return (fill.account, place_of(state, fill)[0], fill.strategy, fill.symbol, leg_of(state, fill))
+
+
+def as_doubted(state: State, doubtful: DoubtfulFill) -> ReportFill:
+    """What an operator accepts: a fill of its order, or, once nobody remembers that order, one where it was doubted."""
+    fill = doubtful.fill
+    if fill.order_key in state.orders or state.recall_ended(fill.order_key) is not None:
+        return fill
+    return replace(fill, venue=doubtful.venue, position_side=doubtful.position_side)
 
 
 def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:

@@ -54,9 +54,13 @@ def _open(state: State, order: CheckOrder) -> list[OpenOrder]:
 
 
 def in_the_way(book: Book, order: CheckOrder) -> list[OpenOrder]:
-    """What was approved as reducing and leaves this order less, the oldest first."""
-    closers = cast(list[OpenOrder], list(book.side(order.side).closers.values()))
-    return sorted((known for known in closers if not known.idle and not _one_or_other(known.order, order)), key=_age)
+    """What was approved as reducing and leaves this order less, the oldest first. The other half of its own group does
+    so only where it is larger than what is held."""
+    closers = [known for known in cast(list[OpenOrder], list(book.side(order.side).closers.values())) if not known.idle]
+    half = [known for known in closers if _one_or_other(known.order, order)]
+    if sum((known.remaining for known in half), ZERO) <= abs(book.quantity):
+        closers = [known for known in closers if known not in half]
+    return sorted(closers, key=_age)
 
 
 def _one_or_other(resting: CheckOrder, order: CheckOrder) -> bool:
