@@ -119,7 +119,7 @@ def test_config_check_and_show(desk, tmp_path):
     said = desk("config", "check", "--config", str(file), "--json").json
     (free,) = said.pop("unbound_traders")
     assert free.startswith("token:")
-    assert said == {"ok": True, "nobodies": ["marks.sources: no-such-user"], "expired": ["OLD"]}
+    assert said == {"ok": True, "unknown_principals": ["marks.sources: no-such-user"], "expired": ["OLD"]}
     lines = desk("config", "check", "--config", str(file)).out.splitlines()
     assert lines[0] == "the settings are good"
     assert lines[2:] == ["nobody is named so here: marks.sources: no-such-user", "expired: OLD"]

@@ -77,7 +77,12 @@ class Fits:
         if not is_stop(order) or any(is_stop(known.order) for known in resting):
             room -= sum((Fraction(doubt.fill.quantity) for doubt in self.doubted(at(order), order.side)), ZERO)
         others = [known for known in resting if known.reducing and not self.bound(known.order)]
-        mine = [known for known in others if order.oco_group is not None and known.order.oco_group == order.oco_group]
+        mine = [
+            known
+            for known in others
+            if order.oco_group is not None and known.order.oco_group == order.oco_group
+            and of_group(known.order) == of_group(order)
+        ]  # fmt: skip
         room -= self.load([known for known in others if known not in mine])
         beside = sum((known.remaining for known in mine if is_stop(known.order) == is_stop(order)), ZERO)
         opposite = sum((known.remaining for known in mine if is_stop(known.order) != is_stop(order)), ZERO)

@@ -165,7 +165,7 @@ def test_the_start_names_traders_that_are_bound_to_nothing(make):
     traders = daemon.log("unbound_traders")
     assert [name.rpartition(":")[2] for name in traders["traders"]] == ["free"]
     assert traders["count"] == 1
-    assert daemon.log("nobodies")["names"] == ["users: no-such-user"]
+    assert daemon.log("unknown_principals")["names"] == ["users: no-such-user"]
     assert daemon.log("bound_operators")["users"] == ["root"]
 
 

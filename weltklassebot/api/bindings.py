@@ -17,7 +17,7 @@ from weltklassebot.core.reporters import is_among
 if TYPE_CHECKING:
     from weltklassebot.settings import Settings
 
-__all__ = ["MOST_NAMED", "bound_operators", "nobodies", "unbound_traders"]
+__all__ = ["MOST_NAMED", "bound_operators", "unbound_traders", "unknown_principals"]
 
 MOST_NAMED: Final = 20
 """In one line of the log."""
@@ -36,7 +36,7 @@ def bound_operators(settings: Settings) -> list[str]:
     return sorted(name for name in settings.users if name in operators or _uid(name) in (0, os.geteuid()))
 
 
-def nobodies(settings: Settings, tokens: Iterable[Token]) -> list[str]:
+def unknown_principals(settings: Settings, tokens: Iterable[Token]) -> list[str]:
     """Names in `sources` and `[users]` that nobody has on this machine now, with the key that names them."""
     known = [token.principal for token in tokens]
     found = []

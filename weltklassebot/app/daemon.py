@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from weltklassebot import __version__
-from weltklassebot.api.bindings import MOST_NAMED, bound_operators, nobodies, unbound_traders
+from weltklassebot.api.bindings import MOST_NAMED, bound_operators, unbound_traders, unknown_principals
 from weltklassebot.api.listeners import Listeners
 from weltklassebot.api.socket_watch import SocketWatch
 from weltklassebot.app.wiring import Parts, wire
@@ -199,8 +199,9 @@ class Daemon:
             )  # fmt: skip
         if names := bound_operators(self._settings):
             self._log.warning("bound_operators", users=names[:MOST_NAMED], meaning="[users] binds no operator")
-        if names := nobodies(self._settings, tokens):
-            self._log.warning("nobodies", names=names[:MOST_NAMED], meaning="in the settings, and nobody is named so")
+        if names := unknown_principals(self._settings, tokens):
+            meaning = "in the settings, and nobody is named so"
+            self._log.warning("unknown_principals", names=names[:MOST_NAMED], meaning=meaning)
 
     async def _open_doors(self) -> None:
         settings = self._settings

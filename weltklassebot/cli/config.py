@@ -49,13 +49,13 @@ _WORDS: Final = {
     "unnamed_accounts": "not named in [accounts]: {}: they may only close",
     "unbound_traders": "bound to no account, strategy or kind: {}: they may speak for all of them",
     "bound_operators": "operators, whom [users] does not bind: {}",
-    "nobodies": "nobody is named so here: {}",
+    "unknown_principals": "nobody is named so here: {}",
     "expired": "expired: {}",
 }
 
 
 def _who_is_who(settings: Settings) -> dict[str, list[str]]:
-    from weltklassebot.api.bindings import bound_operators, nobodies, unbound_traders
+    from weltklassebot.api.bindings import bound_operators, unbound_traders, unknown_principals
     from weltklassebot.api.tokens import TokenError, TokenFile
 
     try:
@@ -66,7 +66,7 @@ def _who_is_who(settings: Settings) -> dict[str, list[str]]:
     return {
         "unbound_traders": unbound_traders(settings, tokens),
         "bound_operators": bound_operators(settings),
-        "nobodies": nobodies(settings, tokens),
+        "unknown_principals": unknown_principals(settings, tokens),
     }
 
 

@@ -54,7 +54,7 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
 def _left_in_group(state: State, order: CheckOrder, left: Decimal) -> Decimal:
     """Beside its own half, if the other one fits."""
     group = state.groups.get(order.oco_group or "")
-    if group is None:
+    if group is None or group.place != place_of_group(order):
         return left
     left += group.load
     mine, other = (group.stops, group.others) if order.order_type in STOPS else (group.others, group.stops)

@@ -113,7 +113,9 @@ def rebuild_books(state: State) -> None:
             book.side(fill.side).add_fill(key, doubtful)
         else:
             book.side(fill.side).doubt(doubtful.remaining)
-    for market in state.markets.values():
+    for symbol, market in list(state.markets.items()):
+        for key in list(market.books):
+            close_book(state, symbol, key)  # strategies cancel each other out
         reprice_all(state, market)
 
 
