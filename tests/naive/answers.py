@@ -90,9 +90,7 @@ def bounds(desk: Desk, order: CheckOrder, *, reducing: bool) -> set[str]:
 def remembered(desk: Desk, pair: tuple[str, str] | None) -> int:
     """Ended approvals and fills, of two trading days or of what is open. Open orders and doubtful fills have bounds of
     their own."""
-    orders = sum(
-        1 for known in desk.orders.values() if known.over_since is not None and pair in (None, known.key[:2])
-    )
+    orders = sum(1 for known in desk.orders.values() if known.over_since is not None and pair in (None, known.key[:2]))
     waiting = {fill.seq for fill in desk.doubtful}
     fills = sum(
         1

@@ -10,7 +10,12 @@ from weltklassebot.core import views
 from weltklassebot.core.commands import AnyCommand, CheckOrder, ReportEquity, ReportFill
 from weltklassebot.core.engine import Engine, Recorded
 from weltklassebot.core.events import (
-    EquitySetAside, EquityTaken, FillBooked, FillDoubted, OrderApproved, OrderDenied,
+    EquitySetAside,
+    EquityTaken,
+    FillBooked,
+    FillDoubted,
+    OrderApproved,
+    OrderDenied,
 )  # fmt: skip
 from weltklassebot.core.memory import Conflict, Refused
 

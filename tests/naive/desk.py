@@ -122,9 +122,7 @@ class Desk:
         )
 
     def doubts(self, place: Place, side: str) -> Fraction:
-        return sum(
-            (exact(f.said.quantity) for f in self.doubtful if f.place == place and f.said.side == side), ZERO
-        )
+        return sum((exact(f.said.quantity) for f in self.doubtful if f.place == place and f.said.side == side), ZERO)
 
     # --- exposure ---------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,27 @@ from msgspec.structs import replace
 from tests.naive.history import Known
 from tests.naive.model import Model
 from weltklassebot.core.commands import (
-    AcceptAccount, AcceptEquity, AcceptFill, AdjustPosition, AnyCommand, CheckOrder, CompleteRecovery, ConfigureLimits,
-    Cooldown, Halt, Mark, RecoverKillSwitch, ReportEquity, ReportFill, ReportOrder, ResolveOrder, Resume, SetLimits,
-    Start, TriggerKillSwitch, UnsetLimits,
+    AcceptAccount,
+    AcceptEquity,
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CheckOrder,
+    CompleteRecovery,
+    ConfigureLimits,
+    Cooldown,
+    Halt,
+    Mark,
+    RecoverKillSwitch,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    TriggerKillSwitch,
+    UnsetLimits,
 )  # fmt: skip
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
 from weltklassebot.core.records import FORMAT
@@ -101,7 +119,7 @@ class Days:
             return self.random.choice((61.0, 20.0, 301.0))
         return self.random.choice((0.000001, 0.01, 0.3, 1.0, 2.0))
 
-    def next(self, model: Model) -> AnyCommand:  # noqa: C901, PLR0911
+    def next(self, model: Model) -> AnyCommand:  # noqa: C901
         desk, r = model.desk, self.random
         if r.random() < 0.3 and (cure := self.cure(model)) is not None:
             return cure
@@ -250,7 +268,9 @@ class Days:
              "rejected", "pending_cancel", "cancel_rejected", "replaced")
         )  # fmt: skip
         some = some if status in ("canceled", "expired", "filled") else None
-        return ReportOrder(client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some)
+        return ReportOrder(
+            client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some
+        )
 
     def mark(self) -> Mark:
         r = self.random
@@ -273,7 +293,11 @@ class Days:
         if r.random() < 0.3:
             return UnsetLimits(keys=(key,), reason="as it was")
         change = {key: r.choice(LIMITS[key])}
-        return SetLimits(set=change, reason="as needed") if r.random() < 0.7 else ConfigureLimits(set=change, reason="written")
+        return (
+            SetLimits(set=change, reason="as needed")
+            if r.random() < 0.7
+            else ConfigureLimits(set=change, reason="written")
+        )
 
     def adjust(self, model: Model) -> AdjustPosition:
         r = self.random

@@ -55,7 +55,11 @@ class Life:
 
     def answer(self, core: dict[str, Any], answer: str) -> list[str]:
         mine = {"reducing": self.model.reducing, "reasons": self.model.reasons}
-        found = [f"{name}: core {core[name]}, model {mine[name]}" for name in mine if name in core and said(core[name]) != said(mine[name])]
+        found = [
+            f"{name}: core {core[name]}, model {mine[name]}"
+            for name in mine
+            if name in core and said(core[name]) != said(mine[name])
+        ]
         most = core.get("max_reducing_quantity")
         if most is not None and most != self.model.most:
             found.append(f"max_reducing_quantity: core {most}, model {self.model.most}")

@@ -8,11 +8,29 @@ from tests.naive import answers, fills, stops
 from tests.naive.desk import DAY, Desk, Entry
 from tests.naive.history import ENDS, SILENT, ZERO, Execution, Known, Word, exact
 from weltklassebot.core.commands import (
-    AcceptAccount, AcceptEquity, AcceptFill, AdjustPosition, AnyCommand, CheckOrder, CompleteRecovery, ConfigureLimits,
-    Cooldown, Halt, Mark, RecoverKillSwitch, ReportEquity, ReportFill, ReportOrder, ResolveOrder, Resume, SetLimits,
-    Start, Tick, TriggerKillSwitch, UnsetLimits,
+    AcceptAccount,
+    AcceptEquity,
+    AcceptFill,
+    AdjustPosition,
+    AnyCommand,
+    CheckOrder,
+    CompleteRecovery,
+    ConfigureLimits,
+    Cooldown,
+    Halt,
+    Mark,
+    RecoverKillSwitch,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    ResolveOrder,
+    Resume,
+    SetLimits,
+    Start,
+    Tick,
+    TriggerKillSwitch,
+    UnsetLimits,
 )  # fmt: skip
-
 
 WENT_OUT = SILENT | {"sent", "accepted", "partially_filled"}
 """Who heard this of the venue cannot say afterwards that the order was not sent."""
@@ -112,8 +130,9 @@ class Model:
             desk.denied[order.key] = order
             if desk.has("fits") and not self.reducing:
                 # Whether there would be room for one more is left open: the bound is another one for what reduces.
-                if answers.denials(desk, order, place, reducing=True) <= {"reduce_only", "max_open_orders"}:
-                    stops.in_the_way(desk, order, place)
+                if "lot" not in self.reasons or exact(order.quantity) >= abs(desk.held(place)):
+                    if answers.denials(desk, order, place, reducing=True) <= {"reduce_only", "max_open_orders"}:
+                        stops.in_the_way(desk, order, place)
             return "no"
         lot = self.lot(order.symbol)
         known = Known(
@@ -240,7 +259,7 @@ class Model:
             desk.slots.remove(known.key)
         return "done"
 
-    def contradicts(self, known: Known, status: str, filled, *, operator: bool) -> str:  # noqa: ANN001, C901, PLR0911
+    def contradicts(self, known: Known, status: str, filled, *, operator: bool) -> str:  # noqa: C901
         """`same` or `refused`, where it changes nothing or cannot be."""
         ends = status in ENDS
         if filled is not None and filled > known.size:
@@ -253,7 +272,12 @@ class Model:
             filled = known.size
         if status in ("not_sent", "rejected") and known.fills:
             return "refused"
-        if status == "not_sent" and not known.over and not operator and any(word.status in WENT_OUT for word in known.words):
+        if (
+            status == "not_sent"
+            and not known.over
+            and not operator
+            and any(word.status in WENT_OUT for word in known.words)
+        ):
             return "refused"
         if known.over:
             if not ends:

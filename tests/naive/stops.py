@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
 from fractions import Fraction
 
 from tests.naive import closable

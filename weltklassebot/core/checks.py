@@ -113,7 +113,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
 
 _OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
-"""Why an order is refused that reduces, too."""
+"""Why an order is refused that reduces, too; but for its lot, where it closes all there is."""
 
 
 def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
@@ -121,7 +121,10 @@ def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Den
     own strategy holds."""
     if not fits_position(state, order) or gate(state, reducing=True) is not None:
         return ()
-    if any(denial.reason in _OF_ANY_ORDER for denial in denials) or _halted_for_good(state, order):
+    against = {denial.reason for denial in denials} & _OF_ANY_ORDER
+    if order.quantity >= abs(book.quantity):
+        against.discard("lot")
+    if against or _halted_for_good(state, order):
         return ()
     if not fits(order.quantity, abs(book.quantity)):
         return ()  # nothing that rests is to blame

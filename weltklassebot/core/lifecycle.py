@@ -113,7 +113,9 @@ def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | Resolve
             "partially_filled while it rests, and canceled with filled_quantity once it is over"
         )
     if report.status in _NOTHING and filled:
-        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not {_NOTHING[report.status]}")
+        raise Refused(
+            f"order {report.client_order_id} has {plain(filled)} filled: it was not {_NOTHING[report.status]}"
+        )
 
 
 def _smallest(state: State, order: CheckOrder) -> Decimal:
