@@ -152,9 +152,9 @@ def inputs(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument) 
 def size(desk: Desk, order: CheckOrder, place: Place) -> set[str]:
     parameters, found = desk.parameters, set()
     worth = notional(desk, order, place)
-    if parameters.max_order_notional is not None and worth is not None:
-        if worth > exact(parameters.max_order_notional):
-            found.add("max_order_notional")
+    most = parameters.max_order_notional
+    if most is not None and worth is not None and worth > exact(most):
+        found.add("max_order_notional")
     if parameters.max_notional is not None:
         gross = desk.gross(order, place)
         if gross is None:

@@ -65,13 +65,16 @@ def keep(
     orders: Iterable[Known],
     capacity: Fraction,
     held: Fraction,
-    spared: Callable[[Known], bool] = lambda known: False,
+    spared: Callable[[Known], bool] = lambda _: False,
     *,
     guarded: bool = False,
 ) -> set[int]:
-    """The `seq` of what is taken up one by one, in the sequence, as long as what is taken fits. Of a position `held` > 0
-    a stop that guarded it and is larger than what is left is taken in its turn while no other stop is, and counts as
-    what is left; none is if another stop is kept anyway (`guarded`). `spared` are taken while anything is left."""
+    """The `seq` of what is taken up one by one, in the sequence, as long as what is taken fits.
+
+    Of a position `held` > 0 a stop that guarded it and is larger than what is left is taken in its turn while no other
+    stop is, and counts as what is left; none is if another stop is kept anyway (`guarded`).
+    `spared` are taken while anything is left.
+    """
     kept: list[Known] = []
     oversized: Known | None = None
     guarding = ZERO

@@ -1,5 +1,5 @@
 """Random desk days. What happens is chosen with an eye on the model, so that it meets: brackets on what is held, fills
-of what is open, reports of what is doubted. A day is a list of (pause, command), which can be repeated with parts left out."""
+of what is open, reports of what is doubted. A day is a list of (pause, command): it repeats with parts left out."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Days:
             return self.random.choice((61.0, 20.0, 301.0))
         return self.random.choice((0.000001, 0.01, 0.3, 1.0, 2.0))
 
-    def next(self, model: Model) -> AnyCommand:  # noqa: C901
+    def next(self, model: Model) -> AnyCommand:  # noqa: C901, PLR0912
         desk, r = model.desk, self.random
         if r.random() < 0.3 and (cure := self.cure(model)) is not None:
             return cure
@@ -151,7 +151,7 @@ class Days:
             return self.word(model)
         return self.check(model)
 
-    def cure(self, model: Model) -> AnyCommand | None:
+    def cure(self, model: Model) -> AnyCommand | None:  # noqa: C901
         desk = model.desk
         if desk.kill == "KILLED":
             return RecoverKillSwitch(approved_by="two")
@@ -194,11 +194,11 @@ class Days:
         self.number += 1
         kind = r.choice(("limit", "limit", "market", "stop", "stop", "stop_limit"))
         account, strategy = r.choice(ACCOUNTS), r.choice(STRATEGIES)
-        venue, symbol, leg = r.choice(self.venues), r.choice(SYMBOLS[:3] if r.random() < 0.9 else SYMBOLS), "both"
+        venue, symbol = r.choice(self.venues), r.choice(SYMBOLS[:3] if r.random() < 0.9 else SYMBOLS)
         side, quantity = r.choice(("buy", "sell", "buy")), r.choice(QUANTITIES)
         held = [(key, amount) for key, amount in desk.positions().items()]
         if held and r.random() < 0.6:
-            (account, venue, strategy, symbol, leg), amount = r.choice(held)
+            (account, venue, strategy, symbol, _), amount = r.choice(held)
             side = "sell" if amount > 0 else "buy"
             if r.random() < 0.5:
                 quantity = self.money(abs(amount)) or quantity
@@ -230,8 +230,9 @@ class Days:
         number = f"f-{len(self.fills) if r.random() < 0.9 else r.randrange(4)}"
         if known is None or r.random() < 0.03:
             fill = ReportFill(
-                fill_id=number, client_order_id=f"n-{r.randrange(5)}", symbol=r.choice(SYMBOLS), side=r.choice(("buy", "sell")),
-                quantity=r.choice(QUANTITIES), price=r.choice(PRICES), account=r.choice(ACCOUNTS), strategy=r.choice(STRATEGIES),
+                fill_id=number, client_order_id=f"n-{r.randrange(5)}", symbol=r.choice(SYMBOLS),
+                side=r.choice(("buy", "sell")), quantity=r.choice(QUANTITIES), price=r.choice(PRICES),
+                account=r.choice(ACCOUNTS), strategy=r.choice(STRATEGIES),
             )  # fmt: skip
         else:
             order = known.order
@@ -264,8 +265,8 @@ class Days:
                 reason="looked",
             )  # fmt: skip
         status = r.choice(
-            ("sent", "accepted", "accepted", "canceled", "canceled", "canceled", "expired", "filled", "unknown", "not_sent",
-             "rejected", "pending_cancel", "cancel_rejected", "replaced")
+            ("sent", "accepted", "accepted", "canceled", "canceled", "canceled", "expired", "filled", "unknown",
+             "not_sent", "rejected", "pending_cancel", "cancel_rejected", "replaced")
         )  # fmt: skip
         some = some if status in ("canceled", "expired", "filled") else None
         return ReportOrder(
@@ -303,7 +304,8 @@ class Days:
         r = self.random
         return AdjustPosition(
             symbol=r.choice(SYMBOLS), quantity=Decimal(r.choice(("0", "5", "-3", "8", "10"))), reason="as held",
-            account=r.choice(ACCOUNTS), strategy=r.choice(STRATEGIES), price=r.choice(PRICES), venue=r.choice(self.venues),
+            account=r.choice(ACCOUNTS), strategy=r.choice(STRATEGIES), price=r.choice(PRICES),
+            venue=r.choice(self.venues),
         )  # fmt: skip
 
     def word(self, model: Model) -> AcceptFill:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from tests.naive import answers, fills, stops
 from tests.naive.desk import DAY, Desk, Entry
-from tests.naive.history import ENDS, SILENT, ZERO, Execution, Known, Word, exact
+from tests.naive.history import ENDS, SILENT, ZERO, Execution, Known, Place, Word, exact
 from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
@@ -128,11 +128,8 @@ class Model:
         self.reasons = answers.denials(desk, order, place, reducing=self.reducing)
         if self.reasons:
             desk.denied[order.key] = order
-            if desk.has("fits") and not self.reducing:
-                # Whether there would be room for one more is left open: the bound is another one for what reduces.
-                if "lot" not in self.reasons or exact(order.quantity) >= abs(desk.held(place)):
-                    if answers.denials(desk, order, place, reducing=True) <= {"reduce_only", "max_open_orders"}:
-                        stops.in_the_way(desk, order, place)
+            if desk.has("fits") and self.is_exit(order, place):
+                stops.in_the_way(desk, order, place)
             return "no"
         lot = self.lot(order.symbol)
         known = Known(
@@ -148,6 +145,13 @@ class Model:
             desk.slots.append(order.key)
             self.last_slot()
         return "yes"
+
+    def is_exit(self, order: CheckOrder, place: Place) -> bool:
+        """Refused for no other reason than that it does not reduce. Of its lot it is free if it closes all there is;
+        whether there would be room for one more is left open: the bound is another one for what reduces."""
+        if self.reducing or ("lot" in self.reasons and exact(order.quantity) < abs(self.desk.held(place))):
+            return False
+        return answers.denials(self.desk, order, place, reducing=True) <= {"reduce_only", "max_open_orders"}
 
     def lot(self, symbol: str) -> Fraction | None:
         instrument = self.desk.parameters.instrument(symbol)
@@ -259,7 +263,7 @@ class Model:
             desk.slots.remove(known.key)
         return "done"
 
-    def contradicts(self, known: Known, status: str, filled, *, operator: bool) -> str:  # noqa: C901
+    def contradicts(self, known: Known, status: str, filled, *, operator: bool) -> str:  # noqa: C901, PLR0912
         """`same` or `refused`, where it changes nothing or cannot be."""
         ends = status in ENDS
         if filled is not None and filled > known.size:

@@ -19,7 +19,7 @@ class Price:
 
 
 class Prices:
-    """All marks that were ever said, the last of each symbol and venue in force; and prices of fills for what has none."""
+    """All marks that were said, the last of each symbol and venue in force; and prices of fills where there is none."""
 
     def __init__(self) -> None:
         self.marks: dict[tuple[str, str | None], Price] = {}
