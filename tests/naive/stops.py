@@ -188,7 +188,11 @@ def guards(desk: Desk, known: Known) -> bool:
     """A stop that alone was at most |q| and what was then open on the other side."""
     if not known.is_stop:
         return False
+
+    def opens(one: Known) -> bool:
+        return not (one.reducing and desk.has("fits"))
+
     held = desk.held(known.place) * (-1 if known.buys else 1)
-    other = [one.remaining for one in desk.at(known.place) if one.order.side != known.order.side]
+    other = [one.remaining for one in desk.at(known.place) if one.order.side != known.order.side and opens(one)]
     doubted = ZERO if desk.has("fits") else desk.doubts(known.place, "sell" if known.buys else "buy")
     return known.size <= max(ZERO, held) + sum(other, ZERO) + doubted
