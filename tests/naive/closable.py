@@ -54,10 +54,10 @@ def rank(known: Known) -> tuple[bool, bool, bool, bool, Fraction, int]:
 
 
 def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
-    """Orders one by one, groups together; a group ranks as its stop, its stops before its others."""
+    """Orders one by one, what has ended before all; groups together, each ranks as its stop, stops before others."""
     units: dict[object, list[Known]] = {}
     for known in sorted(orders, key=rank):
-        units.setdefault(group_of(known) or known.seq, []).append(known)
+        units.setdefault(known.seq if known.ended else group_of(known) or known.seq, []).append(known)
     return list(units.values())
 
 
