@@ -21,7 +21,9 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     Mark,
+    MovePositions,
     ReportFill,
+    SettlePositions,
 )
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
@@ -31,7 +33,9 @@ from weltklassebot.core.valuation import open_book, open_market
 
 __all__ = ["aliases_of", "join", "respelled", "same_symbol"]
 
-_NAMED: Final = (AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+_NAMED: Final = (
+    AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, MovePositions, ReportFill, SettlePositions,
+)  # fmt: skip
 
 
 def aliases_of(parameters: Parameters) -> dict[str, str]:
@@ -66,6 +70,8 @@ def join(state: State) -> None:
         quantity, joined = state.positions.pop(key), (account, venue, strategy, aliases[alias], leg)
         if total := state.positions.pop(joined, ZERO) + quantity:
             state.positions[joined] = total
+    for account, symbols in state.unsettled.items():
+        state.unsettled[account] = list(dict.fromkeys(aliases.get(symbol, symbol) for symbol in symbols))
     for alias, symbol in aliases.items():
         market = state.markets.pop(alias, None)
         if market is not None:
@@ -93,6 +99,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
             del joined.books[at]
+            joined.legged -= at[2] != "both"
     if not joined.books and joined.mark is None:
         del state.markets[symbol]
 

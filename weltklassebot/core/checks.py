@@ -14,9 +14,11 @@ from weltklassebot.core.doubted_equity import check_equity
 from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
+from weltklassebot.core.legs import check_leg, closes_leg
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
-from weltklassebot.core.state import State
+from weltklassebot.core.state import FITTING, State
+from weltklassebot.core.venue_sums import by_sum
 
 __all__ = ["decide_check", "gate", "own_price"]
 
@@ -58,16 +60,19 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
-    closes = closable(book, order.side) if book is not None and book.quantity else ZERO
+    held = book.quantity if book is not None else ZERO
+    closes = closable(book, order.side) if held else ZERO
+    if state.unsettled or state.format < FITTING:
+        held, closes = by_sum(state, order, held, closes)
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
-    if (state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE") and (
-        reason := gate(state, reducing=reducing)
-    ) is not None:
-        denials.append(Denial(reason))
+    if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
+        _check_gate(state, denials, reducing=reducing)
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, quantity))
+    if order.position_side != "both" or (market is not None and market.legged):
+        check_leg(market, order, closes, denials, reducing=reducing)
     instrument: Instrument | None = _PLAIN
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
@@ -80,10 +85,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     notional = ZERO
     if reducing:
-        if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
-            denials.append(Denial("account_halted"))
-        if market is not None and market.unit is not None:
-            notional = quantity * max(own_price(order), market.price) * market.unit
+        notional = _check_reducing(state, order, market, denials)
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
@@ -93,16 +95,32 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
             denials.append(Denial("short_not_allowed", closes, quantity))
 
     if denials:
-        denials.sort(key=_severity)
-        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
+        return _denied(state, order, denials, held, closes)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
 
 
-def _closes(book: Book | None, side: str) -> bool:
-    """Whether an order on this side takes something off what is held."""
-    return book is not None and (book.quantity > 0 if side == "sell" else book.quantity < 0)
+def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:
+    reason = gate(state, reducing=reducing)
+    if reason is not None:
+        denials.append(Denial(reason))
+
+
+def _check_reducing(state: State, order: CheckOrder, market: Market | None, denials: list[Denial]) -> Decimal:
+    """Returns what it is worth; zero where nobody knows."""
+    if order.account in state.halted_accounts and state.parameters.allow_reducing_when_halted == "never":
+        denials.append(Denial("account_halted"))
+    if market is None or market.unit is None:
+        return ZERO
+    return order.quantity * max(own_price(order), market.price) * market.unit
+
+
+def _denied(state: State, order: CheckOrder, denials: list[Denial], held: Decimal, closes: Decimal) -> OrderDenied:
+    """With what would still reduce, where the order is on the closing side, or was meant to be."""
+    denials.sort(key=_severity)
+    closing = order.reduce_only or closes_leg(order, order.position_side)
+    closing = closing or (state.corrected and (held > 0 if order.side == "sell" else held < 0))
+    return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None)
 
 
 def _lacks(state: State, reason: Reason, missing: str, limit: Decimal | None = None, age: float = 0.0) -> Denial:
@@ -149,6 +167,8 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
         denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
+    if state.unsettled and order.symbol in state.unsettled.get(order.account, ()):
+        denials.append(Denial("venue_unsettled"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
     if state.doubted_accounts or parameters.max_equity_age_seconds is not None:

@@ -137,6 +137,8 @@ class Market:
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[BookKey, Book] = field(default_factory=dict)
+    legged: int = 0
+    """How many of them are of a leg."""
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""

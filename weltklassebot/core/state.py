@@ -26,6 +26,7 @@ __all__ = [
     "AccountEquity",
     "AccountStatus",
     "Cancel",
+    "FITTING",
     "ClockDoubt",
     "DoubtfulFill",
     "KillSwitch",
@@ -33,11 +34,13 @@ __all__ = [
     "Risk",
     "State",
     "is_corrected",
+    "is_fitting",
 ]
 
 
 _CORRECTED: Final = 4
-_FITTING: Final = 5
+FITTING: Final = 5
+"""The first format with books per venue and leg."""
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -184,6 +187,11 @@ def is_corrected(journal_format: int) -> bool:
     return journal_format >= _CORRECTED
 
 
+def is_fitting(journal_format: int) -> bool:
+    """Whether a version that writes this format has books per venue and leg, and asks what fits them."""
+    return journal_format >= FITTING
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     configured: Parameters = field(default_factory=Parameters)
@@ -258,6 +266,8 @@ class State:
     """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
     requires_equity: bool = False
     """An account opens nothing before it has reported its equity."""
+    unsettled: dict[str, list[str]] = field(default_factory=dict)
+    """Symbols, by account, that stand at more than one venue since an upgrade."""
 
     @property
     def corrected(self) -> bool:
@@ -267,7 +277,7 @@ class State:
     @property
     def fitting(self) -> bool:
         """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
-        return self.format >= _FITTING
+        return self.format >= FITTING
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -13,9 +13,9 @@ from weltklassebot.core.events import AccountHalted
 from weltklassebot.core.executions import DoubtfulKey
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.places import book_of
 from weltklassebot.core.state import DoubtfulFill, State
 from weltklassebot.core.valuation import reprice, unit_of
+from weltklassebot.core.venue_sums import whole
 
 __all__ = ["halts_of_unknown_worth", "judge_stops", "leave_unvalued", "take_cancels_over"]
 
@@ -58,7 +58,7 @@ def judge_stops(state: State) -> None:
     for known in state.orders.values():
         order = known.order
         if order.order_type in STOPS:
-            known.guards = guards(state.markets[order.symbol].books[book_of(order)], order.side, known.remaining)
+            known.guards = guards(whole(state, order.account, order.symbol), order.side, known.remaining)
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:

@@ -82,7 +82,7 @@ def rebuild_books(state: State) -> None:
     """Make every book anew from what is held, open and doubted."""
     state.gross, state.unpriced = ZERO, 0
     for market in state.markets.values():
-        market.books = {}
+        market.books, market.legged = {}, 0
     for (account, venue, _, symbol, leg), quantity in state.positions.items():
         market = state.markets.get(symbol) or open_market(state, symbol)
         book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
@@ -111,6 +111,7 @@ def open_market(state: State, symbol: str) -> Market:
 
 def open_book(market: Market, key: BookKey) -> Book:
     book = market.books[key] = Book()
+    market.legged += key[2] != "both"
     book.buys.move(market.price)
     book.sells.move(market.price)
     return book
@@ -123,6 +124,7 @@ def close_book(state: State, symbol: str, key: BookKey) -> None:
     if market is None or book is None or not book.empty:
         return
     del market.books[key]
+    market.legged -= key[2] != "both"
     if not market.books and market.mark is None:
         del state.markets[symbol]
 

@@ -144,6 +144,7 @@ class Image(Struct, forbid_unknown_fields=True):
     doubted_losses: dict[str, Decimal] = {}
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
+    unsettled: dict[str, list[str]] = {}
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -312,7 +313,10 @@ def _restored_market(
         )
         for at, book in kept
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    return Market(
+        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books,
+        legged=sum(leg != "both" for _, _, leg in books),
+    )  # fmt: skip
 
 
 def _restored_side(
