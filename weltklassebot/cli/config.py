@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invoca
 from weltklassebot.cli.output import say, table
 
 if TYPE_CHECKING:
+    from weltklassebot.core.state import State
     from weltklassebot.settings import Settings
 
 __all__ = ["config"]
@@ -30,33 +31,55 @@ def check(invocation: Invocation) -> None:
     """Say what is wrong with the settings, one line each, and start nothing; exit code 78 if anything is.
 
     Where accounts are named, those in the store that hold or count something and are not named are listed: they may
-    only close.
+    only close. Before an upgrade, what its first start will find at several venues is listed as well.
 
     Example: weltklassebot config check --config /etc/weltklassebot/config.toml
     """
     settings = invocation.settings()
-    if not settings.accounts:
-        invocation.show({"ok": True}, "the settings are good")
-        return
-    unnamed = _unnamed(settings)
-    said = f"\nnot named in [accounts]: {', '.join(unnamed)}: they may only close" if unnamed else ""
-    invocation.show({"ok": True, "unnamed_accounts": unnamed}, f"the settings are good{said}")
+    state = _state(settings)
+    answer: dict[str, Any] = {"ok": True}
+    said = ["the settings are good"]
+    if settings.accounts:
+        answer["unnamed_accounts"] = unnamed = [] if state is None else _unnamed(state, settings)
+        if unnamed:
+            said.append(f"not named in [accounts]: {', '.join(unnamed)}: they may only close")
+    if state is not None and (rows := _unsettled(state, settings)):
+        answer["venue_unsettled"] = rows
+        for row in rows:
+            venues = ", ".join(f"{venue} {held}" for venue, held in row["venues"].items())
+            said.append(f"at several venues, so it only closes: {row['symbol']} of {row['account']}: {venues}")
+    invocation.show(answer, "\n".join(said))
 
 
-def _unnamed(settings: Settings) -> list[str]:
-    """The accounts of the store, if there is one that can be read."""
-    from weltklassebot.core.views import unnamed_accounts
+def _state(settings: Settings) -> State | None:
+    """What the store holds, if there is one that can be read."""
     from weltklassebot.journal import JsonlStateStore
     from weltklassebot.journal.errors import JournalError
 
     try:
         if not settings.risk_store_dir.is_dir():
-            return []
-        state = JsonlStateStore(settings.risk_store_dir).load().state
+            return None
+        return JsonlStateStore(settings.risk_store_dir).load().state
     except (JournalError, OSError) as error:
-        say(f"{settings.risk_store_dir}: not read, so its accounts are not compared: {error}")
-        return []
+        say(f"{settings.risk_store_dir}: not read, so what it holds is not compared: {error}")
+        return None
+
+
+def _unnamed(state: State, settings: Settings) -> list[str]:
+    from weltklassebot.core.views import unnamed_accounts
+
     return unnamed_accounts(state, list(settings.accounts))
+
+
+def _unsettled(state: State, settings: Settings) -> list[dict[str, Any]]:
+    """What is unsettled, or will be with the first start of this version."""
+    from weltklassebot.core.aliases import aliases_of
+    from weltklassebot.core.unsettled import find_unsettled
+    from weltklassebot.core.views import unsettled
+
+    if state.fitting:
+        return list(unsettled(state))
+    return list(unsettled(state, find_unsettled(state, aliases_of(settings.parameters()))))
 
 
 @config.command("show", cls=Command)

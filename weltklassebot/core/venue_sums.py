@@ -13,7 +13,7 @@ from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import State
 
-__all__ = ["by_sum", "closable_by_sum", "held_of", "judged_by_sum", "whole"]
+__all__ = ["by_sum", "closable_by_sum", "held_of", "judged_by_sum", "stands_at_several_venues", "whole"]
 
 
 def judged_by_sum(state: State, account: str, symbol: str) -> bool:
@@ -66,4 +66,11 @@ def held_of(state: State, at: PositionKey) -> Decimal:
             if (name, whose, where, leg) == (account, strategy, symbol, "both")
         ),
         ZERO,
+    )
+
+
+def stands_at_several_venues(state: State) -> bool:
+    """Whether any account has more than one book in a symbol: then the desk is not worth what the sums were."""
+    return any(
+        len(market.books) > len({account for account, _, _ in market.books}) for market in state.markets.values()
     )

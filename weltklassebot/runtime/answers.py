@@ -115,6 +115,9 @@ _WORDS: Final[dict[Reason, str]] = {
     "stale_fx_rate": "the exchange rate is {value} s old, {limit} s are allowed",
     "reduce_only": "quantity {value} is not reducing; at most {limit} would be",
     "max_reducing_quantity": "quantity {value} would do more than close; at most {limit} still reduces",
+    "position_side": "the account's position in this symbol is in legs, or is not, and this order is of the other kind",
+    "venue_unsettled": "the account's position in this symbol stands at several venues since the upgrade: it only "
+    "closes until `positions move` or `positions settled`",
     "short_not_allowed": "quantity {value} would go short; at most {limit} can be sold",
     "tick": "price {value} is not a multiple of {limit}",
     "lot": "quantity {value} is not a multiple of {limit}",
