@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
+from tests.daemon.test_upgrade import install
 from tests.docs.pages import Page, Shell
+from weltklassebot.journal.provenance import claim, live_file
 from weltklassebot.journal.segments import closed_segments
 
 pytestmark = pytest.mark.slow
