@@ -23,7 +23,7 @@ from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.state import OpenOrder, State
-from weltklassebot.core.unsettled import left_by_sum
+from weltklassebot.core.unsettled import fits_sum, left_by_sum
 from weltklassebot.core.venue_sums import whole
 
 __all__ = ["STOPS", "Kept", "guards", "keep", "unprotected"]
@@ -65,6 +65,8 @@ def keep(state: State, orders: list[OpenOrder], *, corrected: bool) -> Kept:
         _keep_in_book(_book(state, *at), ranked, kept, oversized)
     for book, rest in left_by_sum(state, orders, kept):
         _keep_in_book(book, sorted(rest, key=_rank), kept, oversized)
+    if state.unsettled:
+        oversized = [known for known in oversized if not fits_sum(state, known, kept)]
     stays = {known.order.key for known in kept}
     return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
 

@@ -243,10 +243,20 @@ def position_of(state: State, fill: ReportFill) -> PositionKey:
 def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
     """What is known of this execution, from those that were booked or discarded and those that are doubted."""
     found = _recall_fill(state, place, fill)
-    if fill.position_side is None or fill.position_side == "both" or found == "same":
+    if found == "same" or (found is None and not state.doubtful):
         return found
-    # It may have been reported without its leg, before anybody knew of its order.
-    return "same" if _recall_fill(state, place, replace(fill, position_side=None)) == "same" else found
+    # One of the reports may not have said the leg, while nobody knew of the order.
+    for leg in _other_legs(state, fill):
+        if _recall_fill(state, place, replace(fill, position_side=leg)) == "same":
+            return "same"
+    return found
+
+
+def _other_legs(state: State, fill: ReportFill) -> tuple[PositionSide, ...]:
+    if fill.position_side is not None:
+        return () if fill.position_side == "both" else ("both",)
+    known = fill.order_key in state.orders or state.recall_ended(fill.order_key) is not None
+    return () if known else ("long", "short")
 
 
 def _recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:

@@ -25,7 +25,7 @@ from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.venue_sums import judged_by_sum, whole
 
-__all__ = ["decide_move", "decide_settle", "find_unsettled", "left_by_sum", "moving", "unsettled_at_start"]
+__all__ = ["decide_move", "decide_settle", "find_unsettled", "fits_sum", "left_by_sum", "moving", "unsettled_at_start"]
 
 Unsettled = tuple[str, str]
 """(account, symbol)"""
@@ -72,6 +72,24 @@ def left_by_sum(
         taken = sum((known.remaining for known in staying if known.order.side == closing), ZERO)
         if rest and taken < abs(held):
             yield Book(quantity=held - taken if held > 0 else held + taken), rest
+
+
+def fits_sum(state: State, order: OpenOrder, kept: Iterable[OpenOrder]) -> bool:
+    """Whether it, and what else is kept on its side of its unsettled place, is no more than the sum over the venues."""
+    one = order.order
+    if one.position_side != "both" or not judged_by_sum(state, one.account, one.symbol):
+        return False
+    held = whole(state, one.account, one.symbol).quantity
+    mine = (one.account, one.symbol, one.side, "both")
+    taken = sum(
+        (
+            known.remaining
+            for known in kept
+            if (known.order.account, known.order.symbol, known.order.side, known.order.position_side) == mine
+        ),
+        ZERO,
+    )
+    return taken <= (held if one.side == "sell" else -held)
 
 
 # --- an operator's word ---------------------------------------------------------------------------------------------
