@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from tests.core.facts import ZERO, Facts, Order, after, at, fraction
 from tests.core.oracle_fills import Executions
+from tests.core.oracle_legs import Legs
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
@@ -21,7 +22,7 @@ from weltklassebot.core.commands import (
 )
 
 
-class Oracle(Time, Stops, Orders):
+class Oracle(Time, Stops, Orders, Legs):
     def __init__(self) -> None:
         self.facts = Facts()
         self.configured = self.facts.parameters
@@ -126,7 +127,7 @@ class Oracle(Time, Stops, Orders):
                 against.add("short_not_allowed")
         against |= self._bounds(order, reducing)
         if not reducing:
-            against |= self._desk(order, now) | self._value(order, now)
+            against |= self._desk(order, now) | self._value(order, now) | self.against_leg(order)
         return against
 
     def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:

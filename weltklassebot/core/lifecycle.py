@@ -259,10 +259,10 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         remembered = state.corrected and known is not None and known.fills_known
         if not remembered:
             return "older_than_memory"
-    if state.corrected and (venues_differ(fill, known or ended) or legs_differ(fill, known or ended)):
+    if state.corrected and venues_differ(fill, known or ended):
         return "conflicts_with_order"
     if known is not None:
-        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
+        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or legs_differ(fill, known):
             return "conflicts_with_order"
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
@@ -270,7 +270,7 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
     if state.corrected and unnamed(state, fill.account) and not holds(state, fill.account):
         return "unknown_account"
     if ended is not None:
-        if not is_of(state, fill, ended) or ended.reason != "order_ended":
+        if not is_of(state, fill, ended) or legs_differ(fill, ended) or ended.reason != "order_ended":
             return "conflicts_with_order"
         if ended.resolved and state.corrected:
             return "conflicts_with_order"
