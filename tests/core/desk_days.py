@@ -20,6 +20,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     ReanchorClock,
     RecoverKillSwitch,
     ReopenAccount,
@@ -32,6 +33,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
     Start,
     Stop,
     Tick,
@@ -40,6 +42,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.numbers import cut
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
+from weltklassebot.core.places import PositionKey
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
@@ -156,6 +159,16 @@ LOOSE = Parameters(
 SETTINGS = (SMALL, LISTED, STRICT, LOOSE)
 
 
+def _leg(symbol: str, pick: int) -> str:
+    """Some symbols are traded in legs, nearly always; the others nearly never."""
+    if symbol in ("ES", "OTHER"):
+        return ("long", "short", "long", "short", "long", "short", "both")[pick % 7]
+    return "long" if pick % 32 == 31 else "both"
+
+
+OPENING = (("long", "buy"), ("short", "sell"))
+
+
 def _spelled(said: Any, pick: int) -> Any:
     """Now and then in another spelling."""
     return replace(said, symbol=ALIAS) if said.symbol == SYMBOLS[0] and pick % 8 == 7 else said
@@ -201,7 +214,7 @@ class Days:
                 ts=_stamp(b[3], now),
             )
         if kind < 184:
-            return self.equity(b, now)
+            return self.legs(b, state) if kind > 178 else self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
         if b[1] % 13 == 12:
@@ -257,10 +270,12 @@ class Days:
             order = self.said[-1 - b[2] % min(len(self.said), 6)]
             return _spelled(order, b[3])
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
+        side, symbol = "buy" if b[3] % 2 else "sell", SYMBOLS[b[2] % 11 % 6 if b[2] < 150 else 0]
+        leg = _leg(symbol, b[0])
         order = CheckOrder(
             client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
-            symbol=SYMBOLS[b[2] % 11 % 6 if b[2] < 150 else 0],
-            side="buy" if b[3] % 2 else "sell",
+            symbol=symbol,
+            side=side,
             quantity=QUANTITIES[b[5] % 64 % len(QUANTITIES)],
             order_type=kind,
             price=PRICES[b[6] % 32 % 8 % 5 if b[1] % 8 else b[6] % 8] if kind in ("limit", "stop_limit") else None,
@@ -268,8 +283,9 @@ class Days:
             account=ACCOUNTS[b[7] % 3 % 2],
             strategy=STRATEGIES[b[7] // 4 % 2],
             venue=VENUES[b[7] // 8 % 5 % 3],
-            reduce_only=b[3] > 200,
+            reduce_only=b[3] > 200 and (leg, side) not in OPENING,
             oco_group="entries" if b[6] // 32 == 7 else None,
+            position_side=leg,
         )
         if order.price is not None and (b[6] == 255 or (order.symbol == "XBT" and b[6] > 240)):
             order = replace(order, price=-order.price)
@@ -299,7 +315,7 @@ class Days:
             strategy=STRATEGIES[b[7] // 32 % 2] if b[7] // 16 % 2 else strategy,
             venue=venue,
             position_side=leg,
-            reduce_only=b[6] // 16 % 2 == 1,
+            reduce_only=b[6] // 16 % 2 == 1 and (leg, side) not in OPENING,
             oco_group=group,
         )
         self.said.append(order)
@@ -311,6 +327,8 @@ class Days:
             if b[3] % 4 == 0:
                 again = replace(again, quantity=QUANTITIES[b[4] % len(QUANTITIES)])
             venue = again.venue if b[5] % 4 else VENUES[b[5] // 4 % 4]
+            if b[6] % 4 == 1:
+                again = replace(again, position_side=(None, "both", "long", "short")[b[6] // 4 % 4])
             if b[6] % 4 == 0:
                 again = replace(again, fee=Decimal(1), fee_currency=None)
             return _spelled(replace(again, venue=venue), b[7])
@@ -334,6 +352,7 @@ class Days:
                 strategy=order.strategy,
                 venue=order.venue if b[6] // 4 % 4 else VENUES[b[6] // 16 % 4],
                 ts=_stamp(b[7], now),
+                position_side=(None, None, order.position_side, "both", "long")[max(b[7] % 16 - 11, 0)],
             )
         else:
             fill = ReportFill(
@@ -344,6 +363,7 @@ class Days:
                 quantity=quantity,
                 price=price,
                 account=ACCOUNTS[b[7] % 2],
+                position_side=(None, None, None, None, None, None, "long", "short")[b[5] // 4 % 8],
             )
         fee = FEES[b[2] % 16] if b[2] % 16 < len(FEES) else None
         fill = _spelled(replace(fill, fee=fee, fee_currency=None if fee is None else CURRENCIES[b[3] % 4]), b[5] // 4)
@@ -410,6 +430,65 @@ class Days:
         flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
         return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
 
+    @staticmethod
+    def adjust(b: bytes) -> AdjustPosition:
+        symbol = SYMBOLS[b[2] % 4]
+        leg = _leg(symbol, b[7] // 4)
+        quantity = (Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4]
+        return AdjustPosition(
+            symbol=symbol,
+            quantity=abs(quantity) if leg == "long" else -abs(quantity) if leg == "short" else quantity,
+            venue=VENUES[b[6] // 2 % 4],
+            position_side=leg,
+            reason="as held",
+            account=ACCOUNTS[b[4] % 2],
+            strategy=STRATEGIES[b[5] % 2],
+            price=PRICES[0] if b[6] % 2 else None,
+        )
+
+    def legs(self, b: bytes, state: State) -> AnyCommand:
+        """What is held in legs, an order that closes it, and less than what it may close."""
+        held = [at for at in state.positions if at[4] != "both"]
+        if not held:
+            leg = ("long", "short")[b[3] % 2]
+            return AdjustPosition(
+                symbol="OTHER", quantity=Decimal(5 if leg == "long" else -5), account=ACCOUNTS[b[4] % 2],
+                venue=VENUES[b[5] % 4], position_side=leg, reason="as held", price=PRICES[0],
+            )  # fmt: skip
+        return self.close(b, held) if b[0] > 180 else self.shrink(b, held)
+
+    def close(self, b: bytes, held: list[PositionKey]) -> CheckOrder:
+        account, venue, _, symbol, leg = held[b[2] % len(held)]
+        order = CheckOrder(
+            client_order_id=f"c-{len(self.said)}", symbol=symbol, side="sell" if leg == "long" else "buy",
+            quantity=QUANTITIES[b[3] % 5], order_type="market", account=account, strategy=STRATEGIES[b[4] % 2],
+            venue=venue, position_side=leg, reduce_only=b[5] % 2 == 0,
+        )  # fmt: skip
+        self.said.append(order)
+        return order
+
+    def shrink(self, b: bytes, held: list[PositionKey]) -> AnyCommand:
+        account, venue, strategy, symbol, leg = held[b[2] % len(held)]
+        if b[3] % 4 == 0:
+            there = "kraken" if venue == "default" else "default"
+            return MovePositions(from_venue=venue, to_venue=there, symbol=symbol, account=account, reason="it is there")
+        quantity = (Decimal(0), Decimal("0.3"), Decimal(0), Decimal(1))[b[4] % 4]
+        return AdjustPosition(
+            symbol=symbol, quantity=-quantity if leg == "short" else quantity, venue=venue, account=account,
+            strategy=strategy, position_side=leg, reason="as held",
+        )  # fmt: skip
+
+    @staticmethod
+    def move(b: bytes) -> MovePositions | SettlePositions:
+        if b[3] % 8 == 0:
+            return SettlePositions(reason="compared")
+        here, there = (("default", "kraken"), ("kraken", "default"), ("binance", "kraken"))[b[4] % 3]
+        symbol = (None, *SYMBOLS)[b[5] % 5]
+        account = (None, *ACCOUNTS)[b[6] % 3]
+        return MovePositions(
+            from_venue=here, to_venue=there, symbol=symbol, all=symbol is None, account=account, reason="it is there"
+        )
+
     def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
         pick = b[2]
         match kind:
@@ -446,14 +525,7 @@ class Days:
                     discard=b[3] % 2 == 0,
                 )
             case 58:
-                return AdjustPosition(
-                    symbol=SYMBOLS[pick % 6],
-                    quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
-                    reason="as held",
-                    account=ACCOUNTS[b[4] % 2],
-                    strategy=STRATEGIES[b[5] % 2],
-                    price=PRICES[0] if b[6] % 2 else None,
-                )
+                return self.move(b) if b[7] % 4 == 3 else self.adjust(b)
             case 59:
                 return self.limits(b)
             case 60:

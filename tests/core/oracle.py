@@ -10,6 +10,7 @@ from fractions import Fraction
 from tests.core.facts import ZERO, Facts, Order, after, fraction
 from tests.core.oracle_fills import Executions
 from tests.core.oracle_fits import at, is_stop
+from tests.core.oracle_legs import Legs
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
@@ -24,7 +25,7 @@ from weltklassebot.core.commands import (
 )
 
 
-class Oracle(Time, Stops, Orders):
+class Oracle(Time, Stops, Orders, Legs):
     def __init__(self) -> None:
         self.facts = Facts()
         self.configured = self.facts.parameters
@@ -147,10 +148,7 @@ class Oracle(Time, Stops, Orders):
         policy = self.facts.parameters.allow_reducing_when_halted
         return policy == "always" or (policy == "rule" and cause in ("max_drawdown", "journal_failed"))
 
-    def reasons(self, order: CheckOrder, now: float) -> set[str]:
-        """Everything that is against a new order."""
-        facts, p = self.facts, self.facts.parameters
-        reducing = self.reducing(order)
+    def _stopped(self, order: CheckOrder, reducing: bool) -> set[str]:
         against: set[str] = set()
         if self.kill != "ACTIVE":
             against.add("kill_switch")
@@ -158,12 +156,17 @@ class Oracle(Time, Stops, Orders):
             against.add("cooldown")
         elif self.risk == "HALTED" and not (reducing and self.halt_passes_reducing(self.cause)):
             against.add("halted")
-        if order.account in self.halted_accounts and (not reducing or p.allow_reducing_when_halted == "never"):
+        never = self.facts.parameters.allow_reducing_when_halted == "never"
+        if order.account in self.halted_accounts and (not reducing or never):
             against.add("account_halted")
+        return against
+
+    def reasons(self, order: CheckOrder, now: float) -> set[str]:
+        """Everything that is against a new order."""
+        facts, reducing = self.facts, self.reducing(order)
+        against = self._stopped(order, reducing)
         if order.reduce_only and not reducing:
             against.add("reduce_only")
-        elif order.position_side != "both" and not reducing and self.closes(order):
-            against.add("max_reducing_quantity")
         if facts.wrong_group(order):
             against.add("oco_group")
         instrument = facts.instrument(order.symbol)
@@ -178,7 +181,7 @@ class Oracle(Time, Stops, Orders):
                 against.add("short_not_allowed")
         against |= self._bounds(order, reducing)
         if not reducing:
-            against |= self._desk(order, now) | self._value(order, now)
+            against |= self._desk(order, now) | self._value(order, now) | self.against_leg(order)
         return against
 
     def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:

@@ -1,5 +1,5 @@
-"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules alone,
-over plain lists, each sum made anew.
+"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules
+alone, over plain lists, each sum made anew.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from msgspec.structs import replace
+
 from tests.core.facts import ZERO, Doubt, Order, after
 from tests.core.oracle_fills import Booked, meant, spelled
 from weltklassebot.core.commands import (
@@ -98,12 +100,22 @@ class Orders:
             return "unknown_order"
         if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
             return "conflicts_with_order"
+        if fill.position_side not in (None, known.order.position_side):
+            return "conflicts_with_order"
         if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
         if Fraction(fill.quantity) > room:
             return "exceeds_order"
-        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
+        if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity):
+            return "fee_exceeds_fill"
+        return "turns_leg" if self.turned(fill) == Fraction(fill.quantity) else None
+
+    def turned(self, fill: ReportFill) -> Fraction:
+        """How much of it would turn its leg."""
+        known = self.find(fill.order_key)
+        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
+        return self.beyond(fill, (fill.account, venue, fill.symbol, leg))
 
     def seen(self, fill: ReportFill) -> str | None:
         return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
@@ -111,10 +123,10 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill) -> None:
-        """A fill that is true, or taken to be."""
+    def book(self, fill: ReportFill, part: Fraction | None = None) -> None:
+        """A fill that is true, or taken to be; of one that turns its leg this part."""
         known = self.find(fill.order_key)
-        quantity = Fraction(fill.quantity)
+        quantity = Fraction(fill.quantity) if part is None else part
         mine = known is not None and self.agrees(fill, known)
         self.remember(fill, known, mine=mine)
         if mine:
@@ -131,22 +143,24 @@ class Orders:
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
-        venue = self.executions.venue(fill, known)
-        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
+        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
+        self.executions.booked.append(Booked(fill, venue, leg, self.day_number, known if mine else None))
 
     def set_position(self, key: tuple[str, str, str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
-        """Hold a fill as doubtful; says whether its account is halted now."""
+    def doubt(self, fill: ReportFill, seq: int, now: float, *, rest: bool = False) -> bool:
+        """Hold a fill as doubtful, or the rest of one that was booked; says whether its account is halted now."""
         p = self.facts.parameters
         known = self.find(fill.order_key)
-        contradicts = self.seen(fill) == "other"
+        contradicts = not rest and self.seen(fill) == "other"
         valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
         leg = self.executions.leg(fill, known)
+        # It stays in that leg, even if its order is forgotten before an operator looks.
+        fill = fill if leg == "both" else replace(fill, position_side=leg)
         self.facts.doubtful.append(Doubt(fill, seq, venue, leg, contradicts, valued))
         if known is not None:
             known.reported = True
@@ -176,6 +190,7 @@ class Orders:
 
     def settle(self, command: AcceptFill) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
+        assert command.discard or not self.turned(doubt.fill)
         self.facts.doubtful.remove(doubt)
         if command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
@@ -183,6 +198,7 @@ class Orders:
             self.book(doubt.fill)
 
     def adjust(self, command: AdjustPosition) -> None:
+        assert not self.turns(command)
         key = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
         self.set_position(key, Fraction(command.quantity))
         if command.price is not None:

@@ -132,6 +132,8 @@ EVERY = [
     *KILL_COMMANDS.values(),
     c.CancelAll(reason="r"),
     c.AdjustPosition(symbol="S", quantity=Decimal(1), reason="r"),
+    c.MovePositions(symbol="S", from_venue="default", to_venue="kraken", reason="r"),
+    c.SettlePositions(reason="r"),
     c.ResolveOrder(client_order_id="a", status="filled", reason="r"),
     c.AcceptFill(fill_id="f", symbol="S", reason="r"),
     c.SetLimits(set={"max_drawdown": None}, reason="r"),

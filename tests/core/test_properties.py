@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.core.desk_days import BASE, STEP, Days
 from tests.core.facts import ZERO, Order
@@ -36,6 +37,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
@@ -49,6 +51,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
     Start,
     Tick,
     TriggerKillSwitch,
@@ -154,6 +157,10 @@ class Run:
             assert not self.oracle.facts.purse.word(command, self.oracle.facts.parameters)
         elif type(command) is AcceptEquity:
             assert not self.oracle.accept_equity(command)
+        elif type(command) is AdjustPosition:
+            assert self.oracle.turns(command)
+        elif type(command) is MovePositions:
+            assert not self.oracle.move(command)
         elif type(command) is ReportEquity:
             assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
         elif isinstance(outcome, Replayed):
@@ -230,6 +237,10 @@ class Run:
                 before = self.held_by(self.place_of(command))
                 oracle.adjust(command)
                 self.leaves(outcome, self.place_of(command), before, None)
+            case MovePositions():
+                assert oracle.move(command)
+            case SettlePositions():
+                raise AssertionError("nothing is unsettled")
             case Mark():
                 oracle.mark(command, now)
             case ReportEquity():
@@ -293,11 +304,18 @@ class Run:
         if cause is None:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
-            self.book(fill, outcome, lambda: oracle.book(fill))
-            return
-        self.counts[f"doubted {cause}"] = 1
+            if not (over := oracle.turned(fill)):
+                self.book(fill, outcome, lambda: oracle.book(fill))
+                return
+            (rest,) = (event for event in outcome.events if isinstance(event, FillDoubted))
+            assert (rest.cause, rest.quantity, first.quantity) == ("turns_leg", over, Fraction(fill.quantity) - over)
+            self.counts["doubted a part"] = 1
+            self.book(fill, outcome, lambda: oracle.book(fill, Fraction(first.quantity)))
+            fill = replace(fill, quantity=rest.quantity, fee=None, fee_currency=None)
+        else:
+            self.counts[f"doubted {cause}"] = 1
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
-        if oracle.doubt(fill, self.seq, self.now):
+        if oracle.doubt(fill, self.seq, self.now, rest=cause is None):
             spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
             oracle.withdraw(released, spares, fill.account)
             self.nothing_opening_rests(fill.account, released)
@@ -403,9 +421,9 @@ class Run:
             if not asked and not known.over and account in (None, order.account):
                 left.setdefault((at(order), order.side), []).append(known)
         assert not left or policy != "all"
-        for (place, side), orders in left.items():
+        for (place, side), here in left.items():
             held = self.oracle.facts.held(place) * (1 if side == "sell" else -1)
-            orders = [known for known in orders if not self.oracle.facts.bound(known.order)]
+            orders = [known for known in here if not self.oracle.facts.bound(known.order)]
             over = self.oracle.facts.load(orders) - held
             assert over <= max((Fraction(one.order.quantity) for one in orders), default=ZERO) / 10**12 or (
                 held > 0 and any(known.guards or known.order.oco_group for known in orders)
@@ -434,6 +452,10 @@ class Run:
         state, oracle = self.engine.state, self.oracle
         facts = oracle.facts
         assert {key: Fraction(held) for key, held in state.positions.items()} == facts.positions
+        for market in state.markets.values():
+            assert market.legged == sum(leg != "both" for _, _, leg in market.books)
+            for (_, _, leg), book in market.books.items():
+                assert leg == "both" or not book.quantity or (book.quantity > 0) is (leg == "long")
         assert {key: Fraction(known.remaining) for key, known in state.orders.items()} == {
             known.order.key: known.remaining for known in facts.open()
         }

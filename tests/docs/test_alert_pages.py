@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
+from tests.daemon.test_upgrade import install
 from tests.docs.pages import Page, Shell
+from weltklassebot.journal.provenance import claim, live_file
 from weltklassebot.journal.segments import closed_segments
 
 pytestmark = pytest.mark.slow
@@ -158,6 +161,30 @@ def refused(daemon: Daemon) -> None:
     daemon.log("access_refused")
 
 
+def turned_a_leg(daemon: Daemon) -> None:
+    leg = {"position_side": "long", "quantity": "2"}
+    fill = {"symbol": "BTC-EUR", "price": "1000", "account": "main", "strategy": "test"}
+    daemon.check("o-1", **leg)
+    daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", side="buy", **fill, quantity="1")
+    assert daemon.check("o-2", **leg | {"quantity": "1"}, side="sell")["allowed"]
+    daemon.post("/v1/positions/adjust", symbol="BTC-EUR", quantity="0.4", account="main", strategy="test",
+                position_side="long", reason="drill")  # fmt: skip
+    answer = daemon.post("/v1/fills", fill_id="f-2", client_order_id="o-2", side="sell", **fill, quantity="1")
+    assert (answer["cause"], answer["booked_quantity"]) == ("turns_leg", "0.4")
+    assert daemon.log("leg_turned")["beyond"] == "0.6"
+
+
+def upgraded(daemon: Daemon) -> None:
+    assert daemon.terminate() == 0
+    shutil.rmtree(daemon.store)
+    install("format-4", daemon.store)
+    claim(daemon.store, live_file(daemon.store, 136))
+    daemon.settings["WELTKLASSE_RISK__MAX_START_STEP_DAYS"] = "off"
+    daemon.start()
+    daemon.post("/v1/admin/resume", reason="upgraded")
+    assert daemon.log("venue_unsettled")["count"] == 4
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -179,6 +206,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "StopOversized": oversized,
     "ContradictingFills": contradicted,
     "FillIdShared": shared_an_id,
+    "LegTurned": turned_a_leg,
+    "VenueUnsettled": upgraded,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,

@@ -65,6 +65,8 @@ CASES = {
     "StopOversized": Case({"oversized_stops_total": "0 0 1x30"}, 2, 14),
     "ContradictingFills": Case({"contradicting_fills_total": "0 0 1x30"}, 2, 20),
     "FillIdShared": Case({"shared_fill_ids_total": "0 0 1x80"}, 2, 64),
+    "LegTurned": Case({"turned_legs_total": "0 0 1x30"}, 2, 20),
+    "VenueUnsettled": Case({"risk_unsettled_positions": "0 1x10 0x5"}, 6, 12),
     "AccountHalted": Case({"risk_halted_accounts": "0 0 1x5 0x5"}, 2, 8),
     "ClockInDoubt": Case({"risk_clock_doubted": "0 1x5 0x5"}, 2, 7),
     "LimitsChanged": Case({"risk_limits_changed": "0 1x1500 0x5"}, 1441, 1502),

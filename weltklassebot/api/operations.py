@@ -106,8 +106,17 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"},
                "offset": {"type": "integer", "minimum": 0, "default": 0}, "limit": _PAGE["limit"]}),
     ("POST", "/v1/positions/adjust"): Operation(
-        "Fills and positions", "Set a position to what it is known to be", _DONE,
-        {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
+        "Fills and positions", "Set a position, at its venue and in its leg, to what it is known to be", _DONE,
+        {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "venue": "kraken", "reason": "carried over"}),
+    ("POST", "/v1/positions/move"): Operation(
+        "Fills and positions", "What is held at one venue is held at another: of `symbol`, or with `all` of every "
+        "symbol. Open orders stay where they are. What stands at one venue alone afterwards is settled", _DONE,
+        {"from_venue": "default", "to_venue": "kraken", "symbol": "BTC-EUR", "account": "main",
+         "reason": "opened there"}),
+    ("POST", "/v1/positions/settled"): Operation(
+        "Fills and positions", "What an upgrade found at several venues is right as it stands: it opens again, and "
+        "each venue is closed by itself. Without a scope, all of it", _DONE,
+        {"account": "main", "symbol": "BTC-EUR", "reason": "compared with both venues"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
         "Prices and equity", "A price, or several. Above zero for an inverse symbol; of who is none of `[marks] "

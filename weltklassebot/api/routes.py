@@ -46,6 +46,8 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/v1/equity", c.ReportEquity),
     ("POST", "/v1/orders/cancel-all", c.CancelAll),
     ("POST", "/v1/positions/adjust", c.AdjustPosition),
+    ("POST", "/v1/positions/move", c.MovePositions),
+    ("POST", "/v1/positions/settled", c.SettlePositions),
     ("POST", "/v1/orders/resolve", c.ResolveOrder),
     ("POST", "/v1/fills/accept", c.AcceptFill),
     ("POST", "/v1/equity/accept", c.AcceptEquity),

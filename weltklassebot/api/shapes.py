@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.claims import FlowStatus
-from weltklassebot.core.commands import Id, OrderType, Side
+from weltklassebot.core.commands import Id, OrderType, PositionSide, Side
 from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
@@ -67,10 +67,17 @@ class Change(Shape):
     new: Text | None
 
 
-class Unprotected(Shape):
+class Held(Shape):
+    account: str
+    venue: str
+    symbol: str
+    position_side: PositionSide
+    quantity: Text
+
+
+class Unsettled(Shape):
     account: str
     symbol: str
-    quantity: Text
 
 
 class Accepted(Shape):
@@ -101,10 +108,16 @@ class Accepted(Shape):
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
     cancel_requests: list[str] | UnsetType = UNSET
-    unprotected: list[Unprotected] | UnsetType = UNSET
+    unprotected: list[Held] | UnsetType = UNSET
     """Where stop orders cover less of a position than before, and how much of it none covers."""
     oversized: list[tuple[str, str, str]] | UnsetType = UNSET
     """Stop orders that were kept and are larger than what is held: account, strategy, client_order_id."""
+    moved: list[Held] | UnsetType = UNSET
+    """What is held at another venue now, over all strategies of an account."""
+    settled: list[Unsettled] | UnsetType = UNSET
+    """What an upgrade had found at several venues, and opens again."""
+    booked_quantity: Text | UnsetType = UNSET
+    """What of the fill counts, where the rest of it would turn a leg and is doubtful."""
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
@@ -153,7 +166,9 @@ class KillSwitchView(Shape):
 
 class PositionView(Shape):
     account: str
+    venue: str
     symbol: str
+    position_side: PositionSide
     quantity: Text
     mark: Text | None
     stale: bool
@@ -161,6 +176,16 @@ class PositionView(Shape):
     open_buys: Text | UnsetType = UNSET
     open_sells: Text | UnsetType = UNSET
     exposure: Text | UnsetType | None = UNSET
+
+
+class UnsettledView(Shape):
+    """An account's symbol that stands at more than one venue since an upgrade: it opens nothing, until `positions move`
+    or `positions settled`."""
+
+    account: str
+    symbol: str
+    venues: dict[str, Text]
+    """What is held at each; 0 where orders are open, or a doubtful fill waits."""
 
 
 class JournalView(Shape):
@@ -202,6 +227,7 @@ class StateView(Shape):
     """Limits in force whose input was never reported."""
     gross_notional: Text | None
     positions: list[PositionView]
+    venue_unsettled: list[UnsettledView]
     open_orders: int
     doubtful_fills: int
     halted_accounts: list[str]
@@ -218,6 +244,9 @@ class OrderView(Shape):
     symbol: str
     side: Side
     order_type: OrderType
+    venue: str
+    position_side: PositionSide
+    oco_group: str | None
     quantity: Text
     price: Text | None
     stop_price: Text | None
@@ -247,6 +276,7 @@ class Positions(Shape):
 
 class DoubtfulFill(Shape):
     venue: str
+    position_side: PositionSide
     account: str
     strategy: str
     symbol: str

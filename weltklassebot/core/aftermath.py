@@ -11,7 +11,8 @@ In this order, each on what the one before leaves:
 - `flipped`, an alarm: a fill of an order that was approved as reducing opened a position or turned it; a fee does
   neither.
 
-A doubtful fill leaves nothing behind, and takes nothing off what is held.
+A doubtful fill leaves nothing behind, and takes nothing off what is held. Where a symbol stands unsettled at several
+venues nothing is asked back: what closes there may close the sum.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def aftermath(state: State, moved: Moved, seq: int, released_through_seq: int | 
     if book is None or not (book.buys.quantity or book.sells.quantity):
         return []
     if _all_fits(book, moved) and not _ends_group(state, book, moved):
+        return []
+    if moved.symbol in state.unsettled.get(moved.at[0], ()):
         return []
     return _Aftermath(state, book, moved).events(seq, released_through_seq)
 

@@ -21,7 +21,9 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     Mark,
+    MovePositions,
     ReportFill,
+    SettlePositions,
 )
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.groups import Group
@@ -32,7 +34,9 @@ from weltklassebot.core.valuation import open_book, open_market
 
 __all__ = ["aliases_of", "join", "respelled", "same_symbol"]
 
-_NAMED: Final = (AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+_NAMED: Final = (
+    AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, MovePositions, ReportFill, SettlePositions,
+)  # fmt: skip
 
 
 def aliases_of(parameters: Parameters) -> dict[str, str]:
@@ -70,6 +74,8 @@ def join(state: State) -> None:
     for known in state.orders.values():
         if (listed := aliases.get(known.order.symbol)) is not None:
             known.order = replace(known.order, symbol=listed)
+    for account, symbols in state.unsettled.items():
+        state.unsettled[account] = list(dict.fromkeys(aliases.get(symbol, symbol) for symbol in symbols))
     for alias, symbol in aliases.items():
         market = state.markets.pop(alias, None)
         if market is not None:
@@ -97,6 +103,7 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
             del joined.books[at]
+            joined.legged -= at[2] != "both"
     if not joined.books and joined.mark is None:
         del state.markets[symbol]
 

@@ -17,11 +17,13 @@ from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDeni
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.fits import closable as closable_of
 from weltklassebot.core.fits import contradicts_group, fits, fits_position
+from weltklassebot.core.legs import check_leg, closes_leg
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.reservations import worst_with
 from weltklassebot.core.room import in_the_way, named
 from weltklassebot.core.state import State
+from weltklassebot.core.venue_sums import by_sum
 from weltklassebot.core.worth import check_prices, own_worth
 
 __all__ = ["decide_check", "gate"]
@@ -56,22 +58,18 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
-    closes = ZERO
-    if book is not None and book.quantity:
-        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
+    held = closes = ZERO
+    if (book is not None and book.quantity) or state.unsettled or not state.fitting:
+        held, closes = _holds(state, book, order)
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
-    if (state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE") and (
-        reason := gate(state, reducing=reducing)
-    ) is not None:
-        denials.append(Denial(reason))
-    if order.reduce_only and not reducing:
-        denials.append(Denial("reduce_only", closes, quantity))
-    elif order.position_side != "both" and not reducing and _closes(book, order.side):
-        denials.append(Denial("max_reducing_quantity", closes, quantity))
-    if order.oco_group is not None and contradicts_group(state, order):
-        denials.append(Denial("oco_group"))
+    if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
+        _check_gate(state, denials, reducing=reducing)
+    if order.reduce_only or order.oco_group is not None:
+        _check_closing(state, order, closes, denials, reducing=reducing)
+    if order.position_side != "both" or (market is not None and market.legged):
+        check_leg(market, order, closes, denials, reducing=reducing)
     instrument: Instrument | None = _PLAIN
     inverse = False
     if parameters.symbols:
@@ -86,34 +84,88 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     notional = ZERO
     if reducing:
-        if _halted_for_good(state, order):
-            denials.append(Denial("account_halted"))
-        if market is not None and market.unit is not None:
-            notional = quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
+        notional = _check_reducing(state, order, market, denials, inverse=inverse)
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
             own = own_worth(order, inverse=inverse)
             notional = _check_value(state, order, market, book, own, unit, denials)
-        if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
-            denials.append(Denial("short_not_allowed", closes, quantity))
+        if order.side == "sell":
+            _check_short(instrument, quantity, closes, denials)
 
     if denials:
-        denials.sort(key=_severity)
-        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        cancel_first: tuple[OrderKey, ...] = ()
-        if state.fitting and not reducing and book is not None and _closes(book, order.side):
-            cancel_first = _cancel_first(state, order, book, denials)
-        return OrderDenied(
-            denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
-        )
+        return _denied(state, order, book, denials, held, closes, reducing=reducing)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
 
 
 _OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
 """Why an order is refused that reduces, too."""
+
+
+def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
+    """What is held, and how much of it the order could close."""
+    held = closes = ZERO
+    if book is not None and book.quantity:
+        held = book.quantity
+        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
+    if state.unsettled or not state.fitting:
+        return by_sum(state, order, held, closes)
+    return held, closes
+
+
+def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:
+    reason = gate(state, reducing=reducing)
+    if reason is not None:
+        denials.append(Denial(reason))
+
+
+def _check_short(instrument: Instrument | None, quantity: Decimal, closes: Decimal, denials: list[Denial]) -> None:
+    if instrument is not None and not instrument.allow_short and quantity > closes:
+        denials.append(Denial("short_not_allowed", closes, quantity))
+
+
+def _check_closing(state: State, order: CheckOrder, closes: Decimal, denials: list[Denial], *, reducing: bool) -> None:
+    """What it says of itself."""
+    if order.reduce_only and not reducing:
+        denials.append(Denial("reduce_only", closes, order.quantity))
+    if order.oco_group is not None and contradicts_group(state, order):
+        denials.append(Denial("oco_group"))
+
+
+def _check_reducing(
+    state: State, order: CheckOrder, market: Market | None, denials: list[Denial], *, inverse: bool
+) -> Decimal:
+    """Returns what it is worth; zero where nobody knows."""
+    if _halted_for_good(state, order):
+        denials.append(Denial("account_halted"))
+    if market is None or market.unit is None:
+        return ZERO
+    return order.quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
+
+
+def _denied(
+    state: State,
+    order: CheckOrder,
+    book: Book | None,
+    denials: list[Denial],
+    held: Decimal,
+    closes: Decimal,
+    *,
+    reducing: bool,
+) -> OrderDenied:
+    """With what would still reduce, where the order is on the closing side, or was meant to be; and with what rests in
+    its way."""
+    denials.sort(key=_severity)
+    closing = order.reduce_only or closes_leg(order, order.position_side)
+    closing = closing or (state.corrected and (held > 0 if order.side == "sell" else held < 0))
+    cancel_first: tuple[OrderKey, ...] = ()
+    if state.fitting and not reducing and book is not None and _closes(book, order.side):
+        cancel_first = _cancel_first(state, order, book, denials)
+    return OrderDenied(
+        denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
+    )
 
 
 def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
@@ -185,6 +237,8 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
         denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
+    if state.unsettled and order.symbol in state.unsettled.get(order.account, ()):
+        denials.append(Denial("venue_unsettled"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
     if state.doubted_accounts or parameters.max_equity_age_seconds is not None:

@@ -17,10 +17,10 @@ from weltklassebot.core.parameters import Parameters
 
 __all__ = [
     "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
-    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
-    "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity",
-    "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side",
-    "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "MovePositions", "OrderKey",
+    "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock",
+    "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount",
+    "SetLimits", "SettlePositions", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -73,7 +73,7 @@ class CheckOrder(Command, frozen=True, tag="check"):
     delta: Decimal | None = None
     position_side: PositionSide = "both"
     oco_group: Id | None = None
-    """Orders of one group close the same position, and one cancels the others."""
+    """Of a group one order cancels the others. They are of one account, venue, symbol, leg, side and strategy."""
 
     @property
     def key(self) -> OrderKey:
@@ -95,7 +95,7 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order.
+    """An execution. (venue, account, symbol, fill_id, order, side, leg) is its identity; venue and leg are its order's.
 
     `quantity` is what was executed, before fees. A positive fee was paid, a negative one received.
     """
@@ -210,6 +210,27 @@ class AdjustPosition(Command, frozen=True, tag="adjust_position"):
     position_side: PositionSide = "both"
     as_of: Timestamp | None = None
     orders: tuple[str, ...] = ()
+    actor: str | None = None
+
+
+class MovePositions(Command, frozen=True, tag="move_positions"):
+    """What is held at one venue is held at another one: of a symbol, or of `all`. Open orders stay where they are."""
+
+    from_venue: Id
+    to_venue: Id
+    reason: Reason
+    account: Id | None = None
+    symbol: Id | None = None
+    all: bool = False
+    actor: str | None = None
+
+
+class SettlePositions(Command, frozen=True, tag="settle_positions"):
+    """What an upgrade found at several venues is right as it stands; no scope: all of it."""
+
+    reason: Reason
+    account: Id | None = None
+    symbol: Id | None = None
     actor: str | None = None
 
 
@@ -362,7 +383,8 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | MovePositions | SettlePositions
+    | ResolveOrder | AcceptFill | AcceptEquity
     | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
     | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

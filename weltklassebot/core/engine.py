@@ -31,6 +31,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     ReanchorClock,
     RecoverKillSwitch,
     ReopenAccount,
@@ -43,6 +44,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
     Start,
     Stop,
     Tick,
@@ -60,6 +62,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.room import give_way, make_room
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
+from weltklassebot.core.unsettled import decide_move, decide_settle
 from weltklassebot.core.worth import check_prices
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
@@ -214,6 +217,10 @@ class Engine:
                 return decide_cancel_all(state, command, seq, released)
             case AdjustPosition():
                 return decide_adjust(state, command, seq, released)
+            case MovePositions():
+                return decide_move(state, command)
+            case SettlePositions():
+                return decide_settle(state, command)
             case AcceptFill():
                 return decide_accept_fill(state, command, seq, released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():

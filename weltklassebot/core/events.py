@@ -61,17 +61,20 @@ __all__ = [
     "Place",
     "PositionAdjusted",
     "PositionFlipped",
+    "PositionsMoved",
+    "PositionsSettled",
     "Reason",
     "RiskState",
     "RiskStateChanged",
     "StartBelieved",
     "Started",
     "Unprotected",
+    "VenuesUnsettled",
 ]  # fmt: skip
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account",
+    "fee_exceeds_fill", "unknown_account", "turns_leg",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -91,8 +94,8 @@ Reason = Literal[
     "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
     "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "max_reducing_quantity", "oco_group", "short_not_allowed", "tick", "lot", "max_order_notional",
-    "max_notional", "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "oco_group", "position_side", "venue_unsettled", "short_not_allowed",
+    "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
@@ -110,6 +113,14 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Decimal | None = None
     missing: str | None = None
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
+
+
+class Place(Struct, frozen=True, omit_defaults=True, gc=False):
+    account: str
+    symbol: str
+    quantity: Decimal
+    venue: str = "default"
+    position_side: str = "both"
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
@@ -151,12 +162,16 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
     shared: bool = False
     """Another execution had its fill id."""
+    quantity: Decimal | None = None
+    """What of it was booked, where that is not all."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
     valued: bool = True
     """False: nobody knows what it is worth. It adds nothing to the desk, and its account is halted."""
+    quantity: Decimal | None = None
+    """What of it is doubted, where that is not all."""
 
 
 class FillIdShared(Event, frozen=True, tag="fill_id_shared"):
@@ -176,7 +191,25 @@ class FillDiscarded(Event, frozen=True, tag="fill_discarded"):
 
 class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
     old: Decimal
+    """Before format 5 of all venues, and what is set then is their sum."""
     new: Decimal
+
+
+class VenuesUnsettled(Event, frozen=True, tag="venues_unsettled"):
+    """The first start of format 5 found these at more than one venue: (account, symbol)."""
+
+    places: tuple[tuple[str, str], ...]
+
+
+class PositionsMoved(Event, frozen=True, tag="positions_moved"):
+    places: tuple[Place, ...]
+    """What was moved of each account, over its strategies; the command says from where to where."""
+
+
+class PositionsSettled(Event, frozen=True, tag="positions_settled"):
+    """These stand at the venues where they are held: (account, symbol)."""
+
+    places: tuple[tuple[str, str], ...]
 
 
 # --- prices and equity ----------------------------------------------------------------------------------------------
@@ -320,14 +353,6 @@ class PositionFlipped(Event, frozen=True, tag="flipped"):
     """after it, without fees."""
 
 
-class Place(Struct, frozen=True, omit_defaults=True, gc=False):
-    account: str
-    symbol: str
-    quantity: Decimal
-    venue: str = "default"
-    position_side: str = "both"
-
-
 class Unprotected(Event, frozen=True, tag="unprotected"):
     """A stop took away what protected these positions; so much of each is covered by no stop order now."""
 
@@ -399,7 +424,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | FillDiscarded | PositionAdjusted | VenuesUnsettled | PositionsMoved | PositionsSettled
+    | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | Oversized | PositionFlipped | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted

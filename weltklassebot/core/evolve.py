@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, evolve_venues, valuation
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
@@ -57,10 +57,13 @@ from weltklassebot.core.events import (
     PeakRebased,
     PositionAdjusted,
     PositionFlipped,
+    PositionsMoved,
+    PositionsSettled,
     RiskStateChanged,
     StartBelieved,
     Started,
     Unprotected,
+    VenuesUnsettled,
 )
 from weltklassebot.core.executions import Fills
 from weltklassebot.core.parameters import OF_EQUITY, with_limits
@@ -284,6 +287,9 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
+        VenuesUnsettled: evolve_venues.found,
+        PositionsMoved: evolve_venues.moved,
+        PositionsSettled: evolve_venues.settled,
         MarkTaken: valuation.mark_taken,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,

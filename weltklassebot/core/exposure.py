@@ -79,6 +79,8 @@ class Market:
     books: dict[BookKey, Book] = field(default_factory=dict)
     fitting: bool = False
     """Valued by the rule of format 5."""
+    legged: int = 0
+    """How many of them are of a leg."""
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""

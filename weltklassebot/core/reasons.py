@@ -90,6 +90,18 @@ REASONS: Final[dict[Reason, Meaning]] = {
     "oco_group": Meaning(
         "order", _YES, "its oco_group is one of another account, venue, symbol, leg, side or strategy", _NEW_ORDER
     ),
+    "position_side": Meaning(
+        "symbol",
+        _NO,
+        "the account's position in this symbol is in legs, or is not, and this order is of the other kind",
+        "closing what is held in the other kind",
+    ),
+    "venue_unsettled": Meaning(
+        "symbol",
+        _NO,
+        "the account's position in this symbol stands at several venues since the upgrade: it only closes",
+        "`positions move` or `positions settled`",
+    ),
     "short_not_allowed": Meaning(
         "symbol", _NO, "quantity {value} would go short; at most {limit} can be sold", _NEW_ORDER
     ),

@@ -27,6 +27,7 @@ __all__ = [
     "AccountEquity",
     "AccountStatus",
     "Cancel",
+    "FITTING",
     "ClockDoubt",
     "DoubtfulFill",
     "KillSwitch",
@@ -39,7 +40,8 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
-_FITTING: Final = 5
+FITTING: Final = 5
+"""The first format with books per venue and leg."""
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -193,8 +195,8 @@ def is_corrected(journal_format: int) -> bool:
 
 
 def is_fitting(journal_format: int) -> bool:
-    """Whether it decides by what fits a position."""
-    return journal_format >= _FITTING
+    """Whether a version that writes this format has books per venue and leg, and asks what fits them."""
+    return journal_format >= FITTING
 
 
 @dataclass(slots=True, kw_only=True)
@@ -273,6 +275,8 @@ class State:
     """An account opens nothing before it has reported its equity."""
     groups: dict[str, Group] = field(default_factory=dict)
     """Of the orders that are open: those of which one cancels the others."""
+    unsettled: dict[str, list[str]] = field(default_factory=dict)
+    """Symbols, by account, that stand at more than one venue since an upgrade."""
 
     @property
     def corrected(self) -> bool:
@@ -282,7 +286,7 @@ class State:
     @property
     def fitting(self) -> bool:
         """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
-        return is_fitting(self.format)
+        return self.format >= FITTING
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -18,6 +18,7 @@ from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.sequence import take_up
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import reprice, unit_of
+from weltklassebot.core.venue_sums import whole
 
 __all__ = ["halts_of_unknown_worth", "judge_reducing", "judge_stops", "leave_unvalued", "take_cancels_over"]
 
@@ -60,7 +61,7 @@ def judge_stops(state: State) -> None:
     for known in state.orders.values():
         order = known.order
         if order.order_type in STOPS:
-            book = state.markets[order.symbol].books[book_of(order)]
+            book = whole(state, order.account, order.symbol)
             known.guards = guards(book, order.side, known.remaining, fitting=False)
 
 

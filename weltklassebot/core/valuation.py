@@ -89,7 +89,7 @@ def rebuild_books(state: State) -> None:
     state.gross, state.unpriced = ZERO, 0
     state.groups = {}
     for symbol, market in state.markets.items():
-        market.books = {}
+        market.books, market.legged = {}, 0
         market.unit, market.fitting = unit_of(state, symbol), state.fitting
         market.inverse = is_inverse(state.parameters, symbol)
         market.price = worth(market.paid if market.mark is None else market.mark, inverse=market.inverse)
@@ -127,6 +127,7 @@ def open_market(state: State, symbol: str) -> Market:
 
 def open_book(market: Market, key: BookKey) -> Book:
     book = market.books[key] = Book()
+    market.legged += key[2] != "both"
     book.buys.move(market.price)
     book.sells.move(market.price)
     return book
@@ -139,6 +140,7 @@ def close_book(state: State, symbol: str, key: BookKey) -> None:
     if market is None or book is None or not book.empty:
         return
     del market.books[key]
+    market.legged -= key[2] != "both"
     if not market.books and market.mark is None:
         del state.markets[symbol]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
-from weltklassebot.core.numbers import plain
+from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.parameters import LIMITS, OF_EQUITY
 from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
 __all__ = [
     "accounts", "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file",
-    "summary", "unfed", "unnamed_accounts",
+    "summary", "unfed", "unnamed_accounts", "unsettled",
 ]  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "unfed": list(unfed(state)),
         "gross_notional": plain(state.gross) if not state.unpriced else None,
         "positions": list(positions(state, now)),
+        "venue_unsettled": list(unsettled(state)),
         "open_orders": len(state.orders),
         "doubtful_fills": len(state.doubtful),
         "halted_accounts": sorted(state.halted_accounts),
@@ -148,6 +149,19 @@ def unnamed_accounts(state: State, named: Collection[str] | None = None) -> list
     busy = {name for market in state.markets.values() for name, _, _ in market.books}
     counting = {name for name, account in state.accounts.items() if account.known}
     return sorted((busy | counting) - set(named))
+
+
+def unsettled(state: State, places: Iterable[tuple[str, str]] | None = None) -> Iterator[dict[str, Any]]:
+    """What stands at more than one venue since an upgrade, or of `places` (account, symbol) what would."""
+    if places is None:
+        places = ((account, symbol) for account, symbols in state.unsettled.items() for symbol in symbols)
+    for account, symbol in places:
+        books = state.markets[symbol].books.items() if symbol in state.markets else ()
+        venues: dict[str, Decimal] = {}
+        for (name, venue, _), book in books:
+            if name == account:
+                venues[venue] = venues.get(venue, ZERO) + book.quantity
+        yield {"account": account, "symbol": symbol, "venues": {venue: plain(held) for venue, held in venues.items()}}
 
 
 def holding(state: State) -> set[str]:

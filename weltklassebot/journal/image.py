@@ -155,6 +155,7 @@ class Image(Struct, forbid_unknown_fields=True):
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
     groups: dict[str, Group] = {}
+    unsettled: dict[str, list[str]] = {}
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -246,6 +247,28 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
 
     Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there.
     """
+    maps = _maps_of(image, as_bytes=as_bytes, done=done)
+    groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
+    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
+    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    for name in ("rolled_at", "rolled_before_at"):
+        scalars[name] = image.now if scalars[name] is None else scalars[name]
+    state = State(**{**scalars, **maps, "markets": {}})
+    named = _rename_doubtful(state)
+    state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
+    if any(isinstance(market.books, dict) for market in image.markets.values()):
+        _place(state)
+        return state
+    for market in state.markets.values():
+        market.fitting = state.fitting
+    for known in state.orders.values():
+        if known.reducing:
+            order = known.order
+            state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
+    return state
+
+
+def _maps_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> dict[str, Any]:
     maps: dict[str, Any] = {}
     length = 0
     for name, pair in _PAIRS.items():
@@ -266,24 +289,7 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                         found.keep(key[:3], key[3], value)
                     else:
                         found.put(key, value)
-    groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
-    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
-    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
-    for name in ("rolled_at", "rolled_before_at"):
-        scalars[name] = image.now if scalars[name] is None else scalars[name]
-    state = State(**{**scalars, **maps, "markets": {}})
-    named = _rename_doubtful(state)
-    state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
-    if any(isinstance(market.books, dict) for market in image.markets.values()):
-        _place(state)
-        return state
-    for market in state.markets.values():
-        market.fitting = state.fitting
-    for known in state.orders.values():
-        if known.reducing:
-            order = known.order
-            state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
-    return state
+    return maps
 
 
 def _place(state: State) -> None:
@@ -339,7 +345,7 @@ def _restored_market(
         paid = image.price if image.mark is None else ZERO
     return Market(
         price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books, paid=paid,
-        inverse=image.inverse,
+        inverse=image.inverse, legged=sum(leg != "both" for _, _, leg in books),
     )  # fmt: skip
 
 

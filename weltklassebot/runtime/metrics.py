@@ -56,6 +56,7 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.turned_legs = 0
         self.late_fills = 0
         self.unprotected_positions = 0
         self.oversized_stops = 0
@@ -117,6 +118,7 @@ class Metrics:
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
                 self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+                self.turned_legs += answer.body["cause"] == "turns_leg"
             else:
                 self.late_fills += "late" in answer.body
                 self.shared_fill_ids += "fill_id_shared" in answer.body
@@ -152,6 +154,7 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            ("turned_legs", "Fills that would have turned a leg; what goes beyond it is doubtful.", self.turned_legs),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
             (
                 "contradicting_fills",
@@ -239,6 +242,11 @@ class Metrics:
             ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
+            (
+                "risk_unsettled_positions",
+                "Symbols of an account that stand at several venues since an upgrade.",
+                sum(map(len, state.unsettled.values())),
+            ),
             ("risk_doubted_accounts", "Accounts whose equity is doubted.", len(state.doubted_losses)),
             (
                 "risk_open_flows",

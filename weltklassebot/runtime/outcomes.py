@@ -9,6 +9,7 @@ from weltklassebot.core.commands import (
     CancelAll,
     CheckOrder,
     Halt,
+    MovePositions,
     ReportEquity,
     ReportFill,
     TriggerKillSwitch,
@@ -32,7 +33,10 @@ from weltklassebot.core.events import (
     OrdersKept,
     OrderUpdated,
     PeakRebased,
+    Place,
     PositionAdjusted,
+    PositionsMoved,
+    PositionsSettled,
     Unprotected,
 )
 from weltklassebot.core.numbers import plain
@@ -81,6 +85,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if isinstance(command, MovePositions) and "moved" in body:
+        body["moved"] = [row | {"venue": command.to_venue} for row in body["moved"]]
     if (notice := _notice(state, command, events)) is not None:
         body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
@@ -124,7 +130,7 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     """What an answer tells of an event."""
     match event:
         case FillBooked():
-            return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
+            return {"position": plain(event.position), "doubtful": False} | _more_of_fill(event)
         case FillIdShared():
             return {"fill_id_shared": True}
         case FillDoubted():
@@ -140,14 +146,29 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return _said_of_desk(event)
 
 
+def _more_of_fill(event: FillBooked) -> dict[str, Any]:
+    late = {"late": True} if event.late else {}
+    return late if event.quantity is None else late | {"booked_quantity": plain(event.quantity)}
+
+
+def _places(places: tuple[Place, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "account": place.account, "venue": place.venue, "symbol": place.symbol,
+            "position_side": place.position_side, "quantity": plain(place.quantity),
+        }
+        for place in places
+    ]  # fmt: skip
+
+
 def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
     match event:
         case Unprotected():
-            places = [
-                {"account": place.account, "symbol": place.symbol, "quantity": plain(place.quantity)}
-                for place in event.places
-            ]
-            return {"unprotected": places}
+            return {"unprotected": _places(event.places)}
+        case PositionsMoved():
+            return {"moved": _places(event.places)}
+        case PositionsSettled():
+            return {"settled": [{"account": account, "symbol": symbol} for account, symbol in event.places]}
         case OrdersKept(oversized=oversized) if oversized:
             return {"oversized": [list(key) for key in oversized]}
         case CancelsRequested():
@@ -189,7 +210,8 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
-        final = is_final(before.denials)
+        # Where it was denied then, that has a record.
+        final = before.max_reducing_quantity is not None or is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,

@@ -53,6 +53,8 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
     c.CompleteRecovery: "operator",
     c.CancelAll: "operator",
     c.AdjustPosition: "operator",
+    c.MovePositions: "operator",
+    c.SettlePositions: "operator",
     c.ResolveOrder: "operator",
     c.AcceptFill: "operator",
     c.AcceptEquity: "operator",

@@ -92,8 +92,9 @@ class Witness:
             case Unprotected(places=places), _:
                 for place in places:
                     self._log.error(
-                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol,
-                        quantity=plain(place.quantity), help="runbooks/alerts/PositionUnprotected.md",
+                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol, venue=place.venue,
+                        position_side=place.position_side, quantity=plain(place.quantity),
+                        help="runbooks/alerts/PositionUnprotected.md",
                     )  # fmt: skip
             case OrdersKept(oversized=oversized), _:
                 for account, strategy, client_order_id in oversized:
@@ -116,6 +117,9 @@ class Witness:
             "client_order_id": fill.client_order_id,
         }  # fmt: skip
         match event:
+            case FillDoubted(cause="turns_leg", quantity=quantity):
+                beyond = plain(fill.quantity if quantity is None else quantity)
+                self._log.error("leg_turned", **about, beyond=beyond, help="runbooks/alerts/LegTurned.md")
             case FillDoubted(cause=cause):
                 self._log.warning("doubtful_fill", **about, cause=cause)
             case FillIdShared(venue=venue):
