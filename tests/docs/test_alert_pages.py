@@ -80,7 +80,8 @@ def halted_with_a_stop_of(daemon: Daemon, quantity: str) -> Any:
 
 def unprotected(daemon: Daemon) -> None:
     (place,) = halted_with_a_stop_of(daemon, "0.004")["unprotected"]
-    assert place == {"account": "main", "symbol": "HALF", "quantity": "0.001"}
+    where = {"account": "main", "venue": "default", "symbol": "HALF", "position_side": "both"}
+    assert place == {**where, "quantity": "0.001"}
 
 
 def oversized(daemon: Daemon) -> None:

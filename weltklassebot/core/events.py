@@ -115,7 +115,10 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
 
 
-class Place(Struct, frozen=True, omit_defaults=True, gc=False):
+class Place(Struct, frozen=True, gc=False):
+    """Where so much is held. Nothing is left out: a struct knows a default by its identity alone, and a name that was
+    read from a snapshot is another object."""
+
     account: str
     symbol: str
     quantity: Decimal
@@ -203,7 +206,7 @@ class VenuesUnsettled(Event, frozen=True, tag="venues_unsettled"):
 
 class PositionsMoved(Event, frozen=True, tag="positions_moved"):
     places: tuple[Place, ...]
-    """What was moved of each account, over its strategies; the command says from where to where."""
+    """What was moved of each account, over its strategies, and from where; the command says where to."""
 
 
 class PositionsSettled(Event, frozen=True, tag="positions_settled"):

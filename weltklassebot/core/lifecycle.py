@@ -168,7 +168,7 @@ def decide_fill(
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is not None:
         return _doubted(state, fill, cause, None, seq, now, released_through_seq)
-    at = position_of(state, fill)
+    at = (fill.account, place[0], fill.strategy, fill.symbol, fill.position_side or "both")
     over = ZERO if at[4] == "both" else beyond(state, fill, at)
     if over and over == fill.quantity:
         return _doubted(state, fill, "turns_leg", None, seq, now, released_through_seq)

@@ -112,7 +112,7 @@ def decide_move(state: State, command: MovePositions) -> list[AnyEvent]:
     if not moved:
         raise NotFound(f"nothing is held at venue {command.from_venue} {_within(command)}")
     places = tuple(
-        Place(account, symbol, quantity, position_side=leg) for (account, symbol, leg), quantity in moved.items()
+        Place(account, symbol, quantity, command.from_venue, leg) for (account, symbol, leg), quantity in moved.items()
     )
     settled = tuple(
         (account, symbol)
