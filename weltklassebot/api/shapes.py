@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.claims import FlowStatus
-from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.commands import Id, OrderType, PositionSide, Side
+from weltklassebot.core.events import CancelCause, ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
@@ -70,6 +70,14 @@ class Unprotected(Shape):
     quantity: Text
 
 
+class Excess(Shape):
+    account: str
+    strategy: str
+    client_order_id: str
+    quantity: Text
+    """What is left for it to close."""
+
+
 class Accepted(Shape):
     """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
 
@@ -100,6 +108,10 @@ class Accepted(Shape):
     """Where stop orders cover less of a position than before, and how much of it none covers."""
     oversized: list[tuple[str, str, str]] | UnsetType = UNSET
     """Stop orders that were kept and are larger than what is held: account, strategy, client_order_id."""
+    reduce_to: list[Excess] | UnsetType = UNSET
+    """Orders that rest and are larger than what is left for them to close, and what to reduce them to."""
+    flipped: bool | UnsetType = UNSET
+    """The fill of an order that was to reduce opened a position, or turned it."""
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
@@ -148,7 +160,9 @@ class KillSwitchView(Shape):
 
 class PositionView(Shape):
     account: str
+    venue: str
     symbol: str
+    position_side: PositionSide
     quantity: Text
     mark: Text | None
     stale: bool
@@ -213,6 +227,9 @@ class OrderView(Shape):
     symbol: str
     side: Side
     order_type: OrderType
+    venue: str
+    position_side: PositionSide
+    oco_group: str | None
     quantity: Text
     price: Text | None
     stop_price: Text | None
@@ -242,6 +259,7 @@ class Positions(Shape):
 
 class DoubtfulFill(Shape):
     venue: str
+    position_side: PositionSide
     account: str
     strategy: str
     symbol: str
@@ -269,6 +287,9 @@ class CancelRequestView(Shape):
     symbol: str
     since: float
     reason: str
+    cause: CancelCause | None
+    """`closable`: it stands in the way of an order that closes; `unfit`: it would do more than close by now; `oco`: its
+    group is done. None: a stop, or somebody asked."""
     attempt: int
     """How often it was asked for under this id: a venue may refuse."""
     due: float | None

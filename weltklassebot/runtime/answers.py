@@ -55,6 +55,10 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
     final: bool | None = None
     """Of a denial: under this id there is never a yes while it is remembered. False: the same id may be asked again."""
 
+    cancel_first: list[tuple[str, str, str]] = []
+    """Orders that rest and would close what this one would: account, strategy, client_order_id. What of them its own
+    strategy does not hold is asked back already."""
+
     status = 200
 
     def deny(self, reason: Reason) -> None:
@@ -115,6 +119,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "stale_fx_rate": "the exchange rate is {value} s old, {limit} s are allowed",
     "reduce_only": "quantity {value} is not reducing; at most {limit} would be",
     "max_reducing_quantity": "quantity {value} would do more than close; at most {limit} still reduces",
+    "oco_group": "the group's name stands for open orders of another account, venue, symbol, leg, side or strategy",
     "short_not_allowed": "quantity {value} would go short; at most {limit} can be sold",
     "tick": "price {value} is not a multiple of {limit}",
     "lot": "quantity {value} is not a multiple of {limit}",

@@ -31,8 +31,10 @@ from weltklassebot.core.events import (
     OrderDenied,
     OrdersKept,
     OrderUpdated,
+    Oversized,
     PeakRebased,
     PositionAdjusted,
+    PositionFlipped,
     Unprotected,
 )
 from weltklassebot.core.numbers import plain
@@ -72,6 +74,7 @@ def answer(state: State, record: Record, before: str) -> Answer:
             [denial_view(denial, final=True) for denial in decision.denials],
             max_reducing_quantity=None if most is None else plain(most),
             final=True,
+            cancel_first=list(decision.cancel_first),
         )
     body: dict[str, Any] = {
         "seq": record.seq,
@@ -79,8 +82,13 @@ def answer(state: State, record: Record, before: str) -> Answer:
         "state": state.risk.state,
         "kill_switch": state.kill_switch.state,
     }
+    requests: list[str] = []
     for event in events:
         body |= _said(event)
+        if type(event) is CancelsRequested:
+            requests += [request.id for request in event.requests]
+    if requests:
+        body["cancel_requests"] = requests
     if (notice := _notice(state, command, events)) is not None:
         body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
@@ -150,8 +158,20 @@ def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
             return {"unprotected": places}
         case OrdersKept(oversized=oversized) if oversized:
             return {"oversized": [list(key) for key in oversized]}
-        case CancelsRequested():
-            return {"cancel_requests": [request.id for request in event.requests]}
+        case Oversized():
+            return {
+                "reduce_to": [
+                    {
+                        "account": one.account,
+                        "strategy": one.strategy,
+                        "client_order_id": one.client_order_id,
+                        "quantity": plain(one.reduce_to),
+                    }
+                    for one in event.orders
+                ]
+            }
+        case PositionFlipped():
+            return {"flipped": True}
         case ClockRestarted():
             return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():
@@ -189,7 +209,8 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
-        final = is_final(before.denials)
+        # What was denied is so for good; an approval may be one again.
+        final = before.valid_until is None or is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,
@@ -201,6 +222,7 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
             max_reducing_quantity=None if most is None else plain(most),
             replayed=True,
             final=None if before.allowed else final,
+            cancel_first=list(before.cancel_first),
         )
     body: dict[str, Any] = {"replayed": True}
     if before.seq:
