@@ -6,11 +6,10 @@ Numbers are fractions here, so that nothing is shared with the arithmetic that i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
 
 from tests.core.oracle_equity import Purse
-from tests.core.oracle_fits import ZERO, Fits, Place, at, fraction, is_stop
+from tests.core.oracle_fits import ZERO, Fits, Place, fraction
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.core.facts import ZERO, Facts, Order, after, at, fraction, is_stop
+from tests.core.facts import ZERO, Facts, Order, after, fraction
 from tests.core.oracle_fills import Executions
+from tests.core.oracle_fits import at, is_stop, own_worth
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
@@ -95,6 +96,15 @@ class Oracle(Time, Stops, Orders):
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
+    def _words(self, order: CheckOrder, reducing: bool) -> set[str]:
+        """What it says of itself, and is not."""
+        against = {"oco_group"} if self.facts.wrong_group(order) else set()
+        if order.reduce_only and not reducing:
+            against.add("reduce_only")
+        elif order.position_side != "both" and not reducing and self.closes(order):
+            against.add("max_reducing_quantity")
+        return against
+
     def closes(self, order: CheckOrder) -> bool:
         """On the side that takes something off what is held."""
         held = self.facts.held(at(order))
@@ -157,12 +167,7 @@ class Oracle(Time, Stops, Orders):
             against.add("halted")
         if order.account in self.halted_accounts and (not reducing or p.allow_reducing_when_halted == "never"):
             against.add("account_halted")
-        if order.reduce_only and not reducing:
-            against.add("reduce_only")
-        elif order.position_side != "both" and not reducing and self.closes(order):
-            against.add("max_reducing_quantity")
-        if facts.wrong_group(order):
-            against.add("oco_group")
+        against |= self._words(order, reducing)
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
             closes_all = reducing and Fraction(order.quantity) >= facts.closable(order)
@@ -270,7 +275,7 @@ class Oracle(Time, Stops, Orders):
         if instrument is None:
             return {"unknown_symbol"}
         against = set()
-        own = max(abs(fraction(order.price)), abs(fraction(order.stop_price)))
+        own = own_worth(order)
         if order.symbol not in facts.marks:
             limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
             if p.mark_required or not limited or order.side == "sell":

@@ -1,5 +1,5 @@
-"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules alone,
-over plain lists, each sum made anew.
+"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules
+alone, over plain lists, each sum made anew.
 """
 
 from __future__ import annotations
@@ -260,7 +260,9 @@ class Fits:
     def excess(self, place: Place, stays: list, oversized: list, group: str | None) -> dict:
         """By key: the quantity that what stays is to be reduced to. Held is what is held by now."""
         reduce_to = {
-            known.order.key: left for known, left in oversized if known.order.oco_group is None and not known.asked_back and not known.over
+            known.order.key: left
+            for known, left in oversized
+            if known.order.oco_group is None and not known.asked_back and not known.over
         }
         measured = [known for known in stays if not self.bound(known.order) and not self.goes(known)]
         left = abs(self.held(place))

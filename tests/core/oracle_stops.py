@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.core.facts import Order, after, at
+from tests.core.facts import Order, after
+from tests.core.oracle_fits import at
 from weltklassebot.core.commands import (
     Cooldown,
     Resume,

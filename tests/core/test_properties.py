@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.desk_days import BASE, STEP, Days
-from tests.core.facts import ZERO, Order, Place, at
+from tests.core.facts import ZERO, Order, Place
 from tests.core.oracle import Oracle
 from tests.core.oracle_fills import as_listed, meant
+from tests.core.oracle_fits import at
 from weltklassebot.core import views
 from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import (
@@ -401,10 +402,10 @@ class Run:
         assert not left or policy != "all"
         for (place, side), orders in left.items():
             held = self.oracle.facts.held(place) * (1 if side == "sell" else -1)
-            orders = [known for known in orders if not self.oracle.facts.bound(known.order)]
-            over = self.oracle.facts.load(orders) - held
-            assert over <= max((Fraction(one.order.quantity) for one in orders), default=ZERO) / 10**12 or (
-                held > 0 and any(known.guards or known.order.oco_group for known in orders)
+            load = [known for known in orders if not self.oracle.facts.bound(known.order)]
+            over = self.oracle.facts.load(load) - held
+            assert over <= max((Fraction(one.order.quantity) for one in load), default=ZERO) / 10**12 or (
+                held > 0 and any(known.guards or known.order.oco_group for known in load)
             )
 
     def write(self, command: AnyCommand, outcome: Recorded, released: int | None, decided: float) -> None:

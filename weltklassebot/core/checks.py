@@ -7,7 +7,6 @@ missing inputs never trap a position; stops, tick and lot hold for everything.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder, OrderKey
@@ -16,11 +15,11 @@ from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.fits import closable as closable_of
-from weltklassebot.core.fits import contradicts_group, fits, fits_position
+from weltklassebot.core.fits import contradicts_group
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.reservations import own_price, worst_with
-from weltklassebot.core.room import in_the_way, named
+from weltklassebot.core.room import cancel_first
 from weltklassebot.core.state import State
 
 __all__ = ["decide_check", "gate"]
@@ -64,12 +63,8 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         reason := gate(state, reducing=reducing)
     ) is not None:
         denials.append(Denial(reason))
-    if order.reduce_only and not reducing:
-        denials.append(Denial("reduce_only", closes, quantity))
-    elif order.position_side != "both" and not reducing and _closes(book, order.side):
-        denials.append(Denial("max_reducing_quantity", closes, quantity))
-    if order.oco_group is not None and contradicts_group(state, order):
-        denials.append(Denial("oco_group"))
+    if order.reduce_only or order.oco_group is not None or order.position_side != "both":
+        _check_words(state, order, book, closes, reducing, denials)
     instrument: Instrument | None = _PLAIN
     if parameters.symbols:
         instrument = parameters.symbols.get(order.symbol) or parameters.symbols.get("*")
@@ -84,8 +79,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     if reducing:
         if _halted_for_good(state, order):
             denials.append(Denial("account_halted"))
-        if market is not None and market.unit is not None:
-            notional = quantity * max(own_price(order), market.price) * market.unit
+        notional = _worth(order, market)
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
@@ -95,36 +89,45 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
             denials.append(Denial("short_not_allowed", closes, quantity))
 
     if denials:
-        denials.sort(key=_severity)
-        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        cancel_first: tuple[OrderKey, ...] = ()
-        if state.fitting and not reducing and book is not None and _closes(book, order.side):
-            cancel_first = _cancel_first(state, order, book, denials)
-        return OrderDenied(
-            denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
-        )
+        return _denied(state, order, book, closes, reducing, denials)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
 
 
-_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
-"""Why an order is refused that reduces, too."""
+def _denied(
+    state: State, order: CheckOrder, book: Book | None, closes: Decimal, reducing: bool, denials: list[Denial]
+) -> OrderDenied:
+    denials.sort(key=_severity)
+    closing = _closes(book, order.side)
+    most = closes if order.reduce_only or (state.corrected and closing) else None
+    first: tuple[OrderKey, ...] = ()
+    if state.fitting and closing and not reducing and book is not None:
+        refused_anyway = gate(state, reducing=True) is not None or _halted_for_good(state, order)
+        first = () if refused_anyway else cancel_first(state, order, book, denials)
+    return OrderDenied(denials=tuple(denials), max_reducing_quantity=most, cancel_first=first)
 
 
-def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
-    """What stands in the way of an order that is refused for no other reason than that it does not reduce, and that its
-    own strategy holds."""
-    if not fits_position(state, order) or gate(state, reducing=True) is not None:
-        return ()
-    if any(denial.reason in _OF_ANY_ORDER for denial in denials) or _halted_for_good(state, order):
-        return ()
-    if not fits(order.quantity, abs(book.quantity)):
-        return ()  # nothing that rests is to blame
-    return named(in_the_way(book, order))
+def _check_words(
+    state: State, order: CheckOrder, book: Book | None, closes: Decimal, reducing: bool, denials: list[Denial]
+) -> None:
+    """What it says of itself, and is not. A leg has one sign: nothing on its closing side may do more than close."""
+    if order.reduce_only and not reducing:
+        denials.append(Denial("reduce_only", closes, order.quantity))
+    elif order.position_side != "both" and not reducing and _closes(book, order.side):
+        denials.append(Denial("max_reducing_quantity", closes, order.quantity))
+    if order.oco_group is not None and contradicts_group(state, order):
+        denials.append(Denial("oco_group"))
 
 
 def _halted_for_good(state: State, order: CheckOrder) -> bool:
     return order.account in state.halted_accounts and state.parameters.allow_reducing_when_halted == "never"
+
+
+def _worth(order: CheckOrder, market: Market | None) -> Decimal:
+    """Of an order that reduces; zero where nobody knows it."""
+    if market is None or market.unit is None:
+        return ZERO
+    return order.quantity * max(own_price(order), market.price) * market.unit
 
 
 def _closes(book: Book | None, side: str) -> bool:

@@ -288,8 +288,8 @@ class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
 
 
 class OrdersKept(Event, frozen=True, tag="orders_kept"):
-    """What a stop leaves resting on the closing side counts from here on as approved as reducing; and what no longer fits
-    and is kept."""
+    """What a stop leaves resting on the closing side counts from here on as approved as reducing. `oversized` is told of
+    what is kept where no stop came, too."""
 
     orders: tuple[tuple[str, str, str], ...]
     """Those that did not before."""
