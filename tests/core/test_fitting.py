@@ -66,9 +66,13 @@ def test_what_an_older_version_left_is_judged_at_the_first_start():
     desk.tell(EXIT)
     desk.tell(STOP)
     desk.start(5)
-    assert desk.reducing() == {"stop"}
-    desk.start(5)
-    assert desk.reducing() == {"stop"}
+    assert desk.reducing() == {"target"}
+    other = Desk(4).long()
+    other.tell(STOP)
+    other.tell(EXIT)
+    other.tell(AdjustPosition(symbol="S", quantity=Decimal(20), reason="as held"))
+    other.start(5)
+    assert other.reducing() == {"stop", "target"}
 
 
 def test_what_the_venue_enforces_is_read_anew_at_each_start():
