@@ -62,6 +62,8 @@ class OrderFields(TypedDict, total=False):
     venue: str
     reduce_only: bool
     delta: Number | None
+    position_side: str
+    oco_group: str | None
 
 
 class FillFields(TypedDict):
