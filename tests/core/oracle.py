@@ -99,6 +99,15 @@ class Oracle(Time, Stops, Orders, Legs):
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
+    def _words(self, order: CheckOrder, reducing: bool) -> set[str]:
+        """What it says of itself, and is not."""
+        against = {"oco_group"} if self.facts.wrong_group(order) else set()
+        if order.reduce_only and not reducing:
+            against.add("reduce_only")
+        elif order.position_side != "both" and not reducing and self.closes(order):
+            against.add("max_reducing_quantity")
+        return against
+
     def closes(self, order: CheckOrder) -> bool:
         """On the side that takes something off what is held."""
         held = self.facts.held(at(order))
@@ -164,11 +173,7 @@ class Oracle(Time, Stops, Orders, Legs):
     def reasons(self, order: CheckOrder, now: float) -> set[str]:
         """Everything that is against a new order."""
         facts, reducing = self.facts, self.reducing(order)
-        against = self._stopped(order, reducing)
-        if order.reduce_only and not reducing:
-            against.add("reduce_only")
-        if facts.wrong_group(order):
-            against.add("oco_group")
+        against = self._stopped(order, reducing) | self._words(order, reducing)
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
             closes_all = reducing and Fraction(order.quantity) >= facts.closable(order)

@@ -222,12 +222,17 @@ class Fits:
         return is_stop(known.order) and known.guards and not another
 
     @staticmethod
+    def goes(known: Any) -> bool:
+        """Its cancellation is asked for, and it may still rest."""
+        return known.asked_back and not known.over
+
+    @staticmethod
     def turn(known: Any) -> tuple:
         """Who is taken up first."""
         order = known.order
         price = fraction(order.stop_price) if is_stop(order) else ZERO
         return (
-            not known.over, known.asked_back, not is_stop(order), is_stop(order) and not known.reducing,
+            not known.over, Fits.goes(known), not is_stop(order), is_stop(order) and not known.reducing,
             -price if order.side == "sell" else price, known.seq,
         )  # fmt: skip
 
@@ -251,9 +256,11 @@ class Fits:
     def excess(self, place: Place, stays: list, oversized: list, group: str | None) -> dict:
         """By key: the quantity that what stays is to be reduced to. Held is what is held by now."""
         reduce_to = {
-            known.order.key: left for known, left in oversized if known.order.oco_group is None and not known.asked_back
+            known.order.key: left
+            for known, left in oversized
+            if known.order.oco_group is None and not known.asked_back and not known.over
         }
-        measured = [known for known in stays if not self.bound(known.order) and not known.asked_back]
+        measured = [known for known in stays if not self.bound(known.order) and not self.goes(known)]
         left = abs(self.held(place))
         left = max(left - sum((one.remaining for one in measured if one.order.oco_group is None), ZERO), ZERO)
         names = {known.order.oco_group for known in measured} - {None}

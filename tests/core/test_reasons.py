@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from weltklassebot.core.commands import CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
+from weltklassebot.core.commands import (
+    AdjustPosition,
+    CheckOrder,
+    Mark,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    Start,
+)
 from weltklassebot.core.manager import Decision, RiskManager
 from weltklassebot.core.parameters import Account, Instrument, Parameters
 from weltklassebot.core.reasons import REASONS
+from weltklassebot.core.records import FORMAT
 
 NOW = 1_763_712_000.0
 LISTED = {"S": Instrument(), "T": Instrument(), "USD": Instrument(currency="USD"), "JPY": Instrument(currency="JPY")}
@@ -130,6 +139,26 @@ def full() -> Desk:
     return Desk(max_symbols=2)
 
 
+def in_legs() -> Desk:
+    desk = Desk()
+    desk.do(AdjustPosition(account="one", symbol="S", quantity=Decimal(1), position_side="long", reason="held"))
+    return desk
+
+
+def unsettled() -> Desk:
+    """What was held before positions had a venue stands at two of them now."""
+    desk = Desk()
+    old, new = (
+        Start(version="t", format=number, parameters=desk.manager.engine.state.configured, wall=NOW)
+        for number in (4, FORMAT)
+    )
+    desk.do(old)
+    desk.do(AdjustPosition(account="one", symbol="S", quantity=Decimal(5), reason="held"))
+    assert desk.check(client_order_id="before", venue="kraken").allowed
+    desk.do(new)
+    return desk
+
+
 TWO, OTHER_STRATEGY, T = {"account": "two"}, {"strategy": "y"}, {"symbol": "T"}
 SITUATIONS: dict[str, tuple[Callable[[], Desk], dict[str, Any], dict[str, Any]]] = {
     "account_halted": (halted, {}, TWO),
@@ -144,6 +173,8 @@ SITUATIONS: dict[str, tuple[Callable[[], Desk], dict[str, Any], dict[str, Any]]]
     "stale_mark": (stale, {}, T),
     "no_fx_rate": (unrated, {"symbol": "USD"}, T),
     "stale_fx_rate": (of_an_old_rate, {"symbol": "USD"}, T),
+    "position_side": (in_legs, {}, T),
+    "venue_unsettled": (unsettled, {}, T),
     "short_not_allowed": (spot, {"side": "sell"}, {"side": "sell", **T}),
     "max_symbols": (full, {"symbol": "USD"}, T),
 }

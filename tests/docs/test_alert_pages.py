@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -86,6 +86,36 @@ def unprotected(daemon: Daemon) -> None:
 
 def oversized(daemon: Daemon) -> None:
     assert halted_with_a_stop_of(daemon, "0.002")["oversized"] == [["main", "test", "stop"]]
+
+
+BRACKET: Final = {"account": "main", "strategy": "test", "symbol": "PAIR", "side": "sell"}
+
+
+def bracketed(daemon: Daemon) -> None:
+    """A position with a target and a stop in one group."""
+    daemon.post("/v1/marks", symbol="PAIR", price="1000")
+    about = {name: BRACKET[name] for name in ("account", "strategy", "symbol")}
+    daemon.post("/v1/positions/adjust", **about, quantity="0.002", reason="as held")
+    daemon.check("target", **BRACKET, quantity="0.002", price="1100", oco_group="pair")
+    daemon.check(
+        "stop", **BRACKET, quantity="0.002", order_type="stop", price=None, stop_price="900", oco_group="pair"
+    )  # fmt: skip
+
+
+def filled_in_part(daemon: Daemon) -> None:
+    bracketed(daemon)
+    said = daemon.post(
+        "/v1/fills", **BRACKET, fill_id="part", client_order_id="target", quantity="0.0015", price="1100"
+    )
+    assert [one["quantity"] for one in said["reduce_to"]] == ["0.0005"]
+
+
+def flipped(daemon: Daemon) -> None:
+    bracketed(daemon)
+    for name in ("target", "stop"):
+        fill = {"fill_id": name, "client_order_id": name, "quantity": "0.002", "price": "1000"}
+        said = daemon.post("/v1/fills", **BRACKET, **fill)
+    assert said["flipped"]
 
 
 def contradicted(daemon: Daemon) -> None:
@@ -205,6 +235,8 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LateFills": filled_late,
     "PositionUnprotected": unprotected,
     "StopOversized": oversized,
+    "OrderOversized": filled_in_part,
+    "PositionFlipped": flipped,
     "ContradictingFills": contradicted,
     "FillIdShared": shared_an_id,
     "LegTurned": turned_a_leg,

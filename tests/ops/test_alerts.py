@@ -63,6 +63,8 @@ CASES = {
     "LateFills": Case({"late_fills_total": "0 0 2x30"}, 2, 14),
     "PositionUnprotected": Case({"unprotected_positions_total": "0 0 1x30"}, 2, 14),
     "StopOversized": Case({"oversized_stops_total": "0 0 1x30"}, 2, 14),
+    "OrderOversized": Case({"oversized_orders_total": "0 0 1x30"}, 2, 14),
+    "PositionFlipped": Case({"flipped_positions_total": "0 0 1x30"}, 2, 14),
     "ContradictingFills": Case({"contradicting_fills_total": "0 0 1x30"}, 2, 20),
     "FillIdShared": Case({"shared_fill_ids_total": "0 0 1x80"}, 2, 64),
     "LegTurned": Case({"turned_legs_total": "0 0 1x30"}, 2, 20),

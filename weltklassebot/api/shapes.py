@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.claims import FlowStatus
 from weltklassebot.core.commands import Id, OrderType, PositionSide, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.events import CancelCause, ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
@@ -80,6 +80,14 @@ class Unsettled(Shape):
     symbol: str
 
 
+class Excess(Shape):
+    account: str
+    strategy: str
+    client_order_id: str
+    quantity: Text
+    """What is left for it to close."""
+
+
 class Accepted(Shape):
     """A command that was recorded, or known already (`replayed`); what it brought about stands beside it."""
 
@@ -118,6 +126,10 @@ class Accepted(Shape):
     """What an upgrade had found at several venues, and opens again."""
     booked_quantity: Text | UnsetType = UNSET
     """What of the fill counts, where the rest of it would turn a leg and is doubtful."""
+    reduce_to: list[Excess] | UnsetType = UNSET
+    """Orders that rest and are larger than what is left for them to close, and what to reduce them to."""
+    flipped: bool | UnsetType = UNSET
+    """The fill of an order that was to reduce opened a position, or turned it."""
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
@@ -304,6 +316,9 @@ class CancelRequestView(Shape):
     symbol: str
     since: float
     reason: str
+    cause: CancelCause | None
+    """`closable`: it stands in the way of an order that closes; `unfit`: it would do more than close by now; `oco`: its
+    group is done. None: a stop, or somebody asked."""
     attempt: int
     """How often it was asked for under this id: a venue may refuse."""
     due: float | None

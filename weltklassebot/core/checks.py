@@ -7,7 +7,6 @@ missing inputs never trap a position; stops, tick and lot hold for everything.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder, OrderKey
@@ -16,12 +15,12 @@ from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.fits import closable as closable_of
-from weltklassebot.core.fits import contradicts_group, fits, fits_position
+from weltklassebot.core.fits import contradicts_group
 from weltklassebot.core.legs import check_leg, closes_leg
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Instrument
 from weltklassebot.core.reservations import worst_with
-from weltklassebot.core.room import in_the_way, named
+from weltklassebot.core.room import cancel_first
 from weltklassebot.core.state import State
 from weltklassebot.core.venue_sums import by_sum
 from weltklassebot.core.worth import check_prices, own_worth
@@ -100,8 +99,26 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     return OrderApproved(notional, valid_until, reducing)
 
 
-_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
-"""Why an order is refused that reduces, too."""
+def _denied(
+    state: State,
+    order: CheckOrder,
+    book: Book | None,
+    denials: list[Denial],
+    held: Decimal,
+    closes: Decimal,
+    *,
+    reducing: bool,
+) -> OrderDenied:
+    """With what would still reduce, where the order is on the closing side, or was meant to be; and with what rests in
+    its way."""
+    denials.sort(key=_severity)
+    closing = order.reduce_only or closes_leg(order, order.position_side)
+    closing = closing or (state.corrected and (held > 0 if order.side == "sell" else held < 0))
+    first: tuple[OrderKey, ...] = ()
+    if state.fitting and not reducing and book is not None and _closes(book, order.side):
+        refused_anyway = gate(state, reducing=True) is not None or _halted_for_good(state, order)
+        first = () if refused_anyway else cancel_first(state, order, book, denials)
+    return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=first)
 
 
 def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
@@ -143,41 +160,6 @@ def _check_reducing(
     if market is None or market.unit is None:
         return ZERO
     return order.quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
-
-
-def _denied(
-    state: State,
-    order: CheckOrder,
-    book: Book | None,
-    denials: list[Denial],
-    held: Decimal,
-    closes: Decimal,
-    *,
-    reducing: bool,
-) -> OrderDenied:
-    """With what would still reduce, where the order is on the closing side, or was meant to be; and with what rests in
-    its way."""
-    denials.sort(key=_severity)
-    closing = order.reduce_only or closes_leg(order, order.position_side)
-    closing = closing or (state.corrected and (held > 0 if order.side == "sell" else held < 0))
-    cancel_first: tuple[OrderKey, ...] = ()
-    if state.fitting and not reducing and book is not None and _closes(book, order.side):
-        cancel_first = _cancel_first(state, order, book, denials)
-    return OrderDenied(
-        denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
-    )
-
-
-def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
-    """What stands in the way of an order that is refused for no other reason than that it does not reduce, and that its
-    own strategy holds."""
-    if not fits_position(state, order) or gate(state, reducing=True) is not None:
-        return ()
-    if any(denial.reason in _OF_ANY_ORDER for denial in denials) or _halted_for_good(state, order):
-        return ()
-    if not fits(order.quantity, abs(book.quantity)):
-        return ()  # nothing that rests is to blame
-    return named(in_the_way(book, order))
 
 
 def _halted_for_good(state: State, order: CheckOrder) -> bool:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from weltklassebot.core.ladder import Reserved, Side
+from weltklassebot.core.ladder import Side
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.places import BookKey
+from weltklassebot.core.prices import Reserved
 
 __all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
 

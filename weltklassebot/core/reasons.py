@@ -88,7 +88,10 @@ REASONS: Final[dict[Reason, Meaning]] = {
         "order", _YES, "quantity {value} would do more than close; at most {limit} still reduces", _NEW_ORDER
     ),
     "oco_group": Meaning(
-        "order", _YES, "its oco_group is one of another account, venue, symbol, leg, side or strategy", _NEW_ORDER
+        "order",
+        _YES,
+        "the group's name stands for open orders of another account, venue, symbol, leg, side or strategy",
+        _NEW_ORDER,
     ),
     "position_side": Meaning(
         "symbol",

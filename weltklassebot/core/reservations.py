@@ -36,8 +36,6 @@ def is_bound(parameters: Parameters, order: CheckOrder) -> bool:
 def classify(state: State, known: OpenOrder) -> None:
     """Say how it reserves. To be called before it enters."""
     order = known.order
-    if not state.parameters.accounts and order.oco_group is None:
-        return
     known.idle = known.reducing and is_bound(state.parameters, order)
     if order.oco_group is not None:
         alone = known.reducing and not state.parameters.account(order.account).venue_enforces_oco

@@ -270,6 +270,7 @@ def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
             "symbol": state.orders[cancel.key].order.symbol,
             "since": cancel.since,
             "reason": cancel.reason,
+            "cause": cancel.cause,
             "attempt": cancel.attempt,
             "due": cancel.due,
         }

@@ -259,13 +259,18 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
     if any(isinstance(market.books, dict) for market in image.markets.values()):
         _place(state)
         return state
+    _find_closers(state)
+    return state
+
+
+def _find_closers(state: State) -> None:
+    """What a book finds again in the orders."""
     for market in state.markets.values():
         market.fitting = state.fitting
     for known in state.orders.values():
         if known.reducing:
             order = known.order
             state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
-    return state
 
 
 def _maps_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Metrics:
         self.late_fills = 0
         self.unprotected_positions = 0
         self.oversized_stops = 0
+        self.oversized_orders = 0
+        self.flipped_positions = 0
         self.ends_without_quantity = 0
         self.contradicting_fills = 0
         self.shared_fill_ids = 0
@@ -112,6 +114,8 @@ class Metrics:
     def _count_done(self, entry: Entry, answer: Done) -> None:
         self.unprotected_positions += len(answer.body.get("unprotected", ()))
         self.oversized_stops += len(answer.body.get("oversized", ()))
+        self.oversized_orders += len(answer.body.get("reduce_to", ()))
+        self.flipped_positions += "flipped" in answer.body
         if type(entry.command) is ReportFill:
             if answer.body.get("replayed"):
                 self.duplicate_fills += 1
@@ -172,6 +176,12 @@ class Metrics:
                 self.unprotected_positions,
             ),
             ("oversized_stops", "Stop orders that were kept although larger than the position.", self.oversized_stops),
+            (
+                "oversized_orders",
+                "Orders of a group, or stops, that were left larger than what they would close.",
+                self.oversized_orders,
+            ),
+            ("flipped_positions", "Fills of reducing orders that opened a position.", self.flipped_positions),
             (
                 "order_ends_without_quantity",
                 "Ends that do not say how much was executed, taken as unknown.",

@@ -32,9 +32,11 @@ from weltklassebot.core.events import (
     OrderDenied,
     OrdersKept,
     OrderUpdated,
+    Oversized,
     PeakRebased,
     Place,
     PositionAdjusted,
+    PositionFlipped,
     PositionsMoved,
     PositionsSettled,
     Unprotected,
@@ -76,6 +78,7 @@ def answer(state: State, record: Record, before: str) -> Answer:
             [denial_view(denial, final=True) for denial in decision.denials],
             max_reducing_quantity=None if most is None else plain(most),
             final=True,
+            cancel_first=list(decision.cancel_first),
         )
     body: dict[str, Any] = {
         "seq": record.seq,
@@ -83,8 +86,13 @@ def answer(state: State, record: Record, before: str) -> Answer:
         "state": state.risk.state,
         "kill_switch": state.kill_switch.state,
     }
+    requests: list[str] = []
     for event in events:
         body |= _said(event)
+        if type(event) is CancelsRequested:
+            requests += [request.id for request in event.requests]
+    if requests:
+        body["cancel_requests"] = requests
     if isinstance(command, MovePositions) and "moved" in body:
         body["moved"] = [row | {"venue": command.to_venue} for row in body["moved"]]
     if (notice := _notice(state, command, events)) is not None:
@@ -171,8 +179,20 @@ def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
             return {"settled": [{"account": account, "symbol": symbol} for account, symbol in event.places]}
         case OrdersKept(oversized=oversized) if oversized:
             return {"oversized": [list(key) for key in oversized]}
-        case CancelsRequested():
-            return {"cancel_requests": [request.id for request in event.requests]}
+        case Oversized():
+            return {
+                "reduce_to": [
+                    {
+                        "account": one.account,
+                        "strategy": one.strategy,
+                        "client_order_id": one.client_order_id,
+                        "quantity": plain(one.reduce_to),
+                    }
+                    for one in event.orders
+                ]
+            }
+        case PositionFlipped():
+            return {"flipped": True}
         case ClockRestarted():
             return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():
@@ -210,8 +230,8 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
-        # Where it was denied then, that has a record.
-        final = before.max_reducing_quantity is not None or is_final(before.denials)
+        # What was denied is so for good; an approval may be one again.
+        final = before.valid_until is None or is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,
@@ -223,6 +243,7 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
             max_reducing_quantity=None if most is None else plain(most),
             replayed=True,
             final=None if before.allowed else final,
+            cancel_first=list(before.cancel_first),
         )
     body: dict[str, Any] = {"replayed": True}
     if before.seq:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.claims import Flow
-from weltklassebot.core.commands import ReportEquity, ReportFill
+from weltklassebot.core.commands import AcceptFill, ReportEquity, ReportFill
 from weltklassebot.core.events import (
     AccountHalted,
     ClockDoubted,
@@ -22,6 +22,8 @@ from weltklassebot.core.events import (
     FlowConflicts,
     FlowsChanged,
     OrdersKept,
+    Oversized,
+    PositionFlipped,
     StartBelieved,
     Unprotected,
 )
@@ -37,7 +39,7 @@ _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted,
 _OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
 _ALARMING: Final = _OF_THE_CLOCK | {
     FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
-    Unprotected,
+    Unprotected, Oversized, PositionFlipped,
 }  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
@@ -102,6 +104,18 @@ class Witness:
                         "oversized", seq=record.seq, account=account, strategy=strategy,
                         client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
                     )  # fmt: skip
+            case Oversized(orders=orders), _:
+                for one in orders:
+                    self._log.error(
+                        "reduce_order", seq=record.seq, account=one.account, strategy=one.strategy,
+                        client_order_id=one.client_order_id, quantity=plain(one.reduce_to),
+                        help="runbooks/alerts/OrderOversized.md",
+                    )  # fmt: skip
+            case PositionFlipped(old=old, new=new), ReportFill() | AcceptFill() as fill:
+                self._log.error(
+                    "flipped", seq=record.seq, account=fill.account, symbol=fill.symbol, fill_id=fill.fill_id,
+                    old=plain(old), new=plain(new), help="runbooks/alerts/PositionFlipped.md",
+                )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
             case _, ReportEquity() as report:
