@@ -20,7 +20,7 @@ from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import State
 
-__all__ = ["beyond", "check_leg", "closes_leg", "is_reduce_only", "refuse_turn"]
+__all__ = ["beyond", "check_leg", "closes_leg", "refuse_turn"]
 
 _CLOSING: Final = {"long": "sell", "short": "buy"}
 
@@ -28,15 +28,6 @@ _CLOSING: Final = {"long": "sell", "short": "buy"}
 def closes_leg(order: CheckOrder | ReportFill, leg: PositionSide) -> bool:
     """Whether it is on the closing side of this leg."""
     return _CLOSING.get(leg) == order.side
-
-
-def is_reduce_only(state: State, order: CheckOrder) -> bool:
-    """Whether it fills no more than what is held: said so, or on the closing side of a leg at a venue that enforces
-    it."""
-    if order.reduce_only or not closes_leg(order, order.position_side):
-        return order.reduce_only
-    account = state.parameters.accounts.get(order.account)
-    return account is not None and account.venue_enforces_reduce_only
 
 
 def check_leg(
