@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from weltklassebot.core.commands import (
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -26,12 +27,13 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.quotes import Quote
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import open_book, open_market
 
 __all__ = ["aliases_of", "join", "respelled", "same_symbol"]
 
-_NAMED: Final = (AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+_NAMED: Final = (AcceptFill, AcceptMark, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
 
 
 def aliases_of(parameters: Parameters) -> dict[str, str]:
@@ -77,9 +79,13 @@ def join(state: State) -> None:
 
 def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
-    if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
-        joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
+    _join_quote(market, joined)
     joined.price = joined.price or market.price
+    for venue, quote in market.venues.items():
+        if venue in joined.venues:
+            state.venue_marks -= 1
+        _join_quote(quote, joined.venues.setdefault(venue, Quote()))
+    joined.fresh_since = max(joined.fresh_since, market.fresh_since)
     for at, book in market.books.items():
         state.gross -= book.exposure
         state.unpriced -= book.unpriced
@@ -93,8 +99,17 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
             del joined.books[at]
-    if not joined.books and joined.mark is None:
+    if joined.empty:
         del state.markets[symbol]
+
+
+def _join_quote(quote: Quote, into: Quote) -> None:
+    """The newer of the two is what is known, with all that is doubted of it."""
+    if quote.mark is not None and (into.mark is None or into.as_of < quote.as_of):
+        into.mark, into.as_of, into.delta, into.price = quote.mark, quote.as_of, quote.delta, quote.price
+        into.doubt, into.believed = quote.doubt, quote.believed
+    elif into.mark is None:
+        into.doubt = into.doubt or quote.doubt
 
 
 def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) -> tuple[str, ...]:

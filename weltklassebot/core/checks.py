@@ -15,7 +15,8 @@ from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.numbers import ONE, ZERO
-from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.quotes import Quote, choose, in_doubt, priced
 from weltklassebot.core.state import State
 
 __all__ = ["decide_check", "gate", "own_price"]
@@ -83,12 +84,13 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
         if order.account in state.halted_accounts and parameters.allow_reducing_when_halted == "never":
             denials.append(Denial("account_halted"))
         if market is not None and market.unit is not None:
-            notional = quantity * max(own_price(order), market.price) * market.unit
+            assert book is not None
+            notional = quantity * max(own_price(order), market.price_at(book)) * market.unit
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
-            notional = _check_value(state, order, market, book, unit, denials)
+            notional = _check_value(state, order, market, book, unit, now, denials)
         if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
             denials.append(Denial("short_not_allowed", closes, quantity))
 
@@ -200,15 +202,22 @@ def _check_inputs(
         if held not in state.positions:
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
-    if market is None or market.mark is None:
+    quote: Quote | None = market
+    if market is not None and (market.venues or market.doubt is not None):
+        quote = choose(market, market.venues, order.venue, round((now - oldest) * 1e6) / 1e6)
+        if in_doubt(market, market.venues, order.venue, quote):
+            denials.append(_lacks(state, "mark_doubtful", order.symbol))
+    if quote is None or quote.mark is None:
         if parameters.mark_required or not _bounds_itself(state, order):
             denials.append(_lacks(state, "no_mark", order.symbol))
-    elif now - market.as_of > oldest:
-        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
+    elif now - quote.as_of > oldest:
+        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - quote.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
         pair = f"{instrument.currency}-{parameters.base_currency}"
         rate = state.markets.get(pair)
+        if rate is not None and rate.doubt is not None:
+            denials.append(_lacks(state, "mark_doubtful", pair))
         if rate is None or rate.mark is None:
             denials.append(_lacks(state, "no_fx_rate", pair))
         elif now - rate.as_of > oldest:
@@ -225,23 +234,35 @@ def _bounds_itself(state: State, order: CheckOrder) -> bool:
     return not state.corrected or (order.side == "buy" and order.price is not None and order.price > 0)
 
 
+def _price_at_venue(market: Market, venue: str, now: float, parameters: Parameters) -> Decimal:
+    """The larger of what values the order now, and what values its book since the last mark arrived: one of the two may
+    have become stale between them."""
+    found = priced(market, market.venues, venue, round((now - parameters.max_mark_age_seconds) * 1e6) / 1e6)
+    return max(market.price if found is None else found[0], market.price_for(venue))
+
+
 def _unpriced(state: State) -> str:
     """The first symbol that is held, or ordered, and of which nobody knows the worth."""
     return next(
-        symbol
-        for symbol, market in state.markets.items()
-        if (not market.price or market.unit is None) and any(book.unpriced for book in market.books.values())
+        symbol for symbol, market in state.markets.items() if any(book.unpriced for book in market.books.values())
     )
 
 
 def _check_value(
-    state: State, order: CheckOrder, market: Market | None, book: Book | None, unit: Decimal, denials: list[Denial]
+    state: State,
+    order: CheckOrder,
+    market: Market | None,
+    book: Book | None,
+    unit: Decimal,
+    now: float,
+    denials: list[Denial],
 ) -> Decimal:
     """Value the order and hold it, and what the desk would hold with it, against their limits."""
     parameters = state.parameters
     price = own_price(order)
-    if market is not None and market.price > price:
-        price = market.price
+    if market is not None:
+        at_mark = market.price if not market.venues else _price_at_venue(market, order.venue, now, parameters)
+        price = max(price, at_mark)
     worth = order.quantity * price
     notional = worth if unit is ONE else worth * unit
     limit = parameters.max_order_notional

@@ -16,7 +16,7 @@ from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AcceptMark", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
     "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
     "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity",
     "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side",
@@ -256,6 +256,15 @@ class AcceptEquity(Command, frozen=True, tag="accept_equity"):
     actor: str | None = None
 
 
+class AcceptMark(Command, frozen=True, tag="accept_mark"):
+    """An operator's word on a mark that is doubted: the last one of the symbol, or of the symbol at a venue, is true."""
+
+    symbol: Id
+    reason: Reason
+    venue: Id | None = None
+    actor: str | None = None
+
+
 class AcceptAccount(Command, frozen=True, tag="accept_account"):
     """The account is the desk's: the equity that it reports counts from now on."""
 
@@ -363,6 +372,6 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
-    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
+    | AcceptMark | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
     | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

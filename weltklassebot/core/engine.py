@@ -22,6 +22,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -50,9 +51,10 @@ from weltklassebot.core.commands import (
     UnsetLimits,
 )
 from weltklassebot.core.equity import decide_accept_equity, decide_equity
-from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, RiskStateChanged
+from weltklassebot.core.events import AnyEvent, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
+from weltklassebot.core.marks import decide_accept_mark, decide_mark
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
@@ -192,7 +194,9 @@ class Engine:
             case ReportFill():
                 return decide_fill(state, command, seq, now, released)
             case Mark():
-                return self._decide_mark(command, now)
+                return decide_mark(state, command, now)
+            case AcceptMark():
+                return decide_accept_mark(state, command)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
             case AcceptAccount() | RetireAccount() | ReopenAccount():
@@ -237,13 +241,3 @@ class Engine:
             return None
         until = later(now, minutes * 60)
         return RiskStateChanged(state="COOLDOWN", cause="max_trades_per_day", until=until, minutes=float(minutes))
-
-    def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
-        state = self.state
-        market = state.markets.get(mark.symbol)
-        if market is None and len(state.markets) >= state.parameters.max_symbols:
-            raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")
-        as_of = now if mark.ts is None else min(mark.ts, now)
-        if market is not None and market.mark is not None and as_of < market.as_of:
-            raise Refused("older than the mark that is known")
-        return [MarkTaken(as_of=as_of)]

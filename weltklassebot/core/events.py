@@ -49,6 +49,8 @@ __all__ = [
     "KillSwitchState",
     "LimitChange",
     "LimitsChanged",
+    "MarkAccepted",
+    "MarkDoubted",
     "MarkTaken",
     "OrderApproved",
     "OrderDenied",
@@ -80,8 +82,8 @@ Reason = Literal[
     # accounts that are not the desk's
     "unknown_account", "unconfirmed_account",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
-    "stale_mark", "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol",
+    "mark_doubtful", "no_mark", "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
     "reduce_only", "max_reducing_quantity", "short_not_allowed", "tick", "lot", "max_order_notional", "max_notional",
     "max_trades_per_day",
@@ -175,6 +177,22 @@ class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
 class MarkTaken(Event, frozen=True, tag="mark_taken"):
     as_of: float
     """The older of the source's time and the receipt."""
+    confirmed: bool = False
+    """By several in a row, against what was believed."""
+
+
+class MarkDoubted(Event, frozen=True, tag="mark_doubted"):
+    as_of: float
+    agreeing: int
+    """How many in a row are near the one before,"""
+    since: float
+    """and when the first of them was received."""
+
+
+class MarkAccepted(Event, frozen=True, tag="mark_accepted"):
+    """An operator's word: what was doubted is believed from now on."""
+
+    price: Decimal
 
 
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
@@ -364,7 +382,7 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | FillDiscarded | PositionAdjusted | MarkTaken | MarkDoubted | MarkAccepted | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_marks, evolve_orders, valuation
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
@@ -48,6 +48,8 @@ from weltklassebot.core.events import (
     FlowsChanged,
     KillSwitchChanged,
     LimitsChanged,
+    MarkAccepted,
+    MarkDoubted,
     MarkTaken,
     OrderApproved,
     OrderDenied,
@@ -277,7 +279,9 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
-        MarkTaken: valuation.mark_taken,
+        MarkTaken: evolve_marks.taken,
+        MarkDoubted: evolve_marks.doubted,
+        MarkAccepted: evolve_marks.accepted,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,
         OrdersKept: evolve_orders.orders_kept,

@@ -6,6 +6,7 @@ the core compares a time with `now`:
     a lifetime         `OpenOrder.valid_until`: over. The reservation stays until the order's fate is known.
     a report's age     `Market.as_of` (marks and rates), `AccountEquity.as_of`, `doubted_as_of`: as old as can be, so
                        stale where age counts, and the next report is newer whatever time it names.
+    a mark's doubt     `MarkDoubt`: goes on, and its row begins anew; `Quote.believed`: what is believed was so for long.
     a cooldown         `Risk.until`: nobody knows when it would have ended. It waits for an admin.
     a recovery         `KillSwitch.until`: begins again, so it is neither skipped nor a year long.
     a window           `doubted_at`: empty.
@@ -21,8 +22,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from weltklassebot.core.commands import AnyCommand, ReanchorClock, RestartClock
 from weltklassebot.core.events import ClockDoubted, ClockReanchored, ClockRestarted, ClockTrusted, StartBelieved
+from weltklassebot.core.quotes import Quote
 from weltklassebot.core.state import ClockDoubt, State
 
 __all__ = ["believed", "doubted", "pass_over", "reanchored", "restarted", "trusted"]
@@ -81,11 +85,21 @@ def restarted(state: State, event: ClockRestarted, command: RestartClock, seq: i
         if cancel.due is not None:
             cancel.due = min(cancel.due, new)
     for market in state.markets.values():
-        market.as_of = _NEVER
+        market.fresh_since = _NEVER
+        for quote in (market, *market.venues.values()):
+            _forget_times(quote)
     for account in state.accounts.values():
         account.as_of = account.doubted_as_of = _NEVER
     state.halted_accounts = {account: min(since, new) for account, since in state.halted_accounts.items()}
     state.doubted_at = {}
+
+
+def _forget_times(quote: Quote) -> None:
+    quote.as_of = _NEVER
+    if quote.believed and quote.mark is not None:
+        quote.believed = [(_NEVER, quote.mark)]
+    if quote.doubt is not None:
+        quote.doubt = replace(quote.doubt, as_of=_NEVER, agreeing=0, since=_NEVER)
 
 
 def _remember_by(state: State, back: float) -> None:

@@ -189,7 +189,8 @@ def decide_fill(
 def _worth_is_known(state: State, fill: ReportFill) -> bool:
     market = state.markets.get(fill.symbol)
     unit = unit_of(state, fill.symbol) if market is None else market.unit
-    return unit is not None and bool(fill.price or (market is not None and market.price))
+    priced = fill.price or (market is not None and market.price_for(place_of(state, fill)[0]))
+    return unit is not None and bool(priced)
 
 
 def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause | None:

@@ -258,6 +258,8 @@ class State:
     """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
     requires_equity: bool = False
     """An account opens nothing before it has reported its equity."""
+    venue_marks: int = 0
+    """Quotes of symbols at single venues."""
 
     @property
     def corrected(self) -> bool:

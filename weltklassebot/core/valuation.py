@@ -1,11 +1,9 @@
-"""The part of `evolve` that values: marks, exchange rates, and the books that hold what is open and held."""
+"""What things are worth: units, and the books that hold what is open and held."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from weltklassebot.core.commands import Mark
-from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
@@ -13,8 +11,8 @@ from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.state import State
 
 __all__ = [
+    "believed_unit",
     "close_book",
-    "mark_taken",
     "open_book",
     "open_market",
     "rebuild_books",
@@ -25,46 +23,18 @@ __all__ = [
 ]
 
 
-def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
-    market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
-    if state.parameters.max_equity_age_seconds is not None and state.corrected:
-        _note_gains(state, market, mark.price)
-    market.mark = mark.price
-    market.as_of = event.as_of
-    market.delta = mark.delta
-    price = abs(mark.price)
-    if price != market.price:
-        market.price = price
-        reprice_all(state, market)
-    base = state.parameters.base_currency
-    if mark.symbol.endswith(f"-{base}"):
-        currency = mark.symbol[: -len(base) - 1]
-        for symbol, other in state.markets.items():
-            instrument = state.parameters.instrument(symbol)
-            if instrument is not None and instrument.currency == currency:
-                other.unit = unit_of(state, symbol)
-                reprice_all(state, other)
-
-
-def _note_gains(state: State, market: Market, price: Decimal) -> None:
-    """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
-    if market.mark is None or market.unit is None or price == market.mark:
-        return
-    gain = (price - market.mark) * market.unit
-    for (name, _, _), book in market.books.items():
-        if book.quantity and (account := state.accounts.get(name)) is not None:
-            account.moved += book.quantity * gain
-
-
 def revalue_all(state: State) -> None:
     """Instruments may have changed: value everything anew."""
     for symbol, market in state.markets.items():
         market.unit = unit_of(state, symbol)
+        for (_, venue, _), book in market.books.items():
+            market.choose_price(book, venue)
         reprice_all(state, market)
 
 
 def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> Decimal | None:
-    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows.
+    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows. While the exchange
+    rate is doubted it is the larger of the two.
 
     `parameters`: those that are about to be in force, where they are not yet.
     """
@@ -76,6 +46,18 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
         return instrument.multiplier
     rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
     return None if rate is None or rate.mark is None else instrument.multiplier * rate.price
+
+
+def believed_unit(state: State, symbol: str) -> Decimal | None:
+    """The same by the exchange rate that is believed: for gains and losses."""
+    instrument = state.parameters.instrument(symbol)
+    unit = unit_of(state, symbol)
+    if instrument is None or unit is None:
+        return None
+    rate = state.markets.get(f"{instrument.currency}-{state.parameters.base_currency}")
+    if rate is None or rate.doubt is None or rate.mark is None:
+        return unit
+    return instrument.multiplier * abs(rate.mark)
 
 
 def rebuild_books(state: State) -> None:
@@ -111,8 +93,9 @@ def open_market(state: State, symbol: str) -> Market:
 
 def open_book(market: Market, key: BookKey) -> Book:
     book = market.books[key] = Book()
-    book.buys.move(market.price)
-    book.sells.move(market.price)
+    market.choose_price(book, key[1])
+    book.buys.move(market.price_at(book))
+    book.sells.move(market.price_at(book))
     return book
 
 
@@ -123,7 +106,7 @@ def close_book(state: State, symbol: str, key: BookKey) -> None:
     if market is None or book is None or not book.empty:
         return
     del market.books[key]
-    if not market.books and market.mark is None:
+    if market.empty:
         del state.markets[symbol]
 
 

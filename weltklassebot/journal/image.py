@@ -25,6 +25,7 @@ from weltklassebot.core.memory import place_of
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey
+from weltklassebot.core.quotes import MarkDoubt, Quote
 from weltklassebot.core.remembered import (
     Denied,
     DeniedOrders,
@@ -68,6 +69,15 @@ class _Side(Struct, array_like=True, forbid_unknown_fields=True):
     """Since format 5."""
 
 
+class _Quote(Struct, forbid_unknown_fields=True):
+    price: Decimal
+    mark: Decimal | None
+    as_of: float
+    delta: Decimal | None
+    doubt: MarkDoubt | None
+    believed: list[tuple[float, Decimal]]
+
+
 class _Book(Struct, forbid_unknown_fields=True):
     quantity: Decimal
     buys: _Side
@@ -76,6 +86,9 @@ class _Book(Struct, forbid_unknown_fields=True):
     down: Decimal
     exposure: Decimal
     unpriced: bool
+    price: Decimal | None = None
+    mark: Decimal | None = None
+    """Since format 6."""
 
 
 class _Market(Struct, forbid_unknown_fields=True):
@@ -86,6 +99,11 @@ class _Market(Struct, forbid_unknown_fields=True):
     unit: Decimal | None
     books: list[tuple[BookKey, _Book]] | dict[str, _Book]
     """By account before format 6."""
+    doubt: MarkDoubt | None = None
+    believed: list[tuple[float, Decimal]] = []
+    venues: dict[str, _Quote] = {}
+    fresh_since: float = 0.0
+    """Since format 6."""
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -144,6 +162,7 @@ class Image(Struct, forbid_unknown_fields=True):
     doubted_losses: dict[str, Decimal] = {}
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
+    venue_marks: int = 0
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -206,15 +225,27 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = [(at, _book(book)) for at, book in market.books.items()]
-        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        venues = {venue: _Quote(**_quote(quote)) for venue, quote in market.venues.items()}
+        image = _Market(
+            **_quote(market), unit=market.unit, books=books, venues=venues, fresh_since=market.fresh_since
+        )  # fmt: skip
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
 
 
+def _quote(quote: Quote | _Market | _Quote) -> dict[str, Any]:
+    """Its fields, which are the same in both forms."""
+    return {name: getattr(quote, name) for name in _QUOTED}
+
+
+_QUOTED: Final = tuple(field.name for field in fields(Quote))
+
+
 def _book(book: Book) -> _Book:
     return _Book(
-        book.quantity, _side(book.buys), _side(book.sells), book.up, book.down, book.exposure, book.unpriced
+        book.quantity, _side(book.buys), _side(book.sells), book.up, book.down, book.exposure, book.unpriced,
+        book.price, book.mark,
     )  # fmt: skip
 
 
@@ -308,11 +339,12 @@ def _restored_market(
         at: Book(
             quantity=book.quantity, buys=_restored_side(book.buys, reserved, named),
             sells=_restored_side(book.sells, reserved, named), up=book.up, down=book.down, exposure=book.exposure,
-            unpriced=book.unpriced,
+            unpriced=book.unpriced, price=book.price, mark=book.mark,
         )
         for at, book in kept
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    venues = {venue: Quote(**_quote(quote)) for venue, quote in image.venues.items()}
+    return Market(**_quote(image), unit=unit, books=books, venues=venues, fresh_since=image.fresh_since)
 
 
 def _restored_side(

@@ -51,6 +51,7 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
     c.ResolveOrder: "operator",
     c.AcceptFill: "operator",
     c.AcceptEquity: "operator",
+    c.AcceptMark: "operator",
     c.AcceptAccount: "operator",
     c.RetireAccount: "operator",
     c.ReopenAccount: "operator",
