@@ -11,6 +11,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -94,6 +95,7 @@ _LISTED = {
     "SPOT": Instrument(allow_short=False, asset="SPT"),
 }
 SMALL = Parameters(
+    mark_max_step=Decimal("0.5"),
     equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
@@ -105,8 +107,11 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
+    mark_max_step=Decimal("0.5"),
+    mark_confirmations=2,
+    mark_confirm_seconds=0.5,
     equity_confirmations=3,
-    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
+    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD", max_price=Decimal(1000))},
     venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
@@ -137,6 +142,9 @@ STRICT = Parameters(
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    mark_max_step=Decimal("0.1"),
+    mark_confirmations=3,
+    mark_confirm_seconds=5.0,
     equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
@@ -188,9 +196,7 @@ class Days:
         if kind < 155:
             return self.report(b, state)
         if kind < 172:
-            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
-            price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
-            return Mark(symbol=symbol, price=-price if b[4] == 255 else price, ts=_stamp(b[3], now))
+            return self.mark(b, now)
         if kind < 184:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
@@ -215,6 +221,8 @@ class Days:
             return Resume(reason="go on", account=account, fills=self.waiting(state, account))
         if (word := self.settle(b, state)) is not None:
             return word
+        if (told := self.end_doubt(b, state)) is not None:
+            return told
         if state.overrides and b[2] % 2:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
@@ -225,6 +233,19 @@ class Days:
         if stale:
             return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
         return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
+
+    @staticmethod
+    def end_doubt(b: bytes, state: State) -> Mark | AcceptMark | None:
+        """What is doubted of a price is said once more, or an operator looks."""
+        for symbol, market in state.markets.items():
+            for venue, quote in ((None, market), *market.venues.items()):
+                if quote.doubt is None:
+                    continue
+                if b[3] % 4 == 0:
+                    return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+                price = quote.doubt.price if b[3] % 4 < 3 or quote.mark is None else quote.mark
+                return Mark(symbol=symbol, price=price, venue=venue)
+        return None
 
     def settle(self, b: bytes, state: State) -> AnyCommand | None:
         """What is doubted of an account is reported once more, or an operator looks."""
@@ -344,6 +365,18 @@ class Days:
     def waiting(state: State, account: str) -> tuple[str, ...]:
         """The doubtful fills of an account."""
         return tuple(one.fill.fill_id for one in state.doubtful.values() if one.fill.account == account)
+
+    @staticmethod
+    def mark(b: bytes, now: float) -> Mark | AcceptMark:
+        symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 7]
+        venue = (None, None, "kraken", None, "default")[b[5] % 5]
+        if b[4] % 16 == 15:
+            return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+        if symbol == "USD-EUR":
+            price = Decimal("0.5") if b[2] % 8 else (Decimal("0.8"), Decimal("0.02"), Decimal("0.3"))[b[6] % 3]
+        else:
+            price = PRICES[b[2] % 4 if b[2] < 200 else b[2] % 8]
+        return Mark(symbol=symbol, price=-price if b[4] == 254 else price, ts=_stamp(b[3], now), venue=venue)
 
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.core.oracle_equity import Purse
+from tests.core.oracle_marks import Marks
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 
@@ -101,7 +102,7 @@ class Facts:
     doubtful: list[Doubt] = field(default_factory=list)
     positions: dict[tuple[str, str, str, str, str], Fraction] = field(default_factory=dict)
     """By (account, venue, strategy, symbol, leg)."""
-    marks: dict[str, tuple[Fraction, float]] = field(default_factory=dict)
+    quotes: Marks = field(default_factory=Marks)
     prices: dict[str, Fraction] = field(default_factory=dict)
     """Of symbols without a mark: what the last fill or adjustment said."""
     purse: Purse = field(default_factory=Purse)
@@ -124,8 +125,10 @@ class Facts:
     def held(self, place: Place) -> Fraction:
         return sum((q for (a, v, _, s, leg), q in self.positions.items() if (a, v, s, leg) == place), ZERO)
 
-    def price(self, symbol: str) -> Fraction:
-        return abs(self.marks[symbol][0]) if symbol in self.marks else self.prices.get(symbol, ZERO)
+    def price(self, symbol: str, venue: str, now: float | None = None) -> Fraction:
+        """What a unit of a book at the venue is worth, as chosen when the last mark came, or at another moment."""
+        found = self.quotes.price(symbol, venue, None if now is None else self.quotes.since(now, self.parameters))
+        return self.prices.get(symbol, ZERO) if found is None else found
 
     def instrument(self, symbol: str) -> Instrument | None:
         symbols = self.parameters.symbols
@@ -137,16 +140,19 @@ class Facts:
         mine = listed is not None and listed.asset is not None and listed.asset == fill.fee_currency
         return fraction(fill.fee) if mine else ZERO
 
-    def unit(self, symbol: str) -> Fraction | None:
-        """What quantity 1 at price 1 is worth in the base currency."""
+    def unit(self, symbol: str, *, believed: bool = False) -> Fraction | None:
+        """What quantity 1 at price 1 is worth in the base currency; at most, unless it is to be as believed."""
         instrument = self.instrument(symbol)
         if instrument is None:
             return None
         currency = instrument.currency
         if currency in (None, self.parameters.base_currency):
             return Fraction(instrument.multiplier)
-        rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
-        return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
+        rate = (f"{currency}-{self.parameters.base_currency}", None)
+        if self.quotes.last(rate) is None:
+            return None
+        worth = abs(self.quotes.last(rate).price) if believed else self.quotes.worth(rate)
+        return Fraction(instrument.multiplier) * worth
 
     def pending(self, place: Place, side: str, *, valued: bool = False) -> list[tuple[Fraction, Fraction]]:
         """(quantity, own price) of all that may still be bought, or sold: open orders and doubtful fills.
@@ -171,15 +177,17 @@ class Facts:
         pending = sum((q for q, _ in self.pending(place, side)), ZERO)
         return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
 
-    def exposure(self, place: Place, extra: CheckOrder | None = None) -> Fraction | None:
+    def exposure(
+        self, place: Place, extra: CheckOrder | None = None, at_least: Fraction = ZERO
+    ) -> Fraction | None:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
-        price = self.price(place[2])
+        price = self.price(place[2], place[1])
         held = self.held(place)
         buys = self.pending(place, "buy", valued=True)
         sells = self.pending(place, "sell", valued=True)
         if extra is not None:
             own = max(abs(fraction(extra.price)), abs(fraction(extra.stop_price)))
-            (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), own))
+            (buys if extra.side == "buy" else sells).append((Fraction(extra.quantity), max(own, at_least)))
         if not held and not buys and not sells:
             return ZERO
         unit = self.unit(place[2])
@@ -196,13 +204,14 @@ class Facts:
             | {doubt.at for doubt in self.doubtful}
         )
 
-    def gross(self, extra: CheckOrder | None = None) -> Fraction | None:
+    def gross(self, extra: CheckOrder | None = None, at_least: Fraction = ZERO) -> Fraction | None:
+        """`at_least`: what a unit of `extra` is worth at any rate."""
         places = self.places()
         if extra is not None:
             places.add(at(extra))
         total = ZERO
         for place in places:
-            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None)
+            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None, at_least)
             if exposure is None:
                 return None
             total += exposure

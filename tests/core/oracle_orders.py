@@ -161,7 +161,7 @@ class Orders:
         return True
 
     def worth_is_known(self, fill: ReportFill) -> bool:
-        priced = fill.price or self.facts.price(fill.symbol)
+        priced = fill.price or self.facts.price(fill.symbol, self.executions.venue(fill, self.find(fill.order_key)))
         return self.facts.unit(fill.symbol) is not None and bool(priced)
 
     def lose_sight(self, now: float) -> None:

@@ -149,7 +149,7 @@ class Time:
         self.day, self.cooldown_taken, self.restarted = self.date_of(new).isoformat(), False, seq
         for known in facts.orders:
             known.day = "over"
-        facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
+        facts.quotes.clock_went_back(new)
         facts.purse.day_begins()
         for account in facts.purse.accounts.values():
             account.as_of = account.heard = 0.0

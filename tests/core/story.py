@@ -58,6 +58,7 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "retire": (c.RetireAccount, ("account",), _WHY),
     "reopen": (c.ReopenAccount, ("account",), {}),
     "accept-equity": (c.AcceptEquity, ("account",), _WHY),
+    "accept-mark": (c.AcceptMark, ("symbol",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
@@ -272,7 +273,7 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield field.name
             case Decimal():
                 yield f"{field.name}={plain(value)}"
-            case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
+            case float() if field.name in ("valid_until", "until", "as_of", "since", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
             case EquityDoubt():
                 run = f" run={','.join(map(plain, value.run))}" if value.run else ""

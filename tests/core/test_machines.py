@@ -123,6 +123,7 @@ EVERY = [
     c.Mark(symbol="S", price=Decimal(1)),
     c.ReportEquity(equity=Decimal(1)),
     c.AcceptEquity(account="default", reason="r"),
+    c.AcceptMark(symbol="S", reason="r"),
     c.AcceptAccount(account="default"),
     c.RetireAccount(account="default", reason="r"),
     c.ReopenAccount(account="default"),

@@ -25,6 +25,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -54,7 +55,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
-from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, OrderApproved
+from weltklassebot.core.events import EquitySetAside, EquityTaken, FillDoubted, MarkTaken, OrderApproved
 from weltklassebot.core.memory import Conflict, Refused
 from weltklassebot.core.records import Record
 from weltklassebot.core.validation import validate
@@ -145,6 +146,10 @@ class Run:
             assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
         elif isinstance(outcome, Replayed):
             assert self.oracle.find(command.key).gone
+        elif type(command) is Mark:
+            assert self.oracle.mark(command, self.now) == "old"
+        elif type(command) is AcceptMark:
+            assert not self.oracle.accept_mark(command, self.now)
         else:
             assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
@@ -194,7 +199,13 @@ class Run:
             case AdjustPosition():
                 oracle.adjust(command)
             case Mark():
-                oracle.mark(command, now)
+                (event,) = outcome.events
+                verdict = oracle.mark(command, now)
+                assert verdict == ("believed" if isinstance(event, MarkTaken) else "doubted")
+                confirmed = isinstance(event, MarkTaken) and event.confirmed
+                self.counts[f"mark {verdict}{' by several' if confirmed else ''}"] = 1
+            case AcceptMark():
+                assert oracle.accept_mark(command, now)
             case ReportEquity():
                 kinds = {type(event) for event in outcome.events}
                 verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
@@ -343,8 +354,8 @@ class Run:
         if gross is not None:
             assert Fraction(state.gross) == gross
         for symbol, market in state.markets.items():
-            assert Fraction(market.price) == facts.price(symbol)
             for (account, venue, leg), book in market.books.items():
+                assert Fraction(market.price_at(book)) == facts.price(symbol, venue)
                 exposure = facts.exposure((account, venue, symbol, leg))
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
@@ -397,7 +408,8 @@ class Run:
         state = self.engine.state
         assert set(state.cancels) <= {known.cancel_id for known in state.orders.values()}
         assert all(not book.empty for market in state.markets.values() for book in market.books.values())
-        assert all(market.books or market.mark is not None for market in state.markets.values())
+        assert not any(market.empty for market in state.markets.values())
+        assert state.venue_marks == sum(len(market.venues) for market in state.markets.values())
 
     def seen_from_outside(self) -> None:
         state = self.engine.state

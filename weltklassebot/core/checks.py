@@ -204,9 +204,7 @@ def _check_inputs(
     oldest = parameters.max_mark_age_seconds
     quote: Quote | None = market
     if market is not None and (market.venues or market.doubt is not None):
-        quote = choose(market, market.venues, order.venue, round((now - oldest) * 1e6) / 1e6)
-        if in_doubt(market, market.venues, order.venue, quote):
-            denials.append(_lacks(state, "mark_doubtful", order.symbol))
+        quote = _quote_of(state, market, order, now, denials)
     if quote is None or quote.mark is None:
         if parameters.mark_required or not _bounds_itself(state, order):
             denials.append(_lacks(state, "no_mark", order.symbol))
@@ -214,17 +212,34 @@ def _check_inputs(
         denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - quote.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
-        pair = f"{instrument.currency}-{parameters.base_currency}"
-        rate = state.markets.get(pair)
-        if rate is not None and rate.doubt is not None:
-            denials.append(_lacks(state, "mark_doubtful", pair))
-        if rate is None or rate.mark is None:
-            denials.append(_lacks(state, "no_fx_rate", pair))
-        elif now - rate.as_of > oldest:
-            denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
-        else:
-            unit = unit * rate.price
+        unit *= _check_rate(state, f"{instrument.currency}-{parameters.base_currency}", now, denials)
     return unit if len(denials) == before else None
+
+
+def _quote_of(state: State, market: Market, order: CheckOrder, now: float, denials: list[Denial]) -> Quote | None:
+    """The quote that values the order now, where venues have theirs, or something is doubted."""
+    quote = choose(market, market.venues, order.venue, _fresh_since(state.parameters, now))
+    if in_doubt(market, market.venues, order.venue, quote):
+        denials.append(_lacks(state, "mark_doubtful", order.symbol))
+    return quote
+
+
+def _fresh_since(parameters: Parameters, now: float) -> float:
+    return round((now - parameters.max_mark_age_seconds) * 1e6) / 1e6
+
+
+def _check_rate(state: State, pair: str, now: float, denials: list[Denial]) -> Decimal:
+    """Whether the rate of a currency is there, fresh and believed; the rate."""
+    oldest = state.parameters.max_mark_age_seconds
+    rate = state.markets.get(pair)
+    if rate is not None and rate.doubt is not None:
+        denials.append(_lacks(state, "mark_doubtful", pair))
+    if rate is None or rate.mark is None:
+        denials.append(_lacks(state, "no_fx_rate", pair))
+        return ONE
+    if now - rate.as_of > oldest:
+        denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
+    return rate.price
 
 
 def _bounds_itself(state: State, order: CheckOrder) -> bool:
@@ -237,7 +252,7 @@ def _bounds_itself(state: State, order: CheckOrder) -> bool:
 def _price_at_venue(market: Market, venue: str, now: float, parameters: Parameters) -> Decimal:
     """The larger of what values the order now, and what values its book since the last mark arrived: one of the two may
     have become stale between them."""
-    found = priced(market, market.venues, venue, round((now - parameters.max_mark_age_seconds) * 1e6) / 1e6)
+    found = priced(market, market.venues, venue, _fresh_since(parameters, now))
     return max(market.price if found is None else found[0], market.price_for(venue))
 
 

@@ -16,11 +16,11 @@ from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptAccount", "AcceptEquity", "AcceptFill", "AcceptMark", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
-    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
-    "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity",
-    "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side",
-    "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AcceptMark", "AdjustPosition", "AnyCommand", "CancelAll",
+    "CheckOrder", "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey",
+    "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock",
+    "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits",
+    "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -257,7 +257,7 @@ class AcceptEquity(Command, frozen=True, tag="accept_equity"):
 
 
 class AcceptMark(Command, frozen=True, tag="accept_mark"):
-    """An operator's word on a mark that is doubted: the last one of the symbol, or of the symbol at a venue, is true."""
+    """An operator's word: the mark that is doubted, of the symbol or of the symbol at a venue, is true."""
 
     symbol: Id
     reason: Reason
@@ -372,6 +372,6 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
-    | AcceptMark | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
-    | RestartClock | Start | Tick | ReportClock | Stop
+    | AcceptMark | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits
+    | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

@@ -382,7 +382,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | MarkDoubted | MarkAccepted | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | FillDiscarded | PositionAdjusted | MarkTaken | MarkDoubted | MarkAccepted
+    | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted | ClockTrusted | ClockReanchored

@@ -6,7 +6,8 @@ the core compares a time with `now`:
     a lifetime         `OpenOrder.valid_until`: over. The reservation stays until the order's fate is known.
     a report's age     `Market.as_of` (marks and rates), `AccountEquity.as_of`, `doubted_as_of`: as old as can be, so
                        stale where age counts, and the next report is newer whatever time it names.
-    a mark's doubt     `MarkDoubt`: goes on, and its row begins anew; `Quote.believed`: what is believed was so for long.
+    a mark's doubt     `MarkDoubt`: goes on, and its row begins once more; `Quote.believed`: what is
+                       believed was so for long.
     a cooldown         `Risk.until`: nobody knows when it would have ended. It waits for an admin.
     a recovery         `KillSwitch.until`: begins again, so it is neither skipped nor a year long.
     a window           `doubted_at`: empty.
@@ -28,6 +29,7 @@ from weltklassebot.core.commands import AnyCommand, ReanchorClock, RestartClock
 from weltklassebot.core.events import ClockDoubted, ClockReanchored, ClockRestarted, ClockTrusted, StartBelieved
 from weltklassebot.core.quotes import Quote
 from weltklassebot.core.state import ClockDoubt, State
+from weltklassebot.core.valuation import revalue_all
 
 __all__ = ["believed", "doubted", "pass_over", "reanchored", "restarted", "trusted"]
 
@@ -85,9 +87,10 @@ def restarted(state: State, event: ClockRestarted, command: RestartClock, seq: i
         if cancel.due is not None:
             cancel.due = min(cancel.due, new)
     for market in state.markets.values():
-        market.fresh_since = _NEVER
+        market.fresh_since = new  # nothing is fresh
         for quote in (market, *market.venues.values()):
             _forget_times(quote)
+    revalue_all(state)
     for account in state.accounts.values():
         account.as_of = account.doubted_as_of = _NEVER
     state.halted_accounts = {account: min(since, new) for account, since in state.halted_accounts.items()}

@@ -31,8 +31,8 @@ from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import REST, Parameters
 
 __all__ = [
-    "MarkDoubt", "MarkRules", "Quote", "Verdict", "believe", "choose", "doubt", "in_doubt", "judge", "priced", "reference",
-    "rules_of", "worth",
+    "MarkDoubt", "MarkRules", "Quote", "Verdict", "believe", "choose", "doubt", "in_doubt", "judge", "priced",
+    "reference", "rules_of", "worth",
 ]  # fmt: skip
 
 MOST_KEPT: Final = 32

@@ -108,6 +108,8 @@ def close_book(state: State, symbol: str, key: BookKey) -> None:
     del market.books[key]
     if market.empty:
         del state.markets[symbol]
+    elif not market.books and market.mark is None:
+        market.price = ZERO  # a fill said so, and there is nothing to value any more
 
 
 def reprice_all(state: State, market: Market) -> None:
