@@ -111,7 +111,11 @@ LISTED = Parameters(
     mark_confirmations=2,
     mark_confirm_seconds=0.5,
     equity_confirmations=3,
-    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD", max_price=Decimal(1000))},
+    symbols={
+        **_LISTED,
+        "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)),
+        "*": Instrument(currency="USD", max_price=Decimal(1000)),
+    },
     venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),

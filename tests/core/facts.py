@@ -177,9 +177,7 @@ class Facts:
         pending = sum((q for q, _ in self.pending(place, side)), ZERO)
         return max(abs(held) - pending + (ZERO if without is None else without.remaining), ZERO)
 
-    def exposure(
-        self, place: Place, extra: CheckOrder | None = None, at_least: Fraction = ZERO
-    ) -> Fraction | None:
+    def exposure(self, place: Place, extra: CheckOrder | None = None, at_least: Fraction = ZERO) -> Fraction | None:
         """max(|position + open buys|, |position - open sells|) in money, with `extra` approved; None: unknown."""
         price = self.price(place[2], place[1])
         held = self.held(place)

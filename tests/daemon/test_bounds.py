@@ -197,7 +197,7 @@ def test_open_orders(small):
 
 def test_marks_that_wait_are_bounded():
     recorded = []
-    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol), str)
+    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol), str, lambda *_: True)
 
     async def flood():
         for number in range(50):

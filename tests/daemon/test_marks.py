@@ -13,7 +13,7 @@ from weltklassebot.runtime.principals import DAEMON
 def test_marks_that_waited_leave_room_for_others():
     """Every turn of the loop records some; what is decided on meanwhile is recorded before, and nothing twice."""
     recorded, before_the_turn = [], []
-    marks = Marks(0.001, 1000, lambda mark, _: not recorded.append((mark.symbol, mark.price)), str)
+    marks = Marks(0.001, 1000, lambda mark, _: not recorded.append((mark.symbol, mark.price)), str, lambda *_: True)
 
     async def feed():
         for price in (1, 2, 3):

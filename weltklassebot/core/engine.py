@@ -54,7 +54,7 @@ from weltklassebot.core.equity import decide_accept_equity, decide_equity
 from weltklassebot.core.events import AnyEvent, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
 from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
-from weltklassebot.core.marks import decide_accept_mark, decide_mark
+from weltklassebot.core.marks import decide_accept_mark, decide_mark, is_plain
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
@@ -170,6 +170,15 @@ class Engine:
     def spelled(self, symbol: str) -> str:
         """The symbol as it is listed."""
         return self._aliases.get(symbol, symbol)
+
+    def is_plain(self, mark: Mark, now: float) -> bool:
+        """Whether the mark would be believed, and nothing is doubted of its price."""
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            return is_plain(self.state, respelled(mark, self._aliases), now)  # type: ignore[arg-type]
+        finally:
+            setcontext(before)
 
     def deadline(self) -> float | None:
         """When time alone changes something next: from then on a `Tick` comes before any other command."""

@@ -8,7 +8,7 @@ from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.quotes import judge, reference, rules_of
 from weltklassebot.core.state import State
 
-__all__ = ["decide_accept_mark", "decide_mark"]
+__all__ = ["decide_accept_mark", "decide_mark", "is_plain"]
 
 
 def decide_mark(state: State, mark: Mark, now: float) -> list[AnyEvent]:
@@ -30,6 +30,20 @@ def decide_mark(state: State, mark: Mark, now: float) -> list[AnyEvent]:
     if verdict.believed:
         return [MarkTaken(as_of=as_of, confirmed=verdict.confirmed)]
     return [MarkDoubted(as_of=as_of, agreeing=verdict.agreeing, since=verdict.since)]
+
+
+def is_plain(state: State, mark: Mark, now: float) -> bool:
+    """Whether the mark is as far as can be told now an ordinary one: it would be believed, and nothing is doubted of
+    the same price."""
+    market = state.markets.get(mark.symbol)
+    rules = rules_of(state.parameters, mark.symbol)
+    if market is None or (rules.step is None and rules.lowest is None and rules.highest is None):
+        return True
+    own = market if mark.venue is None else market.venues.get(mark.venue)
+    if own is not None and own.doubt is not None:
+        return False
+    against = reference(market, market.venues, mark.venue)
+    return judge(own, against, mark.price, now, now, rules).believed
 
 
 def decide_accept_mark(state: State, command: AcceptMark) -> list[AnyEvent]:

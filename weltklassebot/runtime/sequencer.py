@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from weltklassebot.core.commands import (
+    AcceptMark,
     AnyCommand,
     CheckOrder,
     Halt,
@@ -69,7 +70,11 @@ class Sequencer:
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(
-            mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark, engine.spelled
+            mark_interval_seconds,
+            engine.state.parameters.max_symbols,
+            self._record_mark,
+            engine.spelled,
+            engine.is_plain,
         )
         self.max_pending: Final = max_pending
         self._faults: Final = faults
@@ -123,6 +128,9 @@ class Sequencer:
         elif type(command) is Mark:
             reply(Done({"accepted": 1 if self.marks.take(command, principal, now) else 0}))
             return
+        elif type(command) is AcceptMark and self.marks.pending:
+            self.marks.flush(command.symbol, now)
+            now = self.clock.now()
         self._decide(command, principal, reply, now)
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:
