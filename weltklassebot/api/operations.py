@@ -110,7 +110,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
-        "Prices and equity", "A price, or several", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
+        "Prices and equity", "A price, or several: of a symbol, or with `venue` of the symbol at that venue. One that is "
+        "too far from the last believed one is taken and doubted", (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
+    ("GET", "/v1/marks"): Operation(
+        "Prices and equity", "What is believed of prices, and what is doubted, by symbol and venue; `doubted=true`: of "
+        "those that are doubted alone", (s.Marks,),
+        query={"doubted": {"enum": ["true", "false"], "default": "false"}, "offset": _SEQ, "limit": _PAGE["limit"]}),
+    ("POST", "/v1/marks/accept"): Operation(
+        "Prices and equity", "An operator's word: the mark of this symbol that is doubted, with `venue` the one at "
+        "that venue, is true. 404 where none is", _DONE, {"symbol": "BTC-EUR", "reason": "the crash is real"}),
     ("POST", "/v1/equity"): Operation(
         "Prices and equity", "An account's equity. A deposit or withdrawal that it contains for the first time counts "
         "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so", _DONE,

@@ -49,6 +49,7 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/v1/orders/resolve", c.ResolveOrder),
     ("POST", "/v1/fills/accept", c.AcceptFill),
     ("POST", "/v1/equity/accept", c.AcceptEquity),
+    ("POST", "/v1/marks/accept", c.AcceptMark),
     ("POST", "/v1/accounts/accept", c.AcceptAccount),
     ("POST", "/v1/accounts/retire", c.RetireAccount),
     ("POST", "/v1/accounts/reopen", c.ReopenAccount),

@@ -18,7 +18,7 @@ from weltklassebot.runtime.answers import Problem
 
 __all__ = [
     "Accepted", "Accounts", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills",
-    "Health", "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
+    "Health", "Limits", "Marks", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -58,6 +58,26 @@ class MarksAccepted(Shape):
     """How many; a mark that is older than what is known is not."""
 
 
+class MarkView(Shape):
+    symbol: str
+    venue: str | None
+    mark: Text | None
+    """The last that was believed,"""
+    as_of: float | None
+    stale: bool
+    doubted: Text | None
+    """and the last that is not; with how many in a row are near one another, and since when."""
+    agreeing: int | None
+    since: float | None
+
+
+class Marks(Shape):
+    """A page; there is more as long as `next_offset` is a number."""
+
+    marks: list[MarkView]
+    next_offset: int | None
+
+
 class Change(Shape):
     key: str
     old: Text | None
@@ -95,6 +115,8 @@ class Accepted(Shape):
     old: Text | UnsetType = UNSET
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
+    mark: Text | UnsetType = UNSET
+    """What is believed from now on."""
     cancel_requests: list[str] | UnsetType = UNSET
     unprotected: list[Unprotected] | UnsetType = UNSET
     """Where stop orders cover less of a position than before, and how much of it none covers."""
@@ -199,6 +221,7 @@ class StateView(Shape):
     positions: list[PositionView]
     open_orders: int
     doubtful_fills: int
+    doubted_marks: int
     halted_accounts: list[str]
     clock_doubted: bool
     clock_doubt: ClockDoubtView | None

@@ -109,6 +109,7 @@ _WORDS: Final[dict[Reason, str]] = {
     "no_equity": "the account has not reported its equity, and a limit needs it",
     "stale_equity": "the account's last equity report is too old",
     "unknown_symbol": "the symbol is not configured",
+    "mark_doubtful": "the price is doubted: it is too far from the last believed one",
     "no_mark": "there is no price to value this with",
     "stale_mark": "the last mark is {value} s old, {limit} s are allowed",
     "no_fx_rate": "the exchange rate to the base currency is missing",

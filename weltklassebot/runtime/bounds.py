@@ -53,6 +53,7 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
         held("remembered_denials", most("max_remembered_denials"), "denied"),
         held("doubtful_fills", most("max_doubtful"), "doubtful"),
         held("symbols", most("max_symbols"), "markets"),
+        Bound("venue_marks", most("max_symbols"), lambda: sequencer.state.venue_marks),
         held("positions", most("max_positions"), "positions"),
         held("accounts", most("max_accounts"), "accounts"),
         Bound("open_flows", lambda: MOST_OPEN_FLOWS, lambda: _most_flows(sequencer, "open_flows")),

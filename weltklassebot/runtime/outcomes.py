@@ -27,6 +27,7 @@ from weltklassebot.core.events import (
     FlowConflicts,
     FlowsChanged,
     LimitsChanged,
+    MarkAccepted,
     OrderApproved,
     OrderDenied,
     OrdersKept,
@@ -152,6 +153,8 @@ def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
             return {"oversized": [list(key) for key in oversized]}
         case CancelsRequested():
             return {"cancel_requests": [request.id for request in event.requests]}
+        case MarkAccepted(price=price):
+            return {"mark": plain(price)}
         case ClockRestarted():
             return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():

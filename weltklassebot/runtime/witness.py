@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.claims import Flow
-from weltklassebot.core.commands import ReportEquity, ReportFill
+from weltklassebot.core.commands import Mark, ReportEquity, ReportFill
 from weltklassebot.core.events import (
     AccountHalted,
     ClockDoubted,
@@ -21,6 +21,7 @@ from weltklassebot.core.events import (
     FillIdShared,
     FlowConflicts,
     FlowsChanged,
+    MarkDoubted,
     OrdersKept,
     StartBelieved,
     Unprotected,
@@ -36,8 +37,8 @@ __all__ = ["Witness"]
 _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
 _OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
 _ALARMING: Final = _OF_THE_CLOCK | {
-    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
-    Unprotected,
+    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts,
+    MarkDoubted, OrdersKept, Unprotected,
 }  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
@@ -100,6 +101,12 @@ class Witness:
                     self._log.error(
                         "oversized", seq=record.seq, account=account, strategy=strategy,
                         client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
+                    )  # fmt: skip
+            case MarkDoubted(agreeing=agreeing), Mark() as mark:
+                if agreeing == 1:
+                    self._log.warning(
+                        "mark_doubtful", seq=record.seq, symbol=mark.symbol, venue=mark.venue, price=plain(mark.price),
+                        help="runbooks/alerts/MarkDoubtful.md",
                     )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
