@@ -169,8 +169,8 @@ class _Reads:
             raise problem("doubted", "must be true or false")
         sequencer = self._sequencer
         rows = views.marks(sequencer.state, sequencer.clock.now(), doubted=doubted == "true")
-        found = list(islice(rows, offset, offset + limit + 1))
-        return {"marks": found[:limit], "next_offset": offset + limit if len(found) > limit else None}
+        found, end = list(rows), offset + limit
+        return {"marks": found[offset:end], "next_offset": end if len(found) > end else None}
 
     async def doubtful_fills(self, call: Call) -> Any:
         return {"fills": list(own_rows(call.principal, views.doubtful_fills(self._sequencer.state)))}
