@@ -33,6 +33,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -443,14 +444,7 @@ class Days:
                     discard=b[3] % 2 == 0,
                 )
             case 58:
-                return AdjustPosition(
-                    symbol=SYMBOLS[pick % 4],
-                    quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
-                    reason="as held",
-                    account=ACCOUNTS[b[4] % 2],
-                    strategy=STRATEGIES[b[5] % 2],
-                    price=PRICES[0] if b[6] % 2 else None,
-                )
+                return self.adjust(b, state, now)
             case 59:
                 return self.limits(b)
             case 60:
@@ -468,6 +462,28 @@ class Days:
                 )  # fmt: skip
             case _:
                 return (Tick(), Stop())[pick % 2]
+
+    @staticmethod
+    def adjust(b: bytes, state: State, now: float) -> AdjustPosition | SplitPositions:
+        symbol = SYMBOLS[b[2] % 4]
+        named = tuple(known.order.client_order_id for known in state.orders.values() if known.order.symbol == symbol)
+        if b[7] % 8 == 7:
+            ratio, per = ((2, 1), (1, 3), (1, 10), (3, 2))[b[6] % 4]
+            return SplitPositions(
+                symbol=symbol, ratio=Decimal(ratio), per=Decimal(per), reason="as announced",
+                orders=named[:2] if b[4] % 4 == 0 else named,
+            )  # fmt: skip
+        return AdjustPosition(
+            symbol=symbol,
+            quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
+            reason="as held",
+            account=ACCOUNTS[b[4] % 2],
+            strategy=STRATEGIES[b[5] % 2],
+            price=PRICES[0] if b[6] % 2 else None,
+            orders=named[:1] if b[4] % 8 == 0 else named,
+            venue=VENUES[b[7] % 4],
+            as_of=_stamp(b[7], now),
+        )
 
     def limits(self, b: bytes) -> SetLimits | UnsetLimits | ConfigureLimits:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")

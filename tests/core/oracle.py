@@ -8,6 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tests.core.facts import ZERO, Facts, Order, after, at, fraction
+from tests.core.oracle_adjustments import Adjustments, Told, Word
 from tests.core.oracle_fills import Executions
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
@@ -22,7 +23,7 @@ from weltklassebot.core.commands import (
 )
 
 
-class Oracle(Time, Stops, Orders):
+class Oracle(Time, Stops, Orders, Adjustments):
     def __init__(self) -> None:
         self.facts = Facts()
         self.configured = self.facts.parameters
@@ -40,6 +41,11 @@ class Oracle(Time, Stops, Orders):
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
         self.executions = Executions(self.facts)
+        self.words: list[Word] = []
+        self.told: list[Told] = []
+        """Fills that were booked,"""
+        self.told_since = 0.0
+        """all of those since then."""
         self.day = ""
         self.day_number = 0
         self.rolls: list[float] = []

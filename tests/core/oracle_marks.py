@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -180,6 +181,14 @@ class Marks:
         for doubt in self.doubts.values():
             doubt.row, doubt.last = [], Said(0.0, doubt.last.price, 0.0)
         self.fresh = dict.fromkeys({key[0] for key in (*self.history, *self.doubts)}, new)
+
+    def split(self, symbol: str, ratio: Fraction, now: float, rounded: Callable[[Fraction], Fraction]) -> None:
+        for key, known in self.history.items():
+            if key[0] == symbol and known:
+                price = rounded(known[-1].price / ratio)
+                known.append(Believed(now, price, known[-1].as_of, bottom=True))
+        for key in [key for key in self.doubts if key[0] == symbol]:
+            del self.doubts[key]
 
     def rename(self, alias: str, symbol: str) -> None:
         """The newer of the two is what is known, with its doubt."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tests.core.facts import ZERO, Doubt, Order, after
+from tests.core.oracle_adjustments import Told
 from tests.core.oracle_fills import Booked, meant, spelled
 from weltklassebot.core.commands import (
     AcceptFill,
-    AdjustPosition,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -88,6 +88,8 @@ class Orders:
         is_open = known is not None and not known.gone
         if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
             return "older_than_memory"
+        if self.counted_already(fill, known):
+            return "before_adjustment"
         known = self.find(fill.order_key)
         named = self.facts.parameters.accounts
         if named and fill.account not in named and fill.account not in self.facts.holding():
@@ -111,7 +113,7 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill) -> None:
+    def book(self, fill: ReportFill, now: float) -> None:
         """A fill that is true, or taken to be."""
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity)
@@ -127,7 +129,9 @@ class Orders:
         venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
         key = (fill.account, venue, fill.strategy, fill.symbol, leg)
         bought = quantity if fill.side == "buy" else -quantity
-        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
+        change = bought - self.facts.fee_in_asset(fill)
+        self.set_position(key, self.facts.positions.get(key, ZERO) + change)
+        self.told.append(Told(now, key, fill.ts, change))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
@@ -174,16 +178,10 @@ class Orders:
                     self.halted_accounts[doubt.fill.account] = now
                     self.account_stops.append((now, doubt.fill.account, passes))
 
-    def settle(self, command: AcceptFill) -> None:
+    def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
         self.facts.doubtful.remove(doubt)
         if command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
-            self.book(doubt.fill)
-
-    def adjust(self, command: AdjustPosition) -> None:
-        key = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-        self.set_position(key, Fraction(command.quantity))
-        if command.price is not None:
-            self.facts.prices[command.symbol] = abs(Fraction(command.price))
+            self.book(doubt.fill, now)

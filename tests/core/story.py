@@ -52,6 +52,7 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "complete": (c.CompleteRecovery, (), {}),
     "cancel-all": (c.CancelAll, (), _WHY),
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
+    "split": (c.SplitPositions, ("symbol", "ratio"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
     "accept-account": (c.AcceptAccount, ("account",), {}),
@@ -217,7 +218,7 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return BASE + seconds(value)
     if key == "minutes":
         return float(value)
-    if key in ("accept", "fills"):
+    if key in ("accept", "fills", "orders"):
         return tuple(value.split(","))
     if key == "seq":
         return int(value)

@@ -133,6 +133,7 @@ EVERY = [
     *KILL_COMMANDS.values(),
     c.CancelAll(reason="r"),
     c.AdjustPosition(symbol="S", quantity=Decimal(1), reason="r"),
+    c.SplitPositions(symbol="S", ratio=Decimal(2), reason="r"),
     c.ResolveOrder(client_order_id="a", status="filled", reason="r"),
     c.AcceptFill(fill_id="f", symbol="S", reason="r"),
     c.SetLimits(set={"max_drawdown": None}, reason="r"),

@@ -48,6 +48,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SplitPositions,
     Start,
     Tick,
     TriggerKillSwitch,
@@ -146,6 +147,11 @@ class Run:
             assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
         elif isinstance(outcome, Replayed):
             assert self.oracle.find(command.key).gone
+        elif type(command) is AdjustPosition:
+            assert self.oracle.adjusted_to(command, self.now) is None
+        elif type(command) is SplitPositions:
+            known = self.engine.state.markets
+            assert command.symbol not in known or not self.oracle.may_split(command)
         elif type(command) is Mark:
             assert self.oracle.mark(command, self.now) == "old"
         elif type(command) is AcceptMark:
@@ -195,9 +201,12 @@ class Run:
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
-                oracle.settle(command)
+                oracle.settle(command, now)
             case AdjustPosition():
-                oracle.adjust(command)
+                oracle.adjust(command, now)
+            case SplitPositions():
+                assert oracle.may_split(command)
+                oracle.split(command, now)
             case Mark():
                 (event,) = outcome.events
                 verdict = oracle.mark(command, now)
@@ -267,7 +276,7 @@ class Run:
         if cause is None:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
-            oracle.book(fill)
+            oracle.book(fill, self.now)
             return
         self.counts[f"doubted {cause}"] = 1
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful

@@ -110,8 +110,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
-        "Prices and equity", "A price, or several: of a symbol, or with `venue` of the symbol at that venue. One too far "
-        "from the last believed one is taken and doubted", (s.MarksAccepted,),
+        "Prices and equity", "A price, or several: of a symbol, or with `venue` of the symbol at that venue. One too "
+        "far from the last believed one is taken and doubted", (s.MarksAccepted,),
         {"symbol": "BTC-EUR", "price": "64000"}),
     ("GET", "/v1/marks"): Operation(
         "Prices and equity", "What is believed of prices, and what is doubted, by symbol and venue; `doubted=true`: of "

@@ -9,6 +9,7 @@ taken apart again when the alias is dropped.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,17 +24,18 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Mark,
     ReportFill,
+    SplitPositions,
 )
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.quotes import Quote
-from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import Adjustment, BookedFill, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import open_book, open_market
 
 __all__ = ["aliases_of", "join", "respelled", "same_symbol"]
 
-_NAMED: Final = (AcceptFill, AcceptMark, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+_NAMED: Final = (AcceptFill, AcceptMark, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill, SplitPositions)
 
 
 def aliases_of(parameters: Parameters) -> dict[str, str]:
@@ -68,6 +70,12 @@ def join(state: State) -> None:
         quantity, joined = state.positions.pop(key), (account, venue, strategy, aliases[alias], leg)
         if total := state.positions.pop(joined, ZERO) + quantity:
             state.positions[joined] = total
+    for at in [at for at in state.adjusted if at[3] in aliases]:
+        account, venue, strategy, alias, leg = at
+        _join_word(state.adjusted, (account, venue, strategy, aliases[alias], leg), state.adjusted.pop(at))
+    for alias in [alias for alias in state.splits if alias in aliases]:
+        _join_word(state.splits, aliases[alias], state.splits.pop(alias))
+    state.booked = deque(_respelled_fill(fill, aliases) for fill in state.booked)
     for alias, symbol in aliases.items():
         market = state.markets.pop(alias, None)
         if market is not None:
@@ -75,6 +83,19 @@ def join(state: State) -> None:
         for name, doubtful in list(state.doubtful.items()):
             if not doubtful.valued and doubtful.fill.symbol == alias:
                 _respelled_item(state, name, doubtful, symbol)
+
+
+def _join_word(words: dict[Any, Adjustment], key: Any, word: Adjustment) -> None:
+    """The later of two."""
+    if key not in words or words[key].as_of < word.as_of:
+        words[key] = word
+
+
+def _respelled_fill(fill: BookedFill, aliases: dict[str, str]) -> BookedFill:
+    account, venue, strategy, symbol, leg = fill.position
+    if symbol not in aliases:
+        return fill
+    return BookedFill(fill.at, (account, venue, strategy, aliases[symbol], leg), fill.ts, fill.change)
 
 
 def _join_market(state: State, market: Market, symbol: str) -> None:

@@ -20,7 +20,7 @@ __all__ = [
     "CheckOrder", "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey",
     "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock",
     "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits",
-    "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "Side", "SplitPositions", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -198,7 +198,8 @@ class CancelAll(Command, frozen=True, tag="cancel_all"):
 
 
 class AdjustPosition(Command, frozen=True, tag="adjust_position"):
-    """Set a position to what it is known to be. `price` values it until a mark arrives."""
+    """Set a position to what it was known to be at `as_of`, now without one. `price` values it until a mark arrives;
+    `orders` names what is open in the symbol."""
 
     symbol: Id
     quantity: Decimal
@@ -210,6 +211,19 @@ class AdjustPosition(Command, frozen=True, tag="adjust_position"):
     position_side: PositionSide = "both"
     as_of: Timestamp | None = None
     orders: tuple[str, ...] = ()
+    actor: str | None = None
+
+
+class SplitPositions(Command, frozen=True, tag="split_positions"):
+    """A unit of the symbol became `ratio` of them (`ratio` / `per`): every position in it, and what its price is
+    compared with."""
+
+    symbol: Id
+    ratio: Decimal
+    reason: Reason
+    per: Decimal = Decimal(1)
+    orders: tuple[str, ...] = ()
+    """Open orders in it, of which the operator knows."""
     actor: str | None = None
 
 
@@ -371,7 +385,7 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
-    | AcceptMark | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits
-    | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | SplitPositions | ResolveOrder | AcceptFill
+    | AcceptEquity | AcceptMark | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits
+    | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick | ReportClock | Stop
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from weltklassebot.core.accounts import decide_account
+from weltklassebot.core.adjustments import decide_adjust, decide_split
 from weltklassebot.core.admin import decide_limits, decide_start, due
 from weltklassebot.core.aliases import aliases_of, respelled
 from weltklassebot.core.calendar import TradingCalendar
@@ -44,6 +45,7 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -53,7 +55,7 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.equity import decide_accept_equity, decide_equity
 from weltklassebot.core.events import AnyEvent, OrderApproved, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
-from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
+from weltklassebot.core.lifecycle import decide_accept_fill, decide_fill, decide_report
 from weltklassebot.core.marks import decide_accept_mark, decide_mark, is_plain
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
@@ -219,7 +221,9 @@ class Engine:
             case CancelAll():
                 return decide_cancel_all(state, command, seq, released)
             case AdjustPosition():
-                return decide_adjust(state, command)
+                return decide_adjust(state, command, now)
+            case SplitPositions():
+                return decide_split(state, command)
             case AcceptFill():
                 return decide_accept_fill(state, command)
             case SetLimits() | UnsetLimits() | ConfigureLimits():

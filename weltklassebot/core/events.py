@@ -59,6 +59,7 @@ __all__ = [
     "PeakRebased",
     "Place",
     "PositionAdjusted",
+    "PositionsSplit",
     "Reason",
     "RiskState",
     "RiskStateChanged",
@@ -69,7 +70,7 @@ __all__ = [
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account",
+    "fee_exceeds_fill", "unknown_account", "before_adjustment",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -169,6 +170,11 @@ class FillDiscarded(Event, frozen=True, tag="fill_discarded"):
 class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
     old: Decimal
     new: Decimal
+
+
+class PositionsSplit(Event, frozen=True, tag="positions_split"):
+    positions: int
+    """How many."""
 
 
 # --- prices and equity ----------------------------------------------------------------------------------------------
@@ -382,7 +388,7 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | MarkDoubted | MarkAccepted
+    | FillDiscarded | PositionAdjusted | PositionsSplit | MarkTaken | MarkDoubted | MarkAccepted
     | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected

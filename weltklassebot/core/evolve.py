@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from weltklassebot.core import evolve_clock, evolve_equity, evolve_marks, evolve_orders, valuation
+from weltklassebot.core.adjustments import forget_adjustments
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
@@ -57,6 +58,7 @@ from weltklassebot.core.events import (
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
+    PositionsSplit,
     RiskStateChanged,
     StartBelieved,
     Started,
@@ -133,6 +135,7 @@ def _turn_the_memory(state: State, now: float) -> None:
     else:
         for known in state.orders.values():
             known.fills = None
+    forget_adjustments(state)
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
 
@@ -279,6 +282,7 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
+        PositionsSplit: evolve_orders.positions_split,
         MarkTaken: evolve_marks.taken,
         MarkDoubted: evolve_marks.doubted,
         MarkAccepted: evolve_marks.accepted,

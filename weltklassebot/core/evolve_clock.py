@@ -15,6 +15,7 @@ the core compares a time with `now`:
     what is remembered `day_started`, `memory_since`: moved back, by time that was really lived through. Nothing that is
                        remembered is forgotten, so no fill of before is taken twice, and none of now is too old.
     since when         `Risk`, `KillSwitch`, `Cancel`, `halted_accounts`, `started`: no later than now.
+    adjustments        `Adjustment.as_of`: no later than now; `booked`: empty, from now on.
     names of records   `OpenOrder.ts` and `.day`, `Ended`, `Denied`, `DoubtfulFill`: what the record said, as they were.
                        `State.of_today` knows by `seq` that the day of an order is over.
 """
@@ -25,6 +26,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from weltklassebot.core.adjustments import restart_times
 from weltklassebot.core.commands import AnyCommand, ReanchorClock, RestartClock
 from weltklassebot.core.events import ClockDoubted, ClockReanchored, ClockRestarted, ClockTrusted, StartBelieved
 from weltklassebot.core.quotes import Quote
@@ -91,6 +93,7 @@ def restarted(state: State, event: ClockRestarted, command: RestartClock, seq: i
         for quote in (market, *market.venues.values()):
             _forget_times(quote)
     revalue_all(state)
+    restart_times(state, new, seq)
     for account in state.accounts.values():
         account.as_of = account.doubted_as_of = _NEVER
     state.halted_accounts = {account: min(since, new) for account, since in state.halted_accounts.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.adjustments import note_booked
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
@@ -14,6 +15,7 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
+    SplitPositions,
 )
 from weltklassebot.core.events import (
     ApprovalsWithdrawn,
@@ -28,6 +30,7 @@ from weltklassebot.core.events import (
     OrdersKept,
     OrderUpdated,
     PositionAdjusted,
+    PositionsSplit,
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
@@ -35,11 +38,12 @@ from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, position_of
-from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.numbers import ZERO, ratio
 from weltklassebot.core.places import PositionKey, book_of
+from weltklassebot.core.quotes import Quote, worth
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
-from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import Adjustment, BookedFill, Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -183,7 +187,9 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
     elif (ended := state.recall_ended(fill.order_key)) is not None:
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     held_at = (fill.account, place[0], fill.strategy, fill.symbol, leg)
-    _hold(state, held_at, change_of(state, fill), abs(fill.price))
+    change = change_of(state, fill)
+    _hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
     close_book(state, fill.symbol, (fill.account, place[0], leg))
@@ -235,7 +241,9 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
     ):
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     account, venue, _, symbol, leg = held_at = position_of(state, fill)
-    _hold(state, held_at, change_of(state, fill), abs(fill.price))
+    change = change_of(state, fill)
+    _hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
     close_book(state, symbol, (account, venue, leg))
@@ -293,6 +301,37 @@ def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosi
     at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
     _hold(state, at, event.new - event.old, price)
     close_book(state, command.symbol, (command.account, command.venue, command.position_side))
+    if state.fitting:
+        state.adjusted[at] = Adjustment(as_of=now if command.as_of is None else command.as_of)
+
+
+def positions_split(state: State, event: PositionsSplit, command: SplitPositions, seq: int, now: float) -> None:
+    market = state.markets[command.symbol]
+    for at in [at for at in state.positions if at[3] == command.symbol]:
+        quantity = ratio(state.positions[at] * command.ratio, command.per)
+        market.books[at[0], at[1], at[4]].quantity += quantity - state.positions[at]
+        if quantity:
+            state.positions[at] = quantity
+        else:
+            del state.positions[at]
+    for quote in (market, *market.venues.values()):
+        _split(quote, command, now)
+    for (_, venue, _), book in market.books.items():
+        market.choose_price(book, venue)
+    reprice_all(state, market)
+    for book_at in tuple(market.books):
+        close_book(state, command.symbol, book_at)
+    state.splits[command.symbol] = Adjustment(as_of=now)
+
+
+def _split(quote: Quote, command: SplitPositions, now: float) -> None:
+    """The next mark is held against the new price alone, whatever was doubted of the old one."""
+    quote.price = ratio(quote.price * command.per, command.ratio)
+    quote.doubt = None
+    if quote.mark is not None:
+        quote.mark = ratio(quote.mark * command.per, command.ratio)
+        quote.price = worth(quote.mark)
+        quote.believed = [(now, quote.mark)] if quote.believed else []
 
 
 def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Final
 
 from weltklassebot.core.accounts import holds, unnamed
+from weltklassebot.core.adjustments import is_counted_already
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
-    AdjustPosition,
     CheckOrder,
     ReportFill,
     ReportOrder,
@@ -29,7 +29,6 @@ from weltklassebot.core.events import (
     FillDoubted,
     FillIdShared,
     OrderUpdated,
-    PositionAdjusted,
 )
 from weltklassebot.core.executions import Found, Place
 from weltklassebot.core.holdings import change_of, fee_in_asset
@@ -50,7 +49,7 @@ from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
 
-__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
+__all__ = ["decide_accept_fill", "decide_fill", "decide_report"]
 
 
 _MOST_VENUES_TOLD: Final = 100
@@ -239,6 +238,8 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         remembered = state.corrected and known is not None and known.fills_known
         if not remembered:
             return "older_than_memory"
+    if (state.adjusted or state.splits) and is_counted_already(state, fill, known or ended):
+        return "before_adjustment"
     if state.corrected and venues_differ(fill, known or ended):
         return "conflicts_with_order"
     if known is not None:
@@ -278,9 +279,3 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
         ended = None
     recount = _slot_is_taken_again(state, ended)
     return [FillAccepted(position=held + change_of(state, fill), slot_taken=recount)]
-
-
-def decide_adjust(state: State, command: AdjustPosition) -> list[AnyEvent]:
-    at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-    held = state.positions.get(at, ZERO)
-    return [PositionAdjusted(old=held, new=command.quantity)]

@@ -28,6 +28,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     SetLimits,
     Side,
+    SplitPositions,
     UnsetLimits,
 )
 from weltklassebot.core.names import id_error, is_plain
@@ -47,7 +48,7 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance", "ratio", "per"}
 )
 _SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency", "oco_group"})
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
@@ -244,16 +245,26 @@ def _check_status(status: str, filled: Decimal | None) -> None:
         raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
 
 
+def _check_fill(fill: ReportFill) -> None:
+    _check_choice("side", fill.side, _SIDES)
+    if fill.quantity <= 0:
+        raise Invalid("quantity", "must be positive")
+    if fill.position_side is not None:
+        _check_choice("position_side", fill.position_side, _POSITION_SIDES)
+    if fill.fee_currency is not None and fill.fee is None:
+        raise Invalid("fee_currency", "must not be there without a fee")
+
+
+def _check_split(split: SplitPositions) -> None:
+    for name, number in (("ratio", split.ratio), ("per", split.per)):
+        if number <= 0:
+            raise Invalid(name, "must be positive")
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
-        case ReportFill(quantity=quantity, side=side):
-            _check_choice("side", side, _SIDES)
-            if quantity <= 0:
-                raise Invalid("quantity", "must be positive")
-            if command.position_side is not None:
-                _check_choice("position_side", command.position_side, _POSITION_SIDES)
-            if command.fee_currency is not None and command.fee is None:
-                raise Invalid("fee_currency", "must not be there without a fee")
+        case ReportFill():
+            _check_fill(command)
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
@@ -266,6 +277,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_limits(changes)
         case AdjustPosition(price=price) if price is not None and not price:
             raise Invalid("price", "must not be zero: leave it out while there is no price")
+        case SplitPositions():
+            _check_split(command)
         case UnsetLimits(keys=keys):
             _check_keys(keys)
         case _:

@@ -8,6 +8,7 @@ base64: a full memory is read in a fifth of the time. Numbers are printed plainl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from decimal import Decimal
@@ -24,7 +25,7 @@ from weltklassebot.core.exposure import Book, Market, Reserved, Side
 from weltklassebot.core.memory import place_of
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.places import BookKey
+from weltklassebot.core.places import BookKey, PositionKey
 from weltklassebot.core.quotes import MarkDoubt, Quote
 from weltklassebot.core.remembered import (
     Denied,
@@ -37,6 +38,8 @@ from weltklassebot.core.remembered import (
 from weltklassebot.core.state import (
     AccountEquity,
     AccountStatus,
+    Adjustment,
+    BookedFill,
     Cancel,
     ClockDoubt,
     DoubtfulFill,
@@ -163,6 +166,11 @@ class Image(Struct, forbid_unknown_fields=True):
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
     venue_marks: int = 0
+    booked: list[BookedFill] = []
+    booked_since: float | None = None
+    """Before format 6 nobody kept it: nothing that was booked before is known."""
+    adjusted: list[Raw] = []
+    splits: dict[str, Adjustment] = {}
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -178,6 +186,7 @@ _PAIRS: Final[dict[str, Any]] = {
     "doubtful": tuple[DoubtfulKey, DoubtfulFill],
     "remembered": tuple[tuple[str, str], int],
     "remembered_before": tuple[tuple[str, str], int],
+    "adjusted": tuple[PositionKey, Adjustment],
 }
 """The maps with tuples for keys, and what a pair is; in the order of `State`, which is that of the file."""
 _REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
@@ -200,6 +209,8 @@ def encode_state(state: State) -> Iterator[bytes]:
             yield from _encode_list(map(encode, value.parts(_CHUNK)))
         elif field.name in _PAIRS:
             yield from _encode_pairs(value.items())
+        elif field.name == "booked":
+            yield encode_plainly(list(value))
         elif field.name == "markets":
             yield from _encode_markets(value)
         else:
@@ -285,7 +296,8 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                         found.put(key, value)
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
     scalars = {field.name: getattr(image, field.name) for field in fields(State)}
-    for name in ("rolled_at", "rolled_before_at"):
+    scalars["booked"] = deque(image.booked)
+    for name in ("rolled_at", "rolled_before_at", "booked_since"):
         scalars[name] = image.now if scalars[name] is None else scalars[name]
     state = State(**{**scalars, **maps, "markets": {}})
     named = _rename_doubtful(state)

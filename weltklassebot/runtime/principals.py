@@ -48,6 +48,7 @@ COMMAND_ROLES: Final[dict[type, Role]] = {
     c.CompleteRecovery: "operator",
     c.CancelAll: "operator",
     c.AdjustPosition: "operator",
+    c.SplitPositions: "operator",
     c.ResolveOrder: "operator",
     c.AcceptFill: "operator",
     c.AcceptEquity: "operator",

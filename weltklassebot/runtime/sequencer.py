@@ -19,6 +19,7 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Halt,
     Mark,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -128,7 +129,7 @@ class Sequencer:
         elif type(command) is Mark:
             reply(Done({"accepted": 1 if self.marks.take(command, principal, now) else 0}))
             return
-        elif type(command) is AcceptMark and self.marks.pending:
+        elif isinstance(command, AcceptMark | SplitPositions) and self.marks.pending:
             self.marks.flush(command.symbol, now)
             now = self.clock.now()
         self._decide(command, principal, reply, now)
