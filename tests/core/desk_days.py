@@ -206,6 +206,8 @@ class Days:
             return self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
+        if kind >= 250:
+            return self.adjust(b, state, now)
         if b[1] % 13 == 12:
             back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[b[2] % 8]
             return RestartClock(reason="looked", wall=round(now - back, 6))
@@ -467,11 +469,11 @@ class Days:
     def adjust(b: bytes, state: State, now: float) -> AdjustPosition | SplitPositions:
         symbol = SYMBOLS[b[2] % 4]
         named = tuple(known.order.client_order_id for known in state.orders.values() if known.order.symbol == symbol)
-        if b[7] % 8 == 7:
+        if b[7] % 8 > 5:
             ratio, per = ((2, 1), (1, 3), (1, 10), (3, 2))[b[6] % 4]
             return SplitPositions(
                 symbol=symbol, ratio=Decimal(ratio), per=Decimal(per), reason="as announced",
-                orders=named[:2] if b[4] % 4 == 0 else named,
+                orders=named[:2] if b[4] % 8 == 0 else named,
             )  # fmt: skip
         return AdjustPosition(
             symbol=symbol,

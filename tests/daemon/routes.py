@@ -18,6 +18,7 @@ ROUTES = {
     "/v1/equity": {"equity": "1000"},
     "/v1/orders/cancel-all": {"reason": "r"},
     "/v1/positions/adjust": {"symbol": "X", "quantity": "1", "reason": "r"},
+    "/v1/positions/split": {"symbol": "X", "ratio": "2", "reason": "r"},
     "/v1/orders/resolve": {"client_order_id": "bad-1", "status": "canceled", "reason": "r"},
     "/v1/equity/accept": {"account": "default", "reason": "r"},
     "/v1/marks/accept": {"symbol": "X", "reason": "r"},

@@ -106,8 +106,17 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"},
                "offset": {"type": "integer", "minimum": 0, "default": 0}, "limit": _PAGE["limit"]}),
     ("POST", "/v1/positions/adjust"): Operation(
-        "Fills and positions", "Set a position to what it is known to be", _DONE,
+        "Fills and positions", "Set a position to what it was known to be at `as_of` (default: now): fills that were "
+        "booked since and stamped behind it are added; 409 where one has no time, or the moment is before the memory "
+        "of fills. Fills that come later and are stamped before it are doubtful, and so are those without a time of an "
+        "order that was approved by then. `orders` names what is open in the symbol; 409 while something else is",
+        _DONE,
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
+    ("POST", "/v1/positions/split"): Operation(
+        "Fills and positions", "A share was split: what is held of it, in every account and at every venue, times "
+        "`ratio` (/ `per`), and what its next price is held against divided by it. 409 while an order in it is open "
+        "that `orders` does not name, or a doubtful fill waits", _DONE,
+        {"symbol": "ACME", "ratio": "2", "reason": "2:1 as of today"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
         "Prices and equity", "A price, or several: of a symbol, or with `venue` of the symbol at that venue. One too "

@@ -46,6 +46,7 @@ PATHS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/v1/equity", c.ReportEquity),
     ("POST", "/v1/orders/cancel-all", c.CancelAll),
     ("POST", "/v1/positions/adjust", c.AdjustPosition),
+    ("POST", "/v1/positions/split", c.SplitPositions),
     ("POST", "/v1/orders/resolve", c.ResolveOrder),
     ("POST", "/v1/fills/accept", c.AcceptFill),
     ("POST", "/v1/equity/accept", c.AcceptEquity),

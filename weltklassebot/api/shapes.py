@@ -115,6 +115,10 @@ class Accepted(Shape):
     old: Text | UnsetType = UNSET
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
+    as_of: float | UnsetType = UNSET
+    """The moment of which a position was told."""
+    positions: int | UnsetType = UNSET
+    """How many were split."""
     mark: Text | UnsetType = UNSET
     """What is believed from now on."""
     cancel_requests: list[str] | UnsetType = UNSET
@@ -128,8 +132,8 @@ class Accepted(Shape):
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, or what of a fill or a flow counts for nothing: it was done all the
-    same."""
+    """What was wrong with the words of a stop, what of a fill or a flow counts for nothing, or what follows from an
+    adjusted position: it was done all the same."""
     flows: dict[str, FlowStatus] | UnsetType = UNSET
     """What became of an account's deposits and withdrawals, by their ids."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.commands import (
+    AdjustPosition,
     AnyCommand,
     CancelAll,
     CheckOrder,
@@ -34,6 +35,7 @@ from weltklassebot.core.events import (
     OrderUpdated,
     PeakRebased,
     PositionAdjusted,
+    PositionsSplit,
     Unprotected,
 )
 from weltklassebot.core.numbers import plain
@@ -82,6 +84,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     for event in events:
         body |= _said(event)
+    if isinstance(command, AdjustPosition):
+        body |= {"as_of": record.ts if command.as_of is None else command.as_of, "notices": [_COUNTED]}
     if (notice := _notice(state, command, events)) is not None:
         body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
@@ -89,6 +93,10 @@ def answer(state: State, record: Record, before: str) -> Answer:
     return Done(body)
 
 
+_COUNTED: Final = (
+    "a fill of this position that is stamped by as_of and comes later is doubtful, and so is one without a time of an "
+    "order that was approved by then"
+)
 _HOW_MUCH: Final = "taken as unknown: say with filled_quantity how much was executed in all, or nothing is free again"
 
 
@@ -133,6 +141,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
         case OrderUpdated():
             notices = {} if event.taken_as is None else {"notices": [_HOW_MUCH]}
             return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
+        case PositionsSplit():
+            return {"positions": event.positions}
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted() | EquityTaken() | EquitySetAside() | FlowsChanged():
