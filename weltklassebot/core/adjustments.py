@@ -23,7 +23,15 @@ from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import Adjustment, BookedFill, OpenOrder, State
 
-__all__ = ["decide_adjust", "decide_split", "forget_adjustments", "is_counted_already", "note_booked", "restart_times"]
+__all__ = [
+    "MOST_BOOKED",
+    "decide_adjust",
+    "decide_split",
+    "forget_adjustments",
+    "is_counted_already",
+    "note_booked",
+    "restart_times",
+]
 
 MOST_BOOKED: Final = 10_000
 _MOST_LISTED: Final = 10
@@ -61,6 +69,8 @@ def decide_adjust(state: State, command: AdjustPosition, now: float) -> list[Any
 
 def decide_split(state: State, command: SplitPositions) -> list[AnyEvent]:
     """Raises `NotFound` for a symbol of which nothing is known, and `Refused` while something in it is not settled."""
+    if command.symbol not in state.splits and len(state.splits) >= state.parameters.max_symbols:
+        raise Refused("too many symbols were split: no more until the day's roll", code="overloaded")
     if command.symbol not in state.markets:
         raise NotFound(f"nothing is known of {command.symbol}")
     waiting = [one.fill.fill_id for one in state.doubtful.values() if one.fill.symbol == command.symbol]
