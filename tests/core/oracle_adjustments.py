@@ -70,7 +70,13 @@ class Adjustments:
         self.speak(key, now if command.as_of is None else command.as_of)
 
     def speak(self, about: Key | str, as_of: float) -> None:
-        self.words.append(Word(about, as_of, {known.seq for known in self.facts.orders if known.ts <= as_of}))
+        self.words.append(
+            Word(
+                about,
+                as_of,
+                {known.seq for known in self.facts.orders if known.ts <= as_of or known.seq <= self.restarted},
+            )
+        )
 
     def may_split(self, command: SplitPositions) -> bool:
         waits = any(doubt.fill.symbol == command.symbol for doubt in self.facts.doubtful)

@@ -59,3 +59,14 @@ def test_a_word_is_kept_while_an_order_of_before_may_be_filled() -> None:
     assert story.tell("@5d fill f-1 gtc ACME buy 1 1") == ["fill_doubted cause=before_adjustment"], "it is remembered"
     story.tell("@6d tick")
     assert not story.engine.state.adjusted
+
+
+def test_an_order_of_before_the_clock_was_restarted_was_approved_by_then() -> None:
+    """Its time lies ahead of the adjustment, on the old clock."""
+    story = told(
+        "@1h mark ACME 1",
+        "@1h check b-1 ACME buy 5 limit 1",
+        "@1h restart-clock @100",
+        "@101 adjust ACME 1 orders=b-1",
+    )
+    assert story.tell("@102 fill f-1 b-1 ACME buy 1 1") == ["fill_doubted cause=before_adjustment"]

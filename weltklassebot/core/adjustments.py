@@ -25,6 +25,7 @@ from weltklassebot.core.state import Adjustment, BookedFill, OpenOrder, State
 
 __all__ = [
     "MOST_BOOKED",
+    "adjustment_of",
     "decide_adjust",
     "decide_split",
     "forget_adjustments",
@@ -116,6 +117,11 @@ def note_booked(state: State, fill: BookedFill) -> None:
     state.booked.append(fill)
     if len(state.booked) > MOST_BOOKED:
         state.booked_since = state.booked.popleft().at
+
+
+def adjustment_of(state: State, as_of: float) -> Adjustment:
+    """An operator's word; what was approved before the clock was restarted was approved by then."""
+    return Adjustment(as_of=as_of, through_seq=state.clock_restarts[-1] if state.clock_restarts else 0)
 
 
 def forget_adjustments(state: State) -> None:

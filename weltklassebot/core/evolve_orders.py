@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from weltklassebot.core.adjustments import note_booked
+from weltklassebot.core.adjustments import adjustment_of, note_booked
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
@@ -43,7 +43,7 @@ from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.quotes import Quote, worth
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
-from weltklassebot.core.state import Adjustment, BookedFill, Cancel, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import BookedFill, Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosi
     _hold(state, at, event.new - event.old, price)
     close_book(state, command.symbol, (command.account, command.venue, command.position_side))
     if state.fitting:
-        state.adjusted[at] = Adjustment(as_of=now if command.as_of is None else command.as_of)
+        state.adjusted[at] = adjustment_of(state, now if command.as_of is None else command.as_of)
 
 
 def positions_split(state: State, event: PositionsSplit, command: SplitPositions, seq: int, now: float) -> None:
@@ -321,7 +321,7 @@ def positions_split(state: State, event: PositionsSplit, command: SplitPositions
     reprice_all(state, market)
     for book_at in tuple(market.books):
         close_book(state, command.symbol, book_at)
-    state.splits[command.symbol] = Adjustment(as_of=now)
+    state.splits[command.symbol] = adjustment_of(state, now)
 
 
 def _split(quote: Quote, command: SplitPositions, now: float) -> None:
