@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from weltklassebot.core import evolve_clock, evolve_equity, evolve_marks, evolve_orders, valuation
+from weltklassebot.core import evolve_clock, evolve_equity, evolve_marks, evolve_orders, evolve_splits, valuation
 from weltklassebot.core.adjustments import forget_adjustments
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
@@ -282,7 +282,7 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
-        PositionsSplit: evolve_orders.positions_split,
+        PositionsSplit: evolve_splits.split,
         MarkTaken: evolve_marks.taken,
         MarkDoubted: evolve_marks.doubted,
         MarkAccepted: evolve_marks.accepted,

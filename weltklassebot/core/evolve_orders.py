@@ -15,7 +15,6 @@ from weltklassebot.core.commands import (
     ReportFill,
     ReportOrder,
     ResolveOrder,
-    SplitPositions,
 )
 from weltklassebot.core.events import (
     ApprovalsWithdrawn,
@@ -30,7 +29,6 @@ from weltklassebot.core.events import (
     OrdersKept,
     OrderUpdated,
     PositionAdjusted,
-    PositionsSplit,
     Reason,
 )
 from weltklassebot.core.executions import Found, Place, doubtful_key
@@ -38,9 +36,8 @@ from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, leg_of, place_of, position_of
-from weltklassebot.core.numbers import ZERO, ratio
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
-from weltklassebot.core.quotes import Quote, worth
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
 from weltklassebot.core.state import BookedFill, Cancel, DoubtfulFill, OpenOrder, State
@@ -303,35 +300,6 @@ def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosi
     close_book(state, command.symbol, (command.account, command.venue, command.position_side))
     if state.fitting:
         state.adjusted[at] = adjustment_of(state, now if command.as_of is None else command.as_of)
-
-
-def positions_split(state: State, event: PositionsSplit, command: SplitPositions, seq: int, now: float) -> None:
-    market = state.markets[command.symbol]
-    for at in [at for at in state.positions if at[3] == command.symbol]:
-        quantity = ratio(state.positions[at] * command.ratio, command.per)
-        market.books[at[0], at[1], at[4]].quantity += quantity - state.positions[at]
-        if quantity:
-            state.positions[at] = quantity
-        else:
-            del state.positions[at]
-    for quote in (market, *market.venues.values()):
-        _split(quote, command, now)
-    for (_, venue, _), book in market.books.items():
-        market.choose_price(book, venue)
-    reprice_all(state, market)
-    for book_at in tuple(market.books):
-        close_book(state, command.symbol, book_at)
-    state.splits[command.symbol] = adjustment_of(state, now)
-
-
-def _split(quote: Quote, command: SplitPositions, now: float) -> None:
-    """The next mark is held against the new price alone, whatever was doubted of the old one."""
-    quote.price = ratio(quote.price * command.per, command.ratio)
-    quote.doubt = None
-    if quote.mark is not None:
-        quote.mark = ratio(quote.mark * command.per, command.ratio)
-        quote.price = worth(quote.mark)
-        quote.believed = [(now, quote.mark)] if quote.believed else []
 
 
 def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:
