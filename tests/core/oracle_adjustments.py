@@ -80,7 +80,10 @@ class Adjustments:
 
     def may_split(self, command: SplitPositions) -> bool:
         waits = any(doubt.fill.symbol == command.symbol for doubt in self.facts.doubtful)
-        return not waits and not self.unnamed(command)
+        ratio = Fraction(command.ratio) / Fraction(command.per)
+        held = [rounded(held * ratio) for key, held in self.facts.positions.items() if key[3] == command.symbol]
+        sayable = all(Fraction(1, 10**18) <= abs(quantity) < 10**18 for quantity in held)
+        return not waits and not self.unnamed(command) and sayable
 
     def split(self, command: SplitPositions, now: float) -> None:
         ratio = Fraction(command.ratio) / Fraction(command.per)

@@ -12,6 +12,7 @@ Doubtful fills are in them as well, so they are settled before.
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from weltklassebot.core.commands import AdjustPosition, ReportFill, SplitPositions
 from weltklassebot.core.events import AnyEvent, PositionAdjusted, PositionsSplit
 from weltklassebot.core.memory import NotFound, Refused, position_of
-from weltklassebot.core.numbers import ZERO
+from weltklassebot.core.numbers import STEP, ZERO, ratio
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import Adjustment, BookedFill, OpenOrder, State
 
@@ -36,6 +37,7 @@ __all__ = [
 
 MOST_BOOKED: Final = 10_000
 _MOST_LISTED: Final = 10
+_MOST: Final = Decimal(10**18)
 
 
 def decide_adjust(state: State, command: AdjustPosition, now: float) -> list[AnyEvent]:
@@ -78,7 +80,14 @@ def decide_split(state: State, command: SplitPositions) -> list[AnyEvent]:
     if waiting:
         raise Refused(f"doubtful fills in {command.symbol} wait: accept or discard them first: {_listed(waiting)}")
     _check_open(state, command)
-    return [PositionsSplit(positions=sum(key[3] == command.symbol for key in state.positions))]
+    held = [quantity for key, quantity in state.positions.items() if key[3] == command.symbol]
+    market = state.markets[command.symbol]
+    prices = [quote.mark or quote.price for quote in (market, *market.venues.values())]
+    divided = [ratio(price * command.per, command.ratio) for price in prices if price]
+    multiplied = [ratio(quantity * command.ratio, command.per) for quantity in held]
+    if not all(STEP <= abs(number) < _MOST for number in (*divided, *multiplied)):
+        raise Refused("makes a quantity or a price that cannot be said", code="bad_input", field="ratio")
+    return [PositionsSplit(positions=len(held))]
 
 
 def _check_open(state: State, command: AdjustPosition | SplitPositions) -> None:
