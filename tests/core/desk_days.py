@@ -11,6 +11,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -34,6 +35,7 @@ from weltklassebot.core.commands import (
     RetireAccount,
     SetLimits,
     SettlePositions,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -101,6 +103,7 @@ _LISTED = {
 }
 SMALL = Parameters(
     accounts={"main": Account(), "hedge": Account(venue_enforces_oco=True)},
+    mark_max_step=Decimal("0.5"),
     equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
@@ -112,8 +115,15 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
+    mark_max_step=Decimal("0.5"),
+    mark_confirmations=2,
+    mark_confirm_seconds=0.5,
     equity_confirmations=3,
-    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
+    symbols={
+        **_LISTED,
+        "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)),
+        "*": Instrument(currency="USD", max_price=Decimal(1000)),
+    },
     venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
@@ -145,6 +155,9 @@ STRICT = Parameters(
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    mark_max_step=Decimal("0.1"),
+    mark_confirmations=3,
+    mark_confirm_seconds=5.0,
     equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
@@ -206,17 +219,13 @@ class Days:
         if kind < 155:
             return self.report(b, state)
         if kind < 172:
-            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
-            price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
-            return Mark(
-                symbol=symbol,
-                price=-price if b[4] == 255 or (symbol == "XBT" and b[4] > 230) else price,
-                ts=_stamp(b[3], now),
-            )
+            return self.mark(b, now)
         if kind < 184:
             return self.legs(b, state) if kind > 178 else self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
+        if kind >= 250:
+            return self.adjust(b, state, now)
         if b[1] % 13 == 12:
             back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[b[2] % 8]
             return RestartClock(reason="looked", wall=round(now - back, 6))
@@ -237,6 +246,8 @@ class Days:
             return Resume(reason="go on", account=account, fills=self.waiting(state, account))
         if (word := self.settle(b, state)) is not None:
             return word
+        if (told := self.end_doubt(b, state)) is not None:
+            return told
         if state.overrides and b[2] % 2:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
@@ -247,6 +258,19 @@ class Days:
         if stale:
             return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
         return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
+
+    @staticmethod
+    def end_doubt(b: bytes, state: State) -> Mark | AcceptMark | None:
+        """What is doubted of a price is said once more, or an operator looks."""
+        for symbol, market in state.markets.items():
+            for venue, quote in ((None, market), *market.venues.items()):
+                if quote.doubt is None:
+                    continue
+                if b[3] % 4 == 0:
+                    return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+                price = quote.doubt.price if b[3] % 4 < 3 or quote.mark is None else quote.mark
+                return Mark(symbol=symbol, price=price, venue=venue)
+        return None
 
     def settle(self, b: bytes, state: State) -> AnyCommand | None:
         """What is doubted of an account is reported once more, or an operator looks."""
@@ -405,6 +429,19 @@ class Days:
         """The doubtful fills of an account."""
         return tuple(one.fill.fill_id for one in state.doubtful.values() if one.fill.account == account)
 
+    @staticmethod
+    def mark(b: bytes, now: float) -> Mark | AcceptMark:
+        symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
+        venue = (None, None, "kraken", None, "default")[b[5] % 5]
+        if b[4] % 16 == 15:
+            return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+        if symbol == "USD-EUR":
+            price = Decimal("0.5") if b[2] % 8 else (Decimal("0.8"), Decimal("0.02"), Decimal("0.3"))[b[6] % 3]
+        else:
+            price = PRICES[b[2] % 4 if b[2] < 200 else b[2] % 8]
+        wrong = b[4] == 254 or (symbol == "XBT" and b[4] > 230)
+        return Mark(symbol=symbol, price=-price if wrong else price, ts=_stamp(b[3], now), venue=venue)
+
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:
             return self.reports[-1 - b[2] % min(len(self.reports), 3)]
@@ -430,22 +467,6 @@ class Days:
         flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
         return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
 
-    @staticmethod
-    def adjust(b: bytes) -> AdjustPosition:
-        symbol = SYMBOLS[b[2] % 4]
-        leg = _leg(symbol, b[7] // 4)
-        quantity = (Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4]
-        return AdjustPosition(
-            symbol=symbol,
-            quantity=abs(quantity) if leg == "long" else -abs(quantity) if leg == "short" else quantity,
-            venue=VENUES[b[6] // 2 % 4],
-            position_side=leg,
-            reason="as held",
-            account=ACCOUNTS[b[4] % 2],
-            strategy=STRATEGIES[b[5] % 2],
-            price=PRICES[0] if b[6] % 2 else None,
-        )
-
     def legs(self, b: bytes, state: State) -> AnyCommand:
         """What is held in legs, an order that closes it, and less than what it may close."""
         held = [at for at in state.positions if at[4] != "both"]
@@ -454,6 +475,7 @@ class Days:
             return AdjustPosition(
                 symbol="OTHER", quantity=Decimal(5 if leg == "long" else -5), account=ACCOUNTS[b[4] % 2],
                 venue=VENUES[b[5] % 4], position_side=leg, reason="as held", price=PRICES[0],
+                orders=_open_in(state, "OTHER"),
             )  # fmt: skip
         return self.close(b, held) if b[0] > 180 else self.shrink(b, held)
 
@@ -525,7 +547,7 @@ class Days:
                     discard=b[3] % 2 == 0,
                 )
             case 58:
-                return self.move(b) if b[7] % 4 == 3 else self.adjust(b)
+                return self.move(b) if b[7] % 8 == 3 else self.adjust(b, state, now)
             case 59:
                 return self.limits(b)
             case 60:
@@ -543,6 +565,30 @@ class Days:
                 )  # fmt: skip
             case _:
                 return (Tick(), Stop())[pick % 2]
+
+    @staticmethod
+    def adjust(b: bytes, state: State, now: float) -> AdjustPosition | SplitPositions:
+        symbol = SYMBOLS[b[2] % 4]
+        named, leg = _open_in(state, symbol), _leg(symbol, b[7] // 4)
+        quantity = (Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4]
+        if b[7] % 8 > 5:
+            ratio, per = ((2, 1), (1, 3), (1, 10), (3, 2))[b[6] % 4]
+            return SplitPositions(
+                symbol=symbol, ratio=Decimal(ratio), per=Decimal(per), reason="as announced",
+                orders=named[:2] if b[4] % 8 == 0 else named,
+            )  # fmt: skip
+        return AdjustPosition(
+            symbol=symbol,
+            quantity=abs(quantity) if leg == "long" else -abs(quantity) if leg == "short" else quantity,
+            reason="as held",
+            account=ACCOUNTS[b[4] % 2],
+            strategy=STRATEGIES[b[5] % 2],
+            price=PRICES[0] if b[6] % 2 else None,
+            orders=named[:1] if b[4] % 8 == 0 else named,
+            venue=VENUES[b[7] % 4],
+            position_side=leg,
+            as_of=_stamp(b[7], now),
+        )
 
     def limits(self, b: bytes) -> SetLimits | UnsetLimits | ConfigureLimits:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
@@ -571,3 +617,7 @@ def _stamp(byte: int, now: float) -> float | None:
     if byte < 160:
         return None
     return round(now - (0.5, 50.0, 90_000.0, 260_000.0, -3.0, 0.0)[byte % 6], 6)
+
+
+def _open_in(state: State, symbol: str) -> tuple[str, ...]:
+    return tuple(known.order.client_order_id for known in state.orders.values() if known.order.symbol == symbol)

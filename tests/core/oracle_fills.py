@@ -120,16 +120,12 @@ class Executions:
                 joined = (account, venue, strategy, listed, leg)
                 if total := facts.positions.pop(key) + facts.positions.pop(joined, ZERO):
                     facts.positions[joined] = total
-        for prices in (facts.prices, facts.marks):
-            for symbol in list(prices):
-                if (listed := spelled(facts, symbol)) != symbol:
-                    self._join_price(prices, symbol, listed)
-
-    def _join_price(self, prices: dict, symbol: str, listed: str) -> None:
-        price = prices.pop(symbol)
-        newer = prices is self.facts.marks and listed in prices and prices[listed][1] < price[1]
-        if newer or listed not in prices:
-            prices[listed] = price
+        for symbol in list(facts.prices):
+            if (listed := spelled(facts, symbol)) != symbol:
+                facts.prices.setdefault(listed, facts.prices.pop(symbol))
+        for symbol in {key[0] for key in (*facts.quotes.history, *facts.quotes.doubts)}:
+            if (listed := spelled(facts, symbol)) != symbol:
+                facts.quotes.rename(symbol, listed)
 
 
 def meant(doubtful: list[Doubt], command) -> list[Doubt]:

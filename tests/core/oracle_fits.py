@@ -107,26 +107,30 @@ class Fits:
 
     # --- exposure -----------------------------------------------------------------------------------------------
 
-    def units(self, place: Place, side: str, extra: CheckOrder | None) -> tuple[list, Fraction]:
+    def units(self, place: Place, side: str, extra: CheckOrder | None, least: Fraction) -> tuple[list, Fraction]:
         """(quantity, own worth) of all that adds, and how much the venue lets do no more than close."""
         orders = [(known.order, known.remaining, known.reducing) for known in self.here(place, side)]
         if extra is not None and extra.side == side:
             orders.append((extra, Fraction(extra.quantity), self.reduces(extra)))
         idle = ZERO
         items, groups = [], {}
+
+        def worth(order: CheckOrder) -> Fraction:
+            return max(self.own(order), least) if order is extra else self.own(order)
+
         for order, remaining, reducing in orders:
             if self.bound(order) and reducing:
                 idle += remaining
             elif order.oco_group is None:
-                items.append((remaining, self.own(order)))
+                items.append((remaining, worth(order)))
             elif self.flags(order.account)[0]:
                 groups.setdefault(order.oco_group, []).append((order, remaining))
             else:
-                items.append((remaining, ZERO if reducing else self.own(order)))
+                items.append((remaining, ZERO if reducing else worth(order)))
         for members in groups.values():
             stops = sum((remaining for order, remaining in members if is_stop(order)), ZERO)
             others = sum((remaining for order, remaining in members if not is_stop(order)), ZERO)
-            items.append((max(stops, others), max(self.own(order) for order, _ in members)))
+            items.append((max(stops, others), max(worth(order) for order, _ in members)))
         items += [
             (Fraction(doubt.fill.quantity), self.worth(place[2], Fraction(doubt.fill.price)))
             for doubt in self.doubted(place, side, valued=True)
@@ -138,10 +142,10 @@ class Fits:
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
-    def exposure(self, place: Place, extra: CheckOrder | None = None) -> Fraction | None:
+    def exposure(self, place: Place, extra: CheckOrder | None = None, least: Fraction = ZERO) -> Fraction | None:
         """In money, with `extra` approved; None: unknown."""
-        price, held = self.price(place[2]), self.held(place)
-        sides = {side: self.units(place, side, extra) for side in ("buy", "sell")}
+        price, held = self.price(place[2], place[1]), self.held(place)
+        sides = {side: self.units(place, side, extra, least) for side in ("buy", "sell")}
         everything = sides["buy"][0] + sides["sell"][0]
         if not held and not everything:
             return ZERO
@@ -167,13 +171,14 @@ class Fits:
             | {doubt.at for doubt in self.doubtful}
         )
 
-    def gross(self, extra: CheckOrder | None = None) -> Fraction | None:
+    def gross(self, extra: CheckOrder | None = None, least: Fraction = ZERO) -> Fraction | None:
+        """`least`: what a unit of `extra` is worth at any rate."""
         places = self.places()
         if extra is not None:
             places.add(at(extra))
         total = ZERO
         for place in places:
-            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None)
+            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None, least)
             if exposure is None:
                 return None
             total += exposure

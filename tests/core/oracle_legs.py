@@ -40,12 +40,12 @@ class Legs:
         room = abs(self.facts.held(place)) - (fee if fill.side == "sell" else -fee)
         return max(Fraction(fill.quantity) - max(room, ZERO), ZERO)
 
-    def turns(self, command: AdjustPosition) -> bool:
+    def turns(self, command: AdjustPosition, quantity: Fraction) -> bool:
         """Whether the leg would have the other sign."""
         leg = command.position_side
         place = (command.account, command.venue, command.symbol, leg)
         mine = (command.account, command.venue, command.strategy, command.symbol, leg)
-        held = self.facts.held(place) - self.facts.positions.get(mine, ZERO) + Fraction(command.quantity)
+        held = self.facts.held(place) - self.facts.positions.get(mine, ZERO) + quantity
         return (leg == "long" and held < 0) or (leg == "short" and held > 0)
 
     def move(self, command: MovePositions) -> bool:

@@ -55,12 +55,14 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
     "move": (c.MovePositions, ("symbol",), _WHY),
     "settled": (c.SettlePositions, ("symbol",), _WHY),
+    "split": (c.SplitPositions, ("symbol", "ratio"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
     "accept-account": (c.AcceptAccount, ("account",), {}),
     "retire": (c.RetireAccount, ("account",), _WHY),
     "reopen": (c.ReopenAccount, ("account",), {}),
     "accept-equity": (c.AcceptEquity, ("account",), _WHY),
+    "accept-mark": (c.AcceptMark, ("symbol",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
@@ -223,7 +225,7 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return BASE + seconds(value)
     if key == "minutes":
         return float(value)
-    if key in ("accept", "fills"):
+    if key in ("accept", "fills", "orders"):
         return tuple(value.split(","))
     if key == "seq":
         return int(value)
@@ -281,7 +283,7 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield field.name
             case Decimal():
                 yield f"{field.name}={plain(value)}"
-            case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
+            case float() if field.name in ("valid_until", "until", "as_of", "since", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
             case EquityDoubt():
                 run = f" run={','.join(map(plain, value.run))}" if value.run else ""

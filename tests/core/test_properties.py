@@ -28,6 +28,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -52,6 +53,7 @@ from weltklassebot.core.commands import (
     RetireAccount,
     SetLimits,
     SettlePositions,
+    SplitPositions,
     Start,
     Tick,
     TriggerKillSwitch,
@@ -64,6 +66,7 @@ from weltklassebot.core.events import (
     EquitySetAside,
     EquityTaken,
     FillDoubted,
+    MarkTaken,
     OrderApproved,
     Oversized,
     PositionFlipped,
@@ -158,13 +161,25 @@ class Run:
         elif type(command) is AcceptEquity:
             assert not self.oracle.accept_equity(command)
         elif type(command) is AdjustPosition:
-            assert self.oracle.turns(command)
+            quantity = self.oracle.adjusted_to(command, self.now)
+            assert quantity is None or self.oracle.turns(command, quantity)
         elif type(command) is MovePositions:
             assert not self.oracle.move(command)
         elif type(command) is ReportEquity:
             assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
         elif isinstance(outcome, Replayed):
             assert self.oracle.find(command.key).gone
+        else:
+            self.check_refused_price(command)
+
+    def check_refused_price(self, command: AnyCommand) -> None:
+        if type(command) is SplitPositions:
+            known = self.engine.state.markets
+            assert command.symbol not in known or not self.oracle.may_split(command)
+        elif type(command) is Mark:
+            assert self.oracle.mark(command, self.now) == "old"
+        elif type(command) is AcceptMark:
+            assert not self.oracle.accept_mark(command, self.now)
         else:
             assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
@@ -232,17 +247,26 @@ class Run:
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
-                self.settle(command, outcome)
+                self.settle(command, outcome, now)
             case AdjustPosition():
                 before = self.held_by(self.place_of(command))
-                oracle.adjust(command)
+                oracle.adjust(command, now)
                 self.leaves(outcome, self.place_of(command), before, None)
             case MovePositions():
                 assert oracle.move(command)
             case SettlePositions():
                 raise AssertionError("nothing is unsettled")
+            case SplitPositions():
+                assert oracle.may_split(command)
+                oracle.split(command, now)
             case Mark():
-                oracle.mark(command, now)
+                (event,) = outcome.events
+                verdict = oracle.mark(command, now)
+                assert verdict == ("believed" if isinstance(event, MarkTaken) else "doubted")
+                confirmed = isinstance(event, MarkTaken) and event.confirmed
+                self.counts[f"mark {verdict}{' by several' if confirmed else ''}"] = 1
+            case AcceptMark():
+                assert oracle.accept_mark(command, now)
             case ReportEquity():
                 kinds = {type(event) for event in outcome.events}
                 verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
@@ -305,12 +329,13 @@ class Run:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
             if not (over := oracle.turned(fill)):
-                self.book(fill, outcome, lambda: oracle.book(fill))
+                self.book(fill, outcome, lambda: oracle.book(fill, self.now))
                 return
             (rest,) = (event for event in outcome.events if isinstance(event, FillDoubted))
             assert (rest.cause, rest.quantity, first.quantity) == ("turns_leg", over, Fraction(fill.quantity) - over)
             self.counts["doubted a part"] = 1
-            self.book(fill, outcome, lambda: oracle.book(fill, Fraction(first.quantity)))
+            part = first.quantity
+            self.book(replace(fill, quantity=part), outcome, lambda: oracle.book(fill, self.now, Fraction(part)))
             fill = replace(fill, quantity=rest.quantity, fee=None, fee_currency=None)
         else:
             self.counts[f"doubted {cause}"] = 1
@@ -320,12 +345,12 @@ class Run:
             oracle.withdraw(released, spares, fill.account)
             self.nothing_opening_rests(fill.account, released)
 
-    def settle(self, command: AcceptFill, outcome: Recorded) -> None:
+    def settle(self, command: AcceptFill, outcome: Recorded, now: float) -> None:
         if command.discard:
-            self.oracle.settle(command)
+            self.oracle.settle(command, now)
         else:
             (doubt,) = meant(self.oracle.facts.doubtful, command)
-            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command))
+            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command, now))
 
     def book(self, fill: ReportFill, outcome: Recorded, fold: Callable[[], None]) -> None:
         oracle = self.oracle
@@ -464,8 +489,8 @@ class Run:
         if gross is not None:
             assert Fraction(state.gross) == gross
         for symbol, market in state.markets.items():
-            assert Fraction(market.price) == facts.price(symbol)
             for (account, venue, leg), book in market.books.items():
+                assert Fraction(market.price_at(book)) == facts.price(symbol, venue)
                 exposure = facts.exposure((account, venue, symbol, leg))
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
@@ -518,7 +543,8 @@ class Run:
         state = self.engine.state
         assert set(state.cancels) <= {known.cancel_id for known in state.orders.values()}
         assert all(not book.empty for market in state.markets.values() for book in market.books.values())
-        assert all(market.books or market.mark is not None for market in state.markets.values())
+        assert not any(market.empty for market in state.markets.values())
+        assert state.venue_marks == sum(len(market.venues) for market in state.markets.values())
 
     def seen_from_outside(self) -> None:
         state = self.engine.state

@@ -135,6 +135,12 @@ def doubted(daemon: Daemon) -> None:
     daemon.post("/v1/equity", equity="40000", flow="-60000", flow_id="w-1")
 
 
+def doubted_price(daemon: Daemon) -> None:
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="10", ts=1.0)
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="10")
+
+
 def nameless(daemon: Daemon) -> None:
     daemon.post("/v1/equity", equity="100000")
     daemon.post("/v1/equity", equity="101000", flow="1000")
@@ -225,6 +231,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
     "EquityDoubtful": doubted,
+    "MarkDoubtful": doubted_price,
     "FlowsNotCounted": nameless,
     "EquityStale": silent,
     "EquityStaleHolding": silent,

@@ -49,6 +49,7 @@ CASES = {
     ),
     "DuplicateFills": Case({"duplicate_fills_total": "0 0 1x30"}, 2, 20),
     "EquityDoubtful": Case({"risk_doubted_accounts": "0 1x15 0x5", "risk_open_flows": "0x40"}, 11, 18),
+    "MarkDoubtful": Case({"risk_doubted_marks": "0 1x5 0x5"}, 2, 7),
     "FlowsNotCounted": Case({"uncounted_flows_total": "0 0 1x30"}, 2, 20),
     "EquityStale": Case({"risk_stale_accounts": "0 1x5 0x5"}, 2, 7),
     "EquityStaleHolding": Case({"risk_stale_accounts_holding": "0 1x5 0x5"}, 2, 7),

@@ -18,7 +18,7 @@ from weltklassebot.runtime.answers import Problem
 
 __all__ = [
     "Accepted", "Accounts", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills",
-    "Health", "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
+    "Health", "Limits", "Marks", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -59,6 +59,26 @@ class MarksAccepted(Shape):
     counted: bool | UnsetType = UNSET
     """False: who says it is none of `[marks] sources`; it is shown, and counts nothing."""
     notices: list[str] | UnsetType = UNSET
+
+
+class MarkView(Shape):
+    symbol: str
+    venue: str | None
+    mark: Text | None
+    """The last that was believed,"""
+    as_of: float | None
+    stale: bool
+    doubted: Text | None
+    """and the last that is not; with how many in a row are near one another, and since when."""
+    agreeing: int | None
+    since: float | None
+
+
+class Marks(Shape):
+    """A page; there is more as long as `next_offset` is a number."""
+
+    marks: list[MarkView]
+    next_offset: int | None
 
 
 class Change(Shape):
@@ -115,6 +135,12 @@ class Accepted(Shape):
     old: Text | UnsetType = UNSET
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
+    as_of: float | UnsetType = UNSET
+    """The moment of which a position was told."""
+    positions: int | UnsetType = UNSET
+    """How many were split."""
+    mark: Text | UnsetType = UNSET
+    """What is believed from now on."""
     cancel_requests: list[str] | UnsetType = UNSET
     unprotected: list[Held] | UnsetType = UNSET
     """Where stop orders cover less of a position than before, and how much of it none covers."""
@@ -136,8 +162,8 @@ class Accepted(Shape):
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, or what of a fill or a flow counts for nothing: it was done all the
-    same."""
+    """What was wrong with the words of a stop, what of a fill or a flow counts for nothing, or what follows from an
+    adjusted position: it was done all the same."""
     flows: dict[str, FlowStatus] | UnsetType = UNSET
     """What became of an account's deposits and withdrawals, by their ids."""
 
@@ -242,6 +268,7 @@ class StateView(Shape):
     venue_unsettled: list[UnsettledView]
     open_orders: int
     doubtful_fills: int
+    doubted_marks: int
     halted_accounts: list[str]
     clock_doubted: bool
     clock_doubt: ClockDoubtView | None

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from weltklassebot.cli.invocation import Command, Group, Invocation, actor_option, pass_invocation, reason_option
-from weltklassebot.cli.values import amount
+from weltklassebot.cli.values import amount, moment
 from weltklassebot.core.commands import PositionSide
 
 __all__ = ["positions"]
@@ -47,14 +47,27 @@ def list_(invocation: Invocation) -> None:
 @click.option("--venue", metavar="V", help="Where it is held.")
 @click.option("--position-side", type=_LEGS, help="The leg; what is short is negative.")
 @click.option("--price", type=amount, metavar="P", help="Values it until a mark arrives.")
+@click.option("--as-of", type=moment, metavar="TIME", help="When it was so: Unix seconds, or ISO 8601. Now without it.")
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    metavar="ID",
+    help="An open order in the symbol that is looked at; may be repeated.",
+)
 @reason_option
 @actor_option
 @pass_invocation
 def adjust(invocation: Invocation, /, **said: Any) -> None:
-    """Set a position to what it is known to be.
+    """Set a position to what it was known to be at a moment: what was executed since is added.
+
+    The quantity has in it what was executed until then: a fill that is stamped before and comes later is doubtful, and
+    so is one without a time of an order that was approved by then. What is open in the symbol is resolved before, or
+    named.
 
     Example: weltklassebot positions adjust --symbol BTC-EUR --quantity 0.5 --price 64000 --reason "opening balance"
     """
+    said["orders"] = said["orders"] or None
     invocation.act(invocation.post("/v1/positions/adjust", said))
 
 
@@ -90,3 +103,30 @@ def settled(invocation: Invocation, /, **said: Any) -> None:
     Example: weltklassebot positions settled --symbol BTC-EUR --reason "compared with both venues"
     """
     invocation.act(invocation.post("/v1/positions/settled", said))
+
+
+@positions.command("split", cls=Command)
+@click.argument("symbol")
+@click.option("--ratio", required=True, type=amount, metavar="R", help="What one becomes: 2 for 2:1, 0.1 for 1:10.")
+@click.option("--per", type=amount, metavar="N", help="What becomes R: --ratio 1 --per 3 for 1:3.")
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    metavar="ID",
+    help="An open order in the symbol that is looked at; may be repeated.",
+)
+@reason_option
+@actor_option
+@pass_invocation
+def split(invocation: Invocation, /, **said: Any) -> None:
+    """A share was split: multiply what is held of it, in all accounts, and divide its price.
+
+    Say it before the first price behind the split, which is held against the divided one. Fills that are stamped before
+    it are doubtful from then on. Doubtful fills of before, and orders that are open in the symbol, are settled first;
+    orders may be named instead.
+
+    Example: weltklassebot positions split ACME --ratio 2 --reason "2:1 as of today"
+    """
+    said["orders"] = said["orders"] or None
+    invocation.act(invocation.post("/v1/positions/split", said))

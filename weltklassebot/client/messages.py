@@ -97,10 +97,11 @@ class ReportExtras(TypedDict, total=False):
 
 
 class MarkExtras(TypedDict, total=False):
-    """`ts` is the source's time, in Unix seconds or ISO 8601."""
+    """`ts` is the source's time, in Unix seconds or ISO 8601. With `venue` it is a price at that venue."""
 
     ts: float | str | None
     delta: Number | None
+    venue: str | None
 
 
 class EquityExtras(TypedDict, total=False):

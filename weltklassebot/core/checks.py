@@ -18,7 +18,8 @@ from weltklassebot.core.fits import closable as closable_of
 from weltklassebot.core.fits import contradicts_group
 from weltklassebot.core.legs import check_leg, closes_leg
 from weltklassebot.core.numbers import ONE, ZERO
-from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.quotes import Quote, choose, in_doubt, priced, rate_of
 from weltklassebot.core.reservations import worst_with
 from weltklassebot.core.room import cancel_first
 from weltklassebot.core.state import State
@@ -83,13 +84,13 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     notional = ZERO
     if reducing:
-        notional = _check_reducing(state, order, market, denials, inverse=inverse)
+        notional = _check_reducing(state, order, market, book, denials, inverse=inverse)
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
             own = own_worth(order, inverse=inverse)
-            notional = _check_value(state, order, market, book, own, unit, denials)
+            notional = _check_value(state, order, market, book, own, unit, now, denials)
         if order.side == "sell":
             _check_short(instrument, quantity, closes, denials)
 
@@ -152,14 +153,21 @@ def _check_closing(state: State, order: CheckOrder, closes: Decimal, denials: li
 
 
 def _check_reducing(
-    state: State, order: CheckOrder, market: Market | None, denials: list[Denial], *, inverse: bool
+    state: State,
+    order: CheckOrder,
+    market: Market | None,
+    book: Book | None,
+    denials: list[Denial],
+    *,
+    inverse: bool,
 ) -> Decimal:
     """Returns what it is worth; zero where nobody knows."""
     if _halted_for_good(state, order):
         denials.append(Denial("account_halted"))
     if market is None or market.unit is None:
         return ZERO
-    return order.quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
+    price = market.price if book is None else market.price_at(book)
+    return order.quantity * max(own_worth(order, inverse=inverse), price) * market.unit
 
 
 def _halted_for_good(state: State, order: CheckOrder) -> bool:
@@ -272,22 +280,44 @@ def _check_inputs(
         if held not in state.positions:
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
-    if market is None or market.mark is None:
+    quote: Quote | None = market
+    if market is not None and (market.venues or market.doubt is not None):
+        quote = _quote_of(state, market, order, now, denials)
+    if quote is None or quote.mark is None:
         if parameters.mark_required or not _bounds_itself(state, order, instrument):
             denials.append(_lacks(state, "no_mark", order.symbol))
-    elif now - market.as_of > oldest:
-        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
+    elif now - quote.as_of > oldest:
+        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - quote.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
-        pair = f"{instrument.currency}-{parameters.base_currency}"
-        rate = state.markets.get(pair)
-        if rate is None or rate.mark is None:
-            denials.append(_lacks(state, "no_fx_rate", pair))
-        elif now - rate.as_of > oldest:
-            denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
-        else:
-            unit = unit * abs(rate.mark)
+        unit *= _check_rate(state, f"{instrument.currency}-{parameters.base_currency}", now, denials)
     return unit if len(denials) == before else None
+
+
+def _quote_of(state: State, market: Market, order: CheckOrder, now: float, denials: list[Denial]) -> Quote | None:
+    """The quote that values the order now, where venues have theirs, or something is doubted."""
+    quote = choose(market, market.venues, order.venue, _fresh_since(state.parameters, now))
+    if in_doubt(market, market.venues, order.venue, quote):
+        denials.append(_lacks(state, "mark_doubtful", order.symbol))
+    return quote
+
+
+def _fresh_since(parameters: Parameters, now: float) -> float:
+    return round((now - parameters.max_mark_age_seconds) * 1e6) / 1e6
+
+
+def _check_rate(state: State, pair: str, now: float, denials: list[Denial]) -> Decimal:
+    """Whether the rate of a currency is there, fresh and believed; the rate."""
+    oldest = state.parameters.max_mark_age_seconds
+    rate = state.markets.get(pair)
+    if rate is not None and rate.doubt is not None:
+        denials.append(_lacks(state, "mark_doubtful", pair))
+    if rate is None or rate.mark is None:
+        denials.append(_lacks(state, "no_fx_rate", pair))
+        return ONE
+    if now - rate.as_of > oldest:
+        denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
+    return rate_of(rate)
 
 
 def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> bool:
@@ -299,12 +329,17 @@ def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> b
     return not state.corrected or (order.side == bounded and order.price is not None and order.price > 0)
 
 
+def _price_at_venue(market: Market, venue: str, now: float, parameters: Parameters) -> Decimal:
+    """The larger of what values the order now, and what values its book since the last mark arrived: one of the two may
+    have become stale between them."""
+    found = priced(market, market.venues, venue, _fresh_since(parameters, now))
+    return max(market.price if found is None else found[0], market.price_for(venue))
+
+
 def _unpriced(state: State) -> str:
     """The first symbol that is held, or ordered, and of which nobody knows the worth."""
     return next(
-        symbol
-        for symbol, market in state.markets.items()
-        if (not market.price or market.unit is None) and any(book.unpriced for book in market.books.values())
+        symbol for symbol, market in state.markets.items() if any(book.unpriced for book in market.books.values())
     )
 
 
@@ -315,12 +350,16 @@ def _check_value(
     book: Book | None,
     own: Decimal,
     unit: Decimal,
+    now: float,
     denials: list[Denial],
 ) -> Decimal:
     """Value the order and hold it, and what the desk would hold with it, against their limits. `own`: what a unit of it
     is worth at its own prices."""
     parameters = state.parameters
-    most = own if market is None or market.price <= own else market.price
+    most = own
+    if market is not None:
+        at_mark = market.price if not market.venues else _price_at_venue(market, order.venue, now, parameters)
+        most = max(most, at_mark)
     worth = order.quantity * most
     notional = worth if unit is ONE else worth * unit
     limit = parameters.max_order_notional
@@ -336,7 +375,7 @@ def _check_value(
     if book is None or market is None:
         gross = state.gross + notional
     elif market.fitting and (book.quantity or order.oco_group is not None):
-        worst = _worst(state, order, market, book, worth, unit)
+        worst = _worst(state, order, market, book, most, unit)
         gross = state.gross - book.exposure + worst * unit
     else:
         up, down = book.up, book.down
@@ -352,11 +391,11 @@ def _check_value(
     return notional
 
 
-def _worst(state: State, order: CheckOrder, market: Market, book: Book, worth: Decimal, unit: Decimal) -> Decimal:
+def _worst(state: State, order: CheckOrder, market: Market, book: Book, most: Decimal, unit: Decimal) -> Decimal:
     """Of the book, with the order in it. Where it comes on top of what is held, what rests on the other side is no more
     than it was, and is not asked for."""
     if order.oco_group is None and not _closes(book, order.side):
-        opening = worth + (book.up if order.side == "buy" else -book.down)
+        opening = order.quantity * most + (book.up if order.side == "buy" else -book.down)
         if opening * unit >= book.exposure:
             return opening
-    return worst_with(state, market, book, order, reducing=False)
+    return worst_with(state, market, book, order, reducing=False, least=most)

@@ -16,11 +16,12 @@ from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
-    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "MovePositions", "OrderKey",
-    "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock",
-    "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount",
-    "SetLimits", "SettlePositions", "Side", "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AcceptMark", "AdjustPosition", "AnyCommand", "CancelAll",
+    "CheckOrder", "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "MovePositions",
+    "OrderKey", "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount",
+    "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume",
+    "RetireAccount", "SetLimits", "SettlePositions", "Side", "SplitPositions", "Start", "Stop", "Tick",
+    "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -198,7 +199,8 @@ class CancelAll(Command, frozen=True, tag="cancel_all"):
 
 
 class AdjustPosition(Command, frozen=True, tag="adjust_position"):
-    """Set a position to what it is known to be. `price` values it until a mark arrives."""
+    """Set a position to what it was known to be at `as_of`, now without one. `price` values it until a mark arrives;
+    `orders` names what is open in the symbol."""
 
     symbol: Id
     quantity: Decimal
@@ -231,6 +233,19 @@ class SettlePositions(Command, frozen=True, tag="settle_positions"):
     reason: Reason
     account: Id | None = None
     symbol: Id | None = None
+    actor: str | None = None
+
+
+class SplitPositions(Command, frozen=True, tag="split_positions"):
+    """A unit of the symbol became `ratio` of them (`ratio` / `per`): every position in it, and what its price is
+    compared with."""
+
+    symbol: Id
+    ratio: Decimal
+    reason: Reason
+    per: Decimal = Decimal(1)
+    orders: tuple[str, ...] = ()
+    """Open orders in it, of which the operator knows."""
     actor: str | None = None
 
 
@@ -274,6 +289,15 @@ class AcceptEquity(Command, frozen=True, tag="accept_equity"):
     reason: Reason
     flow_id: Id | None = None
     drop: bool = False
+    actor: str | None = None
+
+
+class AcceptMark(Command, frozen=True, tag="accept_mark"):
+    """An operator's word: the mark that is doubted, of the symbol or of the symbol at a venue, is true."""
+
+    symbol: Id
+    reason: Reason
+    venue: Id | None = None
     actor: str | None = None
 
 
@@ -384,7 +408,7 @@ class Stop(Command, frozen=True, tag="stop"):
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
     | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | MovePositions | SettlePositions
-    | ResolveOrder | AcceptFill | AcceptEquity
-    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
-    | RestartClock | Start | Tick | ReportClock | Stop
+    | SplitPositions | ResolveOrder | AcceptFill | AcceptEquity | AcceptMark | AcceptAccount | RetireAccount
+    | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick
+    | ReportClock | Stop
 )  # fmt: skip

@@ -51,6 +51,8 @@ __all__ = [
     "KillSwitchState",
     "LimitChange",
     "LimitsChanged",
+    "MarkAccepted",
+    "MarkDoubted",
     "MarkTaken",
     "OrderApproved",
     "OrderDenied",
@@ -63,6 +65,7 @@ __all__ = [
     "PositionFlipped",
     "PositionsMoved",
     "PositionsSettled",
+    "PositionsSplit",
     "Reason",
     "RiskState",
     "RiskStateChanged",
@@ -74,7 +77,7 @@ __all__ = [
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account", "turns_leg",
+    "fee_exceeds_fill", "unknown_account", "turns_leg", "before_adjustment",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -91,8 +94,8 @@ Reason = Literal[
     # accounts that are not the desk's
     "unknown_account", "unconfirmed_account",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
-    "stale_mark", "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol",
+    "mark_doubtful", "no_mark", "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
     "reduce_only", "max_reducing_quantity", "oco_group", "position_side", "venue_unsettled", "short_not_allowed",
     "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
@@ -215,12 +218,33 @@ class PositionsSettled(Event, frozen=True, tag="positions_settled"):
     places: tuple[tuple[str, str], ...]
 
 
+class PositionsSplit(Event, frozen=True, tag="positions_split"):
+    positions: int
+    """How many."""
+
+
 # --- prices and equity ----------------------------------------------------------------------------------------------
 
 
 class MarkTaken(Event, frozen=True, tag="mark_taken"):
     as_of: float
     """The older of the source's time and the receipt."""
+    confirmed: bool = False
+    """By several in a row, against what was believed."""
+
+
+class MarkDoubted(Event, frozen=True, tag="mark_doubted"):
+    as_of: float
+    agreeing: int
+    """How many in a row are near the one before,"""
+    since: float
+    """and when the first of them was received."""
+
+
+class MarkAccepted(Event, frozen=True, tag="mark_accepted"):
+    """An operator's word: what was doubted is believed from now on."""
+
+    price: Decimal
 
 
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
@@ -428,8 +452,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | VenuesUnsettled | PositionsMoved | PositionsSettled
-    | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | FillDiscarded | PositionAdjusted | VenuesUnsettled | PositionsMoved | PositionsSettled | PositionsSplit
+    | MarkTaken | MarkDoubted | MarkAccepted | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | Oversized | PositionFlipped | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted

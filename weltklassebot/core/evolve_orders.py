@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from weltklassebot.core.adjustments import adjustment_of, note_booked
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
@@ -42,7 +43,7 @@ from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, release
 from weltklassebot.core.schedule import backoff, schedule
-from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import BookedFill, Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 from weltklassebot.core.venue_sums import held_of, whole
 from weltklassebot.core.worth import own_worth, worth
@@ -223,7 +224,9 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
     elif (ended := state.recall_ended(fill.order_key)) is not None:
         _fill_late(state, ended, fill, quantity, slot_taken=event.slot_taken)
     held_at = (fill.account, place[0], fill.strategy, fill.symbol, leg)
-    hold(state, held_at, change_of(state, fill, event.quantity), abs(fill.price))
+    change = change_of(state, fill, event.quantity)
+    hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
     close_book(state, fill.symbol, (fill.account, place[0], leg))
@@ -278,7 +281,9 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
     ):
         _fill_late(state, ended, fill, fill.quantity, slot_taken=event.slot_taken)
     account, venue, _, symbol, leg = held_at = position_of(state, fill)
-    hold(state, held_at, change_of(state, fill), abs(fill.price))
+    change = change_of(state, fill)
+    hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
     close_book(state, symbol, (account, venue, leg))
@@ -338,6 +343,8 @@ def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosi
     change = event.new - (event.old if state.fitting else held_of(state, at))
     hold(state, at, change, price)
     close_book(state, command.symbol, (command.account, command.venue, command.position_side))
+    if state.fitting:
+        state.adjusted[at] = adjustment_of(state, now if command.as_of is None else command.as_of)
 
 
 def hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:

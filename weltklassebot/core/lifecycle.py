@@ -12,11 +12,11 @@ from typing import Final
 from msgspec import Struct
 
 from weltklassebot.core.accounts import holds, unnamed
+from weltklassebot.core.adjustments import is_counted_already
 from weltklassebot.core.aftermath import Moved, aftermath, flips
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
-    AdjustPosition,
     CheckOrder,
     ReportFill,
     ReportOrder,
@@ -32,11 +32,10 @@ from weltklassebot.core.events import (
     FillDoubted,
     FillIdShared,
     OrderUpdated,
-    PositionAdjusted,
 )
 from weltklassebot.core.executions import Found, Place
 from weltklassebot.core.holdings import change_of, fee_in_asset, signed
-from weltklassebot.core.legs import beyond, refuse_turn
+from weltklassebot.core.legs import beyond
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import (
     NotFound,
@@ -57,9 +56,8 @@ from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
 from weltklassebot.core.venue_sums import held_of
-from weltklassebot.core.worth import check_prices
 
-__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
+__all__ = ["decide_accept_fill", "decide_fill", "decide_report"]
 
 
 _MOST_VENUES_TOLD: Final = 100
@@ -253,7 +251,8 @@ def _leaves(state: State, booking: _Booking, seq: int, released_through_seq: int
 def _worth_is_known(state: State, fill: ReportFill) -> bool:
     market = state.markets.get(fill.symbol)
     unit = unit_of(state, fill.symbol) if market is None else market.unit
-    return unit is not None and bool(fill.price or (market is not None and market.price))
+    priced = fill.price or (market is not None and market.price_for(place_of(state, fill)[0]))
+    return unit is not None and bool(priced)
 
 
 def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause | None:
@@ -302,6 +301,8 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         remembered = state.corrected and known is not None and known.fills_known
         if not remembered:
             return "older_than_memory"
+    if (state.adjusted or state.splits) and is_counted_already(state, fill, known or ended):
+        return "before_adjustment"
     if state.corrected and venues_differ(fill, known or ended):
         return "conflicts_with_order"
     if known is not None:
@@ -354,16 +355,3 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
         known = None
     booking = _Booking(fill, at, change, fill.quantity, known, ended)
     return [*events, *_leaves(state, booking, seq, released_through_seq)]
-
-
-def decide_adjust(state: State, command: AdjustPosition, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
-    check_prices(state.parameters.instrument(command.symbol), command.symbol, price=command.price)
-    at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-    held = held_of(state, at)
-    refuse_turn(state, command, command.quantity - held)
-    adjusted = PositionAdjusted(old=held, new=command.quantity)
-    if not state.fitting:
-        return [adjusted]
-    book = (command.account, command.venue, command.position_side)
-    moved = Moved(command.symbol, book, command.quantity - held)
-    return [adjusted, *aftermath(state, moved, seq, released_through_seq)]

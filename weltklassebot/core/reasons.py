@@ -71,6 +71,12 @@ REASONS: Final[dict[Reason, Meaning]] = {
     ),
     "stale_equity": Meaning("account", _NO, "the account's last equity report is too old", "its next report"),
     "unknown_symbol": Meaning("symbol", _NO, "the symbol is not configured", "a table `[symbols.NAME]` and a restart"),
+    "mark_doubtful": Meaning(
+        "symbol",
+        _NO,
+        "the price is doubted: it is too far from the last believed one",
+        "marks that agree, or `marks accept`; of a rate, it stops every symbol that is valued by it",
+    ),
     "no_mark": Meaning(
         "symbol",
         _NO,

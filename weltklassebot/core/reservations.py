@@ -129,16 +129,19 @@ def _weigh_group(state: State, side: Side, name: str, group: Group) -> None:
     side.reset((name,), group, dearest, max(group.all_stops, group.all_others))
 
 
-def worst_with(state: State, market: Market, book: Book, order: CheckOrder, *, reducing: bool) -> Decimal:
-    """The exposure of the book with this order in it, in money of the symbol's currency per multiplier."""
+def worst_with(
+    state: State, market: Market, book: Book, order: CheckOrder, *, reducing: bool, least: Decimal = ZERO
+) -> Decimal:
+    """The exposure of the book with this order in it, in money of the symbol's currency per multiplier. `least`: what a
+    unit of the order is worth at any rate."""
     side, other = book.side(order.side), book.side("sell" if order.side == "buy" else "buy")
     held = book.quantity if order.side == "sell" else -book.quantity
     free = max(held - side.idle, ZERO)
-    price, quantity = market.price, order.quantity
+    price, quantity = market.price_at(book), order.quantity
     if reducing and is_bound(state.parameters, order):
         beyond = side.beyond(max(free - quantity, ZERO))
         return max(held * price + other.value(), beyond)
-    own, group = own_worth(order, inverse=market.inverse), None
+    own, group = max(own_worth(order, inverse=market.inverse), least), None
     if order.oco_group is not None:
         if state.parameters.account(order.account).venue_enforces_oco:
             group = state.groups.get(order.oco_group)

@@ -6,6 +6,7 @@ Every map has its bound in `Parameters`. Keys: orders (account, strategy, client
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
@@ -26,6 +27,8 @@ from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 __all__ = [
     "AccountEquity",
     "AccountStatus",
+    "Adjustment",
+    "BookedFill",
     "Cancel",
     "FITTING",
     "ClockDoubt",
@@ -108,6 +111,24 @@ class DoubtfulFill(Struct, kw_only=True):
     @property
     def book(self) -> BookKey:
         return (self.fill.account, self.venue, self.position_side)
+
+
+class Adjustment(Struct, frozen=True):
+    """An operator's word on a position, or on all in a symbol."""
+
+    as_of: float
+    through_seq: int = 0
+    """Orders up to here were approved before it, whatever the clock said."""
+    open_at_roll: bool = False
+    """Something rested in the symbol at the last roll."""
+
+
+class BookedFill(Struct, frozen=True, array_like=True, gc=False):
+    at: float
+    """When it was booked."""
+    position: PositionKey
+    ts: float | None
+    change: Decimal
 
 
 class AccountEquity(Struct, kw_only=True):
@@ -277,6 +298,15 @@ class State:
     """Of the orders that are open: those of which one cancels the others."""
     unsettled: dict[str, list[str]] = field(default_factory=dict)
     """Symbols, by account, that stand at more than one venue since an upgrade."""
+    venue_marks: int = 0
+    """Quotes of symbols at single venues."""
+    booked: deque[BookedFill] = field(default_factory=deque)
+    """The last fills that were booked;"""
+    booked_since: float = 0.0
+    """what was booked later than this is among them."""
+    adjusted: dict[PositionKey, Adjustment] = field(default_factory=dict)
+    splits: dict[str, Adjustment] = field(default_factory=dict)
+    """By symbol."""
 
     @property
     def corrected(self) -> bool:

@@ -90,7 +90,9 @@ def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey,
     for key, doubtful in state.doubtful.items():
         symbol = aliases.get(doubtful.fill.symbol, doubtful.fill.symbol)
         markets = (state.markets.get(symbol), state.markets.get(doubtful.fill.symbol))
-        priced = doubtful.fill.price or any(market is not None and market.price for market in markets)
+        priced = doubtful.fill.price or any(
+            market is not None and market.price_for(doubtful.venue) for market in markets
+        )
         if doubtful.valued and (not priced or unit_of(state, symbol, parameters) is None):
             found[key] = doubtful
     return found

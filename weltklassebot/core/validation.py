@@ -29,6 +29,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     SetLimits,
     Side,
+    SplitPositions,
     UnsetLimits,
 )
 from weltklassebot.core.names import id_error, is_plain
@@ -48,7 +49,7 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance", "ratio", "per"}
 )
 _SHARED_IDS: Final = frozenset(
     {"symbol", "account", "strategy", "venue", "fee_currency", "oco_group", "from_venue", "to_venue"}
@@ -282,6 +283,12 @@ def _check_move(command: MovePositions) -> None:
         raise Invalid("symbol", "must be there, or else all")
 
 
+def _check_split(split: SplitPositions) -> None:
+    for name, number in (("ratio", split.ratio), ("per", split.per)):
+        if number <= 0:
+            raise Invalid(name, "must be positive")
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
         case ReportFill():
@@ -300,6 +307,8 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_adjustment(command)
         case MovePositions():
             _check_move(command)
+        case SplitPositions():
+            _check_split(command)
         case UnsetLimits(keys=keys):
             _check_keys(keys)
         case _:

@@ -11,11 +11,12 @@ from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.parameters import LIMITS, OF_EQUITY
 from weltklassebot.core.places import PositionKey
+from weltklassebot.core.quotes import Quote, choose
 from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
 __all__ = [
-    "accounts", "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file",
-    "summary", "unfed", "unnamed_accounts", "unsettled",
+    "accounts", "cancel_requests", "doubted_marks", "doubtful_fills", "holding", "limits", "marks", "orders",
+    "positions", "risk_state_file", "summary", "unfed", "unnamed_accounts", "unsettled",
 ]  # fmt: skip
 
 
@@ -75,6 +76,7 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "venue_unsettled": list(unsettled(state)),
         "open_orders": len(state.orders),
         "doubtful_fills": len(state.doubtful),
+        "doubted_marks": doubted_marks(state),
         "halted_accounts": sorted(state.halted_accounts),
         "clock_doubted": state.clock_doubted,
         "clock_doubt": _clock_doubt(state),
@@ -209,8 +211,9 @@ def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterato
                 "open_sells": plain(book.sells.quantity),
                 "exposure": None if book.unpriced else plain(book.exposure),
             }
-        row["mark"] = _text(market.mark)
-        row["stale"] = market.mark is None or market.as_of < oldest
+        quote = choose(market, market.venues, venue, oldest) if market.venues else market
+        row["mark"] = None if quote is None else _text(quote.mark)
+        row["stale"] = quote is None or quote.mark is None or quote.as_of < oldest
         yield row
 
 
@@ -256,6 +259,36 @@ def _order(known: OpenOrder) -> dict[str, Any]:
         "valid_until": known.valid_until,
         "cancel_id": known.cancel_id,
     }
+
+
+def doubted_marks(state: State) -> int:
+    """How many prices are doubted, of symbols and of symbols at venues."""
+    return sum(
+        (market.doubt is not None) + sum(quote.doubt is not None for quote in market.venues.values())
+        for market in state.markets.values()
+    )
+
+
+def marks(state: State, now: float, *, doubted: bool = False) -> Iterator[dict[str, Any]]:
+    """What is believed of prices and what is doubted, by symbol and venue. `doubted`: of those alone."""
+    oldest = now - state.parameters.max_mark_age_seconds
+    for symbol in sorted(state.markets):
+        market = state.markets[symbol]
+        quotes: list[tuple[str | None, Quote]] = [(None, market), *sorted(market.venues.items())]
+        for venue, quote in quotes:
+            doubt = quote.doubt
+            if doubt is None and (doubted or quote.mark is None):
+                continue
+            yield {
+                "symbol": symbol,
+                "venue": venue,
+                "mark": _text(quote.mark),
+                "as_of": None if quote.mark is None else quote.as_of,
+                "stale": quote.mark is None or quote.as_of < oldest,
+                "doubted": None if doubt is None else plain(doubt.price),
+                "agreeing": None if doubt is None else doubt.agreeing,
+                "since": None if doubt is None else doubt.since,
+            }
 
 
 def cancel_requests(state: State) -> Iterator[dict[str, Any]]:

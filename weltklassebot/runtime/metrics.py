@@ -23,7 +23,7 @@ from weltklassebot.core.doubted_equity import stale_accounts
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.core.parameters import OF_EQUITY
-from weltklassebot.core.views import holding, unfed, unnamed_accounts
+from weltklassebot.core.views import doubted_marks, holding, unfed, unnamed_accounts
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.checkpoints import Checkpoints
@@ -250,6 +250,7 @@ class Metrics:
             ("risk_limits_changed", "Limits that differ from the configured ones.", len(state.overrides)),
             ("risk_open_orders", "Orders whose fate is not known.", len(state.orders)),
             ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
+            ("risk_doubted_marks", "Prices that are doubted.", doubted_marks(state)),
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
             (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.commands import (
+    AdjustPosition,
     AnyCommand,
     CancelAll,
     CheckOrder,
@@ -28,6 +29,7 @@ from weltklassebot.core.events import (
     FlowConflicts,
     FlowsChanged,
     LimitsChanged,
+    MarkAccepted,
     OrderApproved,
     OrderDenied,
     OrdersKept,
@@ -39,6 +41,7 @@ from weltklassebot.core.events import (
     PositionFlipped,
     PositionsMoved,
     PositionsSettled,
+    PositionsSplit,
     Unprotected,
 )
 from weltklassebot.core.numbers import plain
@@ -95,6 +98,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
         body["cancel_requests"] = requests
     if isinstance(command, MovePositions) and "moved" in body:
         body["moved"] = [row | {"venue": command.to_venue} for row in body["moved"]]
+    if isinstance(command, AdjustPosition):
+        body |= {"as_of": record.ts if command.as_of is None else command.as_of, "notices": [_COUNTED]}
     if (notice := _notice(state, command, events)) is not None:
         body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
@@ -102,6 +107,10 @@ def answer(state: State, record: Record, before: str) -> Answer:
     return Done(body)
 
 
+_COUNTED: Final = (
+    "a fill of this position that is stamped by as_of and comes later is doubtful, and so is one without a time of an "
+    "order that was approved by then"
+)
 _HOW_MUCH: Final = "taken as unknown: say with filled_quantity how much was executed in all, or nothing is free again"
 
 
@@ -146,6 +155,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
         case OrderUpdated():
             notices = {} if event.taken_as is None else {"notices": [_HOW_MUCH]}
             return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
+        case PositionsSplit():
+            return {"positions": event.positions}
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted() | EquityTaken() | EquitySetAside() | FlowsChanged():
@@ -193,6 +204,8 @@ def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
             }
         case PositionFlipped():
             return {"flipped": True}
+        case MarkAccepted(price=price):
+            return {"mark": plain(price)}
         case ClockRestarted():
             return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.claims import Flow
-from weltklassebot.core.commands import AcceptFill, ReportEquity, ReportFill
+from weltklassebot.core.commands import AcceptFill, Mark, ReportEquity, ReportFill
 from weltklassebot.core.events import (
     AccountHalted,
     ClockDoubted,
@@ -21,6 +21,7 @@ from weltklassebot.core.events import (
     FillIdShared,
     FlowConflicts,
     FlowsChanged,
+    MarkDoubted,
     OrdersKept,
     Oversized,
     PositionFlipped,
@@ -38,8 +39,8 @@ __all__ = ["Witness"]
 _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
 _OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
 _ALARMING: Final = _OF_THE_CLOCK | {
-    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
-    Unprotected, Oversized, PositionFlipped,
+    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts,
+    MarkDoubted, OrdersKept, Unprotected, Oversized, PositionFlipped,
 }  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
@@ -116,6 +117,12 @@ class Witness:
                     "flipped", seq=record.seq, account=fill.account, symbol=fill.symbol, fill_id=fill.fill_id,
                     old=plain(old), new=plain(new), help="runbooks/alerts/PositionFlipped.md",
                 )  # fmt: skip
+            case MarkDoubted(agreeing=agreeing), Mark() as mark:
+                if agreeing == 1:
+                    self._log.warning(
+                        "mark_doubtful", seq=record.seq, symbol=mark.symbol, venue=mark.venue, price=plain(mark.price),
+                        help="runbooks/alerts/MarkDoubtful.md",
+                    )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
             case _, ReportEquity() as report:
