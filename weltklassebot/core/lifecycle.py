@@ -46,6 +46,7 @@ from weltklassebot.core.memory import (
     venues_differ,
 )
 from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.places import PositionKey
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
@@ -158,19 +159,21 @@ def decide_fill(
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is None:
         _check_memory(state, fill)
-        held = state.positions.get(position_of(state, fill), ZERO)
+        at, change = position_of(state, fill), change_of(state, fill)
+        held = state.positions.get(at, ZERO)
         done = known is not None and (
             known.remaining <= fill.quantity
             if known.status in TERMINAL
             else known.filled + fill.quantity == known.order.quantity
         )
         recount = _slot_is_taken_again(state, ended)
-        position = held + change_of(state, fill)
+        position = held + change
         late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
         shared = found == "shared"
         booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
         news = _news_of_venue(state, place[0]) if shared else []
-        return [booked, *news, *_leaves(state, fill, known, ended, seq, released_through_seq)]
+        left = _leaves(state, fill, at, change, known or ended, seq, released_through_seq) if state.fitting else []
+        return [booked, *news, *left]
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     valued = not state.corrected or _worth_is_known(state, fill)
@@ -191,22 +194,28 @@ def decide_fill(
 def _leaves(
     state: State,
     fill: ReportFill,
-    known: OpenOrder | None,
-    ended: Ended | None,
+    position: PositionKey,
+    change: Decimal,
+    order: OpenOrder | Ended | None,
     seq: int,
     released_through_seq: int | None,
 ) -> list[AnyEvent]:
     """What a fill that books leaves behind in its book."""
-    if not state.fitting:
+    account, venue, strategy, symbol, leg = position
+    market = state.markets.get(symbol)
+    book = None if market is None else market.books.get((account, venue, leg))
+    reducing = order is not None and order.reducing
+    known = order if isinstance(order, OpenOrder) else None
+    of = known.order if known is not None else order
+    group = None if of is None else of.oco_group  # type: ignore[union-attr]
+    closing = book is not None and (book.buys.closing or book.sells.closing)
+    if group is None and not reducing and not closing:
         return []
-    account, venue, strategy, symbol, leg = position_of(state, fill)
-    of = known.order if known is not None else ended
-    moved = Moved(symbol, (account, venue, leg), change_of(state, fill), strategy, None if of is None else of.oco_group)
+    moved = Moved(symbol, (account, venue, leg), change, strategy, group)
     if known is not None:
         moved.filled, moved.quantity = known, min(fill.quantity, known.remaining)
     events = aftermath(state, moved, seq, released_through_seq)
-    order = known or ended
-    if order is not None and order.reducing:
+    if reducing:
         events += flips(state, moved, signed(fill.side, fill.quantity))
     return events
 
@@ -296,16 +305,19 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
     fill = doubtful.fill
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
-    held = state.positions.get(position_of(state, fill), ZERO)
+    at, change = position_of(state, fill), change_of(state, fill)
+    held = state.positions.get(at, ZERO)
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    accepted = FillAccepted(position=held + change_of(state, fill), slot_taken=recount)
+    accepted = FillAccepted(position=held + change, slot_taken=recount)
+    if not state.fitting:
+        return [accepted]
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
         known = None
-    return [accepted, *_leaves(state, fill, known, ended, seq, released_through_seq)]
+    return [accepted, *_leaves(state, fill, at, change, known or ended, seq, released_through_seq)]
 
 
 def decide_adjust(state: State, command: AdjustPosition, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
