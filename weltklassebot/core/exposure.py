@@ -79,16 +79,20 @@ class Market:
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""
-        for side in (book.buys, book.sells):
-            if side.pivot != self.price:
-                if self.fitting:
-                    side.move(self.price)
-                else:
-                    side.restack(self.price)
+        if book.buys.pivot != self.price:
+            self._revalue(book.buys)
+        if book.sells.pivot != self.price:
+            self._revalue(book.sells)
         held = book.quantity * self.price
         book.up = held + book.buys.value()
         book.down = held - book.sells.value()
         return self.weigh(book)
+
+    def _revalue(self, side: Side) -> None:
+        if self.fitting:
+            side.move(self.price)
+        else:
+            side.restack(self.price)
 
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""
