@@ -106,21 +106,28 @@ def release(state: State, book: Book, known: OpenOrder, quantity: Decimal) -> No
         side.stops -= 1
     if order.oco_group is None and not known.idle:
         side.shrink(key, known, quantity)
-        return
-    group = None if order.oco_group is None else state.groups[order.oco_group]
-    if group is not None:
+    else:
+        _release_of_kind(state, side, known, quantity, gone=gone)
+
+
+def _release_of_kind(state: State, side: Side, known: OpenOrder, quantity: Decimal, *, gone: bool) -> None:
+    """Of a group, or idle."""
+    order, name = known.order, known.order.oco_group
+    enforced = name is not None and _is_enforced(state, known)
+    if name is not None:
+        group = state.groups[name]
         _change_group(side, group, known, -quantity)
         if gone:
-            group.members.remove(key)
-            if not group.members and order.oco_group is not None:
-                del state.groups[order.oco_group]
-    if known.idle or (group is not None and _is_enforced(state, known)):
-        known.remaining -= quantity
-        side.quantity -= quantity
-        if group is not None and order.oco_group is not None and not known.idle:
-            _weigh_group(state, side, order.oco_group, group)
-    else:
-        side.shrink(key, known, quantity)
+            group.members.remove(order.key)
+            if not group.members:
+                del state.groups[name]
+    if not known.idle and not enforced:
+        side.shrink(order.key, known, quantity)
+        return
+    known.remaining -= quantity
+    side.quantity -= quantity
+    if name is not None and not known.idle:
+        _weigh_group(state, side, name, group)
 
 
 def _is_enforced(state: State, known: OpenOrder) -> bool:
