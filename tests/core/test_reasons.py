@@ -116,6 +116,13 @@ def stale() -> Desk:
     return desk
 
 
+def far_off() -> Desk:
+    """A price of a hundredth is doubted."""
+    desk = Desk(mark_max_step=Decimal("0.5"))
+    desk.mark("S", 1)
+    return desk
+
+
 def unrated() -> Desk:
     desk = Desk()
     desk.mark("USD")
@@ -169,6 +176,7 @@ SITUATIONS: dict[str, tuple[Callable[[], Desk], dict[str, Any], dict[str, Any]]]
     "stale_equity": (aged, {}, TWO),
     "max_remembered": (remembered, {}, OTHER_STRATEGY),
     "unknown_symbol": (Desk, {"symbol": "nowhere"}, T),
+    "mark_doubtful": (far_off, {}, T),
     "no_mark": (unmarked, {"symbol": "U"}, T),
     "stale_mark": (stale, {}, T),
     "no_fx_rate": (unrated, {"symbol": "USD"}, T),

@@ -325,14 +325,13 @@ def test_a_denial_says_whether_it_is_final(daemon):
     daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", price="100", reason="begin")
     closing = {"symbol": "ACME", "side": "sell", "quantity": "5", "price": "100"}
     assert "final" not in daemon.check("c-1", **closing)
-    daemon.post(
-        "/v1/positions/adjust", account="main", symbol="ACME", quantity="3", reason="counted again", orders=["c-1"]
-    )
+    doubt = {"account": "main", "symbol": "ACME", "fill_id": "f-1"}
+    daemon.post("/v1/fills", **doubt, client_order_id="nobody", side="sell", quantity="2", price="100")
     for_now = daemon.check("c-1", **closing)
     assert (for_now["allowed"], for_now["final"], for_now["denials"][0]["reason"]) == (
         False, False, "max_reducing_quantity",
     )  # fmt: skip
-    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", reason="found", orders=["c-1"])
+    daemon.post("/v1/fills/accept", **doubt, discard=True, reason="never was")
     assert daemon.check("c-1", **closing)["allowed"]
     daemon.post("/v1/orders/events", client_order_id="c-1", account="main", strategy="test", status="sent")
     sent = daemon.check("c-1", **closing)

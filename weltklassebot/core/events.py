@@ -348,8 +348,8 @@ class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
 
 
 class OrdersKept(Event, frozen=True, tag="orders_kept"):
-    """What a stop leaves resting on the closing side counts from here on as approved as reducing. `oversized` is also
-    told of what is kept where no stop came."""
+    """What a stop leaves resting on the closing side counts from here on as approved as reducing. Where no stop came,
+    it tells of what is kept and is oversized."""
 
     orders: tuple[tuple[str, str, str], ...]
     """Those that did not before."""

@@ -13,6 +13,7 @@ from weltklassebot.core.commands import (
     AdjustPosition,
     AnyCommand,
     CheckOrder,
+    OrderKey,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -75,12 +76,13 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
         known.guards = guards(before, order.side, order.quantity, fitting=state.fitting)
     if event.reducing or order.oco_group is not None:
         known.fitted = event.reducing
-        classify(state, known)
-        if known.idle or order.oco_group is not None:
-            enter(state, book, known)
-            reprice(state, market, book)
-            return
-        count_closing(book.side(order.side), known)
+        if order.oco_group is not None or state.parameters.accounts:
+            classify(state, known)
+            if known.idle or order.oco_group is not None:
+                enter(state, book, known)
+                reprice(state, market, book)
+                return
+        count_closing(book.side(order.side), key, known)
     if stop:
         book.side(order.side).stops += 1
     unpriced = book.unpriced
@@ -154,16 +156,16 @@ def orders_kept(state: State, event: OrdersKept, command: AnyCommand, seq: int, 
     for key in event.orders:
         known = state.orders[key]
         if not known.reducing:
-            _count_as_reducing(state, known)
+            _count_as_reducing(state, key, known)
 
 
-def _count_as_reducing(state: State, known: OpenOrder) -> None:
+def _count_as_reducing(state: State, key: OrderKey, known: OpenOrder) -> None:
     """It is a load on what is held from now on, and adds accordingly."""
     market = state.markets[known.order.symbol]
     book = market.books[book_of(known.order)]
     if known.order.oco_group is None and not is_bound(state.parameters, known.order):
         known.reducing = True
-        count_closing(book.side(known.order.side), known)
+        count_closing(book.side(known.order.side), key, known)
         return
     remaining = known.remaining
     release(state, book, known, remaining)

@@ -111,17 +111,21 @@ class Market(Quote):
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""
-        price = self.price_at(book)
-        for side in (book.buys, book.sells):
-            if side.pivot != price:
-                if self.fitting:
-                    side.move(price)
-                else:
-                    side.restack(price)
+        price = self.price if book.price is None else book.price
+        if book.buys.pivot != price:
+            self._revalue(book.buys, price)
+        if book.sells.pivot != price:
+            self._revalue(book.sells, price)
         held = book.quantity * price
         book.up = held + book.buys.value()
         book.down = held - book.sells.value()
         return self.weigh(book)
+
+    def _revalue(self, side: Side, price: Decimal) -> None:
+        if self.fitting:
+            side.move(price)
+        else:
+            side.restack(price)
 
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""

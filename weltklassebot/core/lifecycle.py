@@ -236,14 +236,21 @@ class _Booking(Struct):
 def _leaves(state: State, booking: _Booking, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     """What it leaves behind in its book."""
     account, venue, strategy, symbol, leg = booking.at
-    known = booking.known
-    order = known or booking.ended
-    group = known.order.oco_group if known is not None else None if booking.ended is None else booking.ended.oco_group
+    known, ended = booking.known, booking.ended
+    market = state.markets.get(symbol)
+    book = None if market is None else market.books.get((account, venue, leg))
+    if known is not None:
+        group, reducing = known.order.oco_group, known.reducing
+    else:
+        group, reducing = (None, False) if ended is None else (ended.oco_group, ended.reducing)
+    closing = book is not None and (book.buys.closing or book.sells.closing)
+    if group is None and not reducing and not closing:
+        return []
     moved = Moved(symbol, (account, venue, leg), booking.change, strategy, group)
     if known is not None:
         moved.filled, moved.quantity = known, min(booking.quantity, known.remaining)
     events = aftermath(state, moved, seq, released_through_seq)
-    if order is not None and order.reducing:
+    if reducing:
         events += flips(state, moved, signed(booking.fill.side, booking.quantity))
     return events
 
