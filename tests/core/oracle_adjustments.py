@@ -20,6 +20,8 @@ class Word:
     as_of: float
     orders: set[int]
     """Those that were approved by then."""
+    rested: bool = False
+    """Something rested in the symbol at the last roll."""
 
 
 @dataclass
@@ -104,6 +106,18 @@ class Adjustments:
             if fill.ts is None and order is not None and order.seq in word.orders:
                 return True
         return False
+
+    def forget_words(self) -> None:
+        """What is before the memory goes at a roll, unless something rests in the symbol, or did one before."""
+        open_in = {known.order.symbol for known in self.facts.open()}
+        remembered = self.rolls[-2] if len(self.rolls) > 1 else 0.0
+        kept = []
+        for word in self.words:
+            rests = (word.about if isinstance(word.about, str) else word.about[3]) in open_in
+            if word.as_of >= remembered or rests or word.rested:
+                word.rested = rests
+                kept.append(word)
+        self.words = kept
 
     def respell_words(self) -> None:
         """What was said of a spelling that is an alias now is of its symbol."""

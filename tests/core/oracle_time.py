@@ -57,6 +57,7 @@ class Time:
                 self.rolls.append(self.roll_of(last + timedelta(days=missed)))
                 self.rolled.append(now - self.jumped)
                 self.day_number += 1
+                self.forget_words()
             self.day = today.isoformat()
             self.facts.purse.day_begins()
             self.cooldown_taken = False
