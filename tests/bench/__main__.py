@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import history, inprocess, load, neighbours, risk_models
+from tests.bench import crowded, history, inprocess, load, neighbours, risk_models
 from tests.daemon.daemon import ROOT
 from weltklassebot.api.tokens import TokenFile
 
@@ -94,6 +94,9 @@ def core_rows() -> Iterator[Row]:
         f"{large / small:.2f} x of 10 symbols, 100 orders",
         "at most 8 µs",
     )
+    resting, doubt = crowded.resting_ratio(), crowded.doubt_ratio()
+    yield "order beside 1,000 resting on each side", "", f"{resting:.2f} x of 10", "at most 1.2 x"
+    yield "mark beside 10,000 doubtful fills", "", f"{doubt:.2f} x of none", "at most 2 x"
 
 
 def http_rows(folder: Path, token: str, url: str, seconds: int) -> Iterator[Row]:

@@ -21,6 +21,8 @@ NUMBERS = {
     ("orders resolve", "--filled-quantity"): ["--id", "a", "--status", "filled", *OTHERS],
     ("positions adjust", "--quantity"): ["--symbol", "X", *OTHERS],
     ("positions adjust", "--price"): ["--symbol", "X", "--quantity", "1", *OTHERS],
+    ("positions split", "--ratio"): ["X", *OTHERS],
+    ("positions split", "--per"): ["X", "--ratio", "1", *OTHERS],
 }
 WHOLES = {
     ("audit tail", "--lines"): [],
@@ -30,7 +32,11 @@ WHOLES = {
     ("audit replay", "--until"): [],
     ("orders feed", "--window"): ["-"],
 }
-MOMENTS: dict[tuple[str, str], list[str]] = {("audit show", "--since"): [], ("audit show", "--until"): []}
+MOMENTS: dict[tuple[str, str], list[str]] = {
+    ("audit show", "--since"): [],
+    ("audit show", "--until"): [],
+    ("positions adjust", "--as-of"): ["--symbol", "X", "--quantity", "1", *OTHERS],
+}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -20,6 +21,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     ReanchorClock,
     RecoverKillSwitch,
     ReopenAccount,
@@ -32,6 +34,8 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -40,6 +44,7 @@ from weltklassebot.core.commands import (
 )
 from weltklassebot.core.numbers import cut
 from weltklassebot.core.parameters import Account, Instrument, Parameters, Venue
+from weltklassebot.core.places import PositionKey
 from weltklassebot.core.records import FORMAT
 from weltklassebot.core.state import State
 
@@ -98,6 +103,7 @@ _LISTED = {
 }
 SMALL = Parameters(
     accounts={"main": Account(), "hedge": Account(venue_enforces_oco=True)},
+    mark_max_step=Decimal("0.5"),
     equity_confirmations=3,
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
@@ -109,8 +115,15 @@ SMALL = Parameters(
     max_doubtful=6,
 )
 LISTED = Parameters(
+    mark_max_step=Decimal("0.5"),
+    mark_confirmations=2,
+    mark_confirm_seconds=0.5,
     equity_confirmations=3,
-    symbols={**_LISTED, "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)), "*": Instrument(currency="USD")},
+    symbols={
+        **_LISTED,
+        "BTC-EUR": replace(_LISTED["BTC-EUR"], aliases=(ALIAS,)),
+        "*": Instrument(currency="USD", max_price=Decimal(1000)),
+    },
     venues={"kraken": Venue(fill_ids="unique")},
     max_order_notional=Decimal(20_000),
     max_notional=Decimal(90_000),
@@ -142,6 +155,9 @@ STRICT = Parameters(
     max_mark_age_seconds=600.0,
 )
 LOOSE = Parameters(
+    mark_max_step=Decimal("0.1"),
+    mark_confirmations=3,
+    mark_confirm_seconds=5.0,
     equity_confirmations=3,
     max_drawdown=None,
     max_order_notional=None,
@@ -154,6 +170,16 @@ LOOSE = Parameters(
     recovery_cooldown_seconds=1.0,
 )
 SETTINGS = (SMALL, LISTED, STRICT, LOOSE)
+
+
+def _leg(symbol: str, pick: int) -> str:
+    """Some symbols are traded in legs, nearly always; the others nearly never."""
+    if symbol in ("ES", "OTHER"):
+        return ("long", "short", "long", "short", "long", "short", "both")[pick % 7]
+    return "long" if pick % 32 == 31 else "both"
+
+
+OPENING = (("long", "buy"), ("short", "sell"))
 
 
 def _spelled(said: Any, pick: int) -> Any:
@@ -193,17 +219,13 @@ class Days:
         if kind < 155:
             return self.report(b, state)
         if kind < 172:
-            symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
-            price = Decimal("0.5") if symbol == "USD-EUR" else PRICES[b[2] % 4]
-            return Mark(
-                symbol=symbol,
-                price=-price if b[4] == 255 or (symbol == "XBT" and b[4] > 230) else price,
-                ts=_stamp(b[3], now),
-            )
+            return self.mark(b, now)
         if kind < 184:
-            return self.equity(b, now)
+            return self.legs(b, state) if kind > 178 else self.equity(b, now)
         if kind < 232 and (cure := self.cure(b, state, now)) is not None:
             return cure
+        if kind >= 250:
+            return self.adjust(b, state, now)
         if b[1] % 13 == 12:
             back = (1.0, 20.0, 700.0, 50_000.0, 200_000.0, 4_000_000.0, -20.0, 5.0)[b[2] % 8]
             return RestartClock(reason="looked", wall=round(now - back, 6))
@@ -224,6 +246,8 @@ class Days:
             return Resume(reason="go on", account=account, fills=self.waiting(state, account))
         if (word := self.settle(b, state)) is not None:
             return word
+        if (told := self.end_doubt(b, state)) is not None:
+            return told
         if state.overrides and b[2] % 2:
             return UnsetLimits(keys=tuple(state.overrides), reason="as it was")
         stale = [
@@ -234,6 +258,19 @@ class Days:
         if stale:
             return Mark(symbol=stale[0], price=Decimal("0.5") if stale[0] == "USD-EUR" else PRICES[b[2] % 2])
         return ReportEquity(account=ACCOUNTS[b[2] % 2], equity=EQUITIES[0]) if b[2] > 128 else None
+
+    @staticmethod
+    def end_doubt(b: bytes, state: State) -> Mark | AcceptMark | None:
+        """What is doubted of a price is said once more, or an operator looks."""
+        for symbol, market in state.markets.items():
+            for venue, quote in ((None, market), *market.venues.items()):
+                if quote.doubt is None:
+                    continue
+                if b[3] % 4 == 0:
+                    return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+                price = quote.doubt.price if b[3] % 4 < 3 or quote.mark is None else quote.mark
+                return Mark(symbol=symbol, price=price, venue=venue)
+        return None
 
     def settle(self, b: bytes, state: State) -> AnyCommand | None:
         """What is doubted of an account is reported once more, or an operator looks."""
@@ -257,10 +294,12 @@ class Days:
             order = self.said[-1 - b[2] % min(len(self.said), 6)]
             return _spelled(order, b[3])
         kind = ("limit", "market", "limit", "stop", "limit", "stop_limit", "limit", "limit")[b[4] % 8]
+        side, symbol = "buy" if b[3] % 2 else "sell", SYMBOLS[b[2] % 11 % 6 if b[2] < 150 else 0]
+        leg = _leg(symbol, b[0])
         order = CheckOrder(
             client_order_id=f"o-{b[1] % 4}-{len(self.said) // 3}",
-            symbol=SYMBOLS[b[2] % 11 % 6 if b[2] < 150 else 0],
-            side="buy" if b[3] % 2 else "sell",
+            symbol=symbol,
+            side=side,
             quantity=QUANTITIES[b[5] % 64 % len(QUANTITIES)],
             order_type=kind,
             price=PRICES[b[6] % 32 % 8 % 5 if b[1] % 8 else b[6] % 8] if kind in ("limit", "stop_limit") else None,
@@ -268,8 +307,9 @@ class Days:
             account=ACCOUNTS[b[7] % 3 % 2],
             strategy=STRATEGIES[b[7] // 4 % 2],
             venue=VENUES[b[7] // 8 % 5 % 3],
-            reduce_only=b[3] > 200,
+            reduce_only=b[3] > 200 and (leg, side) not in OPENING,
             oco_group="entries" if b[6] // 32 == 7 else None,
+            position_side=leg,
         )
         if order.price is not None and (b[6] == 255 or (order.symbol == "XBT" and b[6] > 240)):
             order = replace(order, price=-order.price)
@@ -299,7 +339,7 @@ class Days:
             strategy=STRATEGIES[b[7] // 32 % 2] if b[7] // 16 % 2 else strategy,
             venue=venue,
             position_side=leg,
-            reduce_only=b[6] // 16 % 2 == 1,
+            reduce_only=b[6] // 16 % 2 == 1 and (leg, side) not in OPENING,
             oco_group=group,
         )
         self.said.append(order)
@@ -311,6 +351,8 @@ class Days:
             if b[3] % 4 == 0:
                 again = replace(again, quantity=QUANTITIES[b[4] % len(QUANTITIES)])
             venue = again.venue if b[5] % 4 else VENUES[b[5] // 4 % 4]
+            if b[6] % 4 == 1:
+                again = replace(again, position_side=(None, "both", "long", "short")[b[6] // 4 % 4])
             if b[6] % 4 == 0:
                 again = replace(again, fee=Decimal(1), fee_currency=None)
             return _spelled(replace(again, venue=venue), b[7])
@@ -334,6 +376,7 @@ class Days:
                 strategy=order.strategy,
                 venue=order.venue if b[6] // 4 % 4 else VENUES[b[6] // 16 % 4],
                 ts=_stamp(b[7], now),
+                position_side=(None, None, order.position_side, "both", "long")[max(b[7] % 16 - 11, 0)],
             )
         else:
             fill = ReportFill(
@@ -344,6 +387,7 @@ class Days:
                 quantity=quantity,
                 price=price,
                 account=ACCOUNTS[b[7] % 2],
+                position_side=(None, None, None, None, None, None, "long", "short")[b[5] // 4 % 8],
             )
         fee = FEES[b[2] % 16] if b[2] % 16 < len(FEES) else None
         fill = _spelled(replace(fill, fee=fee, fee_currency=None if fee is None else CURRENCIES[b[3] % 4]), b[5] // 4)
@@ -385,6 +429,19 @@ class Days:
         """The doubtful fills of an account."""
         return tuple(one.fill.fill_id for one in state.doubtful.values() if one.fill.account == account)
 
+    @staticmethod
+    def mark(b: bytes, now: float) -> Mark | AcceptMark:
+        symbol = (*SYMBOLS, "USD-EUR", "BTC-EUR", "USD-EUR")[b[1] % 9]
+        venue = (None, None, "kraken", None, "default")[b[5] % 5]
+        if b[4] % 16 == 15:
+            return AcceptMark(symbol=symbol, venue=venue, reason="looked")
+        if symbol == "USD-EUR":
+            price = Decimal("0.5") if b[2] % 8 else (Decimal("0.8"), Decimal("0.02"), Decimal("0.3"))[b[6] % 3]
+        else:
+            price = PRICES[b[2] % 4 if b[2] < 200 else b[2] % 8]
+        wrong = b[4] == 254 or (symbol == "XBT" and b[4] > 230)
+        return Mark(symbol=symbol, price=-price if wrong else price, ts=_stamp(b[3], now), venue=venue)
+
     def equity(self, b: bytes, now: float) -> ReportEquity:
         if self.reports and b[1] > 200:
             return self.reports[-1 - b[2] % min(len(self.reports), 3)]
@@ -409,6 +466,50 @@ class Days:
             )[b[6] % 5 % 3]  # fmt: skip
         flow_id = None if b[2] < 90 else f"w-{b[2] % 8 + len(self.reports) // 8 * 4}"
         return AcceptEquity(account=ACCOUNTS[b[3] % 2], reason="looked", flow_id=flow_id, drop=b[4] % 3 == 0)
+
+    def legs(self, b: bytes, state: State) -> AnyCommand:
+        """What is held in legs, an order that closes it, and less than what it may close."""
+        held = [at for at in state.positions if at[4] != "both"]
+        if not held:
+            leg = ("long", "short")[b[3] % 2]
+            return AdjustPosition(
+                symbol="OTHER", quantity=Decimal(5 if leg == "long" else -5), account=ACCOUNTS[b[4] % 2],
+                venue=VENUES[b[5] % 4], position_side=leg, reason="as held", price=PRICES[0],
+                orders=_open_in(state, "OTHER"),
+            )  # fmt: skip
+        return self.close(b, held) if b[0] > 180 else self.shrink(b, held)
+
+    def close(self, b: bytes, held: list[PositionKey]) -> CheckOrder:
+        account, venue, _, symbol, leg = held[b[2] % len(held)]
+        order = CheckOrder(
+            client_order_id=f"c-{len(self.said)}", symbol=symbol, side="sell" if leg == "long" else "buy",
+            quantity=QUANTITIES[b[3] % 5], order_type="market", account=account, strategy=STRATEGIES[b[4] % 2],
+            venue=venue, position_side=leg, reduce_only=b[5] % 2 == 0,
+        )  # fmt: skip
+        self.said.append(order)
+        return order
+
+    def shrink(self, b: bytes, held: list[PositionKey]) -> AnyCommand:
+        account, venue, strategy, symbol, leg = held[b[2] % len(held)]
+        if b[3] % 4 == 0:
+            there = "kraken" if venue == "default" else "default"
+            return MovePositions(from_venue=venue, to_venue=there, symbol=symbol, account=account, reason="it is there")
+        quantity = (Decimal(0), Decimal("0.3"), Decimal(0), Decimal(1))[b[4] % 4]
+        return AdjustPosition(
+            symbol=symbol, quantity=-quantity if leg == "short" else quantity, venue=venue, account=account,
+            strategy=strategy, position_side=leg, reason="as held",
+        )  # fmt: skip
+
+    @staticmethod
+    def move(b: bytes) -> MovePositions | SettlePositions:
+        if b[3] % 8 == 0:
+            return SettlePositions(reason="compared")
+        here, there = (("default", "kraken"), ("kraken", "default"), ("binance", "kraken"))[b[4] % 3]
+        symbol = (None, *SYMBOLS)[b[5] % 5]
+        account = (None, *ACCOUNTS)[b[6] % 3]
+        return MovePositions(
+            from_venue=here, to_venue=there, symbol=symbol, all=symbol is None, account=account, reason="it is there"
+        )
 
     def admin(self, kind: int, b: bytes, state: State, now: float) -> AnyCommand:
         pick = b[2]
@@ -446,14 +547,7 @@ class Days:
                     discard=b[3] % 2 == 0,
                 )
             case 58:
-                return AdjustPosition(
-                    symbol=SYMBOLS[pick % 6],
-                    quantity=(Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4],
-                    reason="as held",
-                    account=ACCOUNTS[b[4] % 2],
-                    strategy=STRATEGIES[b[5] % 2],
-                    price=PRICES[0] if b[6] % 2 else None,
-                )
+                return self.move(b) if b[7] % 8 == 3 else self.adjust(b, state, now)
             case 59:
                 return self.limits(b)
             case 60:
@@ -471,6 +565,30 @@ class Days:
                 )  # fmt: skip
             case _:
                 return (Tick(), Stop())[pick % 2]
+
+    @staticmethod
+    def adjust(b: bytes, state: State, now: float) -> AdjustPosition | SplitPositions:
+        symbol = SYMBOLS[b[2] % 4]
+        named, leg = _open_in(state, symbol), _leg(symbol, b[7] // 4)
+        quantity = (Decimal(0), Decimal(5), Decimal(-3), Decimal(8))[b[3] % 4]
+        if b[7] % 8 > 5:
+            ratio, per = ((2, 1), (1, 3), (1, 10), (3, 2))[b[6] % 4]
+            return SplitPositions(
+                symbol=symbol, ratio=Decimal(ratio), per=Decimal(per), reason="as announced",
+                orders=named[:2] if b[4] % 8 == 0 else named,
+            )  # fmt: skip
+        return AdjustPosition(
+            symbol=symbol,
+            quantity=abs(quantity) if leg == "long" else -abs(quantity) if leg == "short" else quantity,
+            reason="as held",
+            account=ACCOUNTS[b[4] % 2],
+            strategy=STRATEGIES[b[5] % 2],
+            price=PRICES[0] if b[6] % 2 else None,
+            orders=named[:1] if b[4] % 8 == 0 else named,
+            venue=VENUES[b[7] % 4],
+            position_side=leg,
+            as_of=_stamp(b[7], now),
+        )
 
     def limits(self, b: bytes) -> SetLimits | UnsetLimits | ConfigureLimits:
         keys = ("max_drawdown", "max_order_notional", "max_notional", "max_trades_per_day", "cooldown_minutes")
@@ -499,3 +617,7 @@ def _stamp(byte: int, now: float) -> float | None:
     if byte < 160:
         return None
     return round(now - (0.5, 50.0, 90_000.0, 260_000.0, -3.0, 0.0)[byte % 6], 6)
+
+
+def _open_in(state: State, symbol: str) -> tuple[str, ...]:
+    return tuple(known.order.client_order_id for known in state.orders.values() if known.order.symbol == symbol)

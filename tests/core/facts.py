@@ -11,6 +11,7 @@ from math import ceil
 
 from tests.core.oracle_equity import Purse
 from tests.core.oracle_fits import ZERO, Fits, Place, fraction
+from tests.core.oracle_marks import Marks
 from weltklassebot.core.commands import CheckOrder, ReportFill
 from weltklassebot.core.parameters import Instrument, Parameters
 
@@ -86,7 +87,7 @@ class Facts(Fits):
     doubtful: list[Doubt] = field(default_factory=list)
     positions: dict[tuple[str, str, str, str, str], Fraction] = field(default_factory=dict)
     """By (account, venue, strategy, symbol, leg)."""
-    marks: dict[str, tuple[Fraction, float]] = field(default_factory=dict)
+    quotes: Marks = field(default_factory=Marks)
     prices: dict[str, Fraction] = field(default_factory=dict)
     """Of symbols without a mark: what the last fill or adjustment said."""
     purse: Purse = field(default_factory=Purse)
@@ -94,6 +95,7 @@ class Facts(Fits):
     def __post_init__(self) -> None:
         self.purse.busy = self.busy
         self.purse.holding = self.holding
+        self.quotes.worth_of = self.worth
 
     def holding(self) -> set[str]:
         """The accounts that hold or rest anything."""
@@ -109,9 +111,11 @@ class Facts(Fits):
     def held(self, place: Place) -> Fraction:
         return sum((q for (a, v, _, s, leg), q in self.positions.items() if (a, v, s, leg) == place), ZERO)
 
-    def price(self, symbol: str) -> Fraction:
-        """What a unit is worth at the mark, or at what was paid while there is none; zero: nobody knows."""
-        return self.worth(symbol, self.marks[symbol][0] if symbol in self.marks else self.prices.get(symbol, ZERO))
+    def price(self, symbol: str, venue: str, now: float | None = None) -> Fraction:
+        """What a unit of a book at the venue is worth, as chosen when the last mark came, or at another moment; at what
+        was paid while there is none; zero: nobody knows."""
+        found = self.quotes.price(symbol, venue, None if now is None else self.quotes.since(now, self.parameters))
+        return self.worth(symbol, self.prices.get(symbol, ZERO)) if found is None else found
 
     def worth(self, symbol: str, price: Fraction) -> Fraction:
         """Of a unit at this price: of an inverse contract 1 / price, rounded up to the smallest amount there is."""
@@ -138,16 +142,19 @@ class Facts(Fits):
         mine = listed is not None and listed.asset is not None and listed.asset == fill.fee_currency
         return fraction(fill.fee) if mine else ZERO
 
-    def unit(self, symbol: str) -> Fraction | None:
-        """What quantity 1 at price 1 is worth in the base currency."""
+    def unit(self, symbol: str, *, believed: bool = False) -> Fraction | None:
+        """What quantity 1 at price 1 is worth in the base currency; at most, unless it is to be as believed."""
         instrument = self.instrument(symbol)
         if instrument is None:
             return None
         currency = instrument.currency
         if currency in (None, self.parameters.base_currency):
             return Fraction(instrument.multiplier)
-        rate = self.marks.get(f"{currency}-{self.parameters.base_currency}")
-        return None if rate is None else Fraction(instrument.multiplier) * abs(rate[0])
+        rate = (f"{currency}-{self.parameters.base_currency}", None)
+        if self.quotes.last(rate) is None:
+            return None
+        worth = abs(self.quotes.last(rate).price) if believed else self.quotes.worth(rate)
+        return Fraction(instrument.multiplier) * worth
 
     def equity(self) -> Fraction | None:
         return self.purse.equity()

@@ -8,13 +8,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tests.core.facts import ZERO, Facts, Order, after, fraction
+from tests.core.oracle_adjustments import Adjustments, Told, Word
 from tests.core.oracle_fills import Executions
 from tests.core.oracle_fits import at, is_stop
+from tests.core.oracle_legs import Legs
 from tests.core.oracle_orders import Orders
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
 from weltklassebot.core.commands import (
     AcceptEquity,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
@@ -24,7 +27,7 @@ from weltklassebot.core.commands import (
 )
 
 
-class Oracle(Time, Stops, Orders):
+class Oracle(Time, Stops, Orders, Legs, Adjustments):
     def __init__(self) -> None:
         self.facts = Facts()
         self.configured = self.facts.parameters
@@ -42,6 +45,11 @@ class Oracle(Time, Stops, Orders):
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
         self.executions = Executions(self.facts)
+        self.words: list[Word] = []
+        self.told: list[Told] = []
+        """Fills that were booked,"""
+        self.told_since = 0.0
+        """all of those since then."""
         self.day = ""
         self.day_number = 0
         self.rolls: list[float] = []
@@ -97,6 +105,15 @@ class Oracle(Time, Stops, Orders):
         """No larger than what can be closed, but for a trillionth."""
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
+
+    def _words(self, order: CheckOrder, reducing: bool) -> set[str]:
+        """What it says of itself, and is not."""
+        against = {"oco_group"} if self.facts.wrong_group(order) else set()
+        if order.reduce_only and not reducing:
+            against.add("reduce_only")
+        elif order.position_side != "both" and not reducing and self.closes(order):
+            against.add("max_reducing_quantity")
+        return against
 
     def closes(self, order: CheckOrder) -> bool:
         """On the side that takes something off what is held."""
@@ -155,10 +172,7 @@ class Oracle(Time, Stops, Orders):
         policy = self.facts.parameters.allow_reducing_when_halted
         return policy == "always" or (policy == "rule" and cause in ("max_drawdown", "journal_failed"))
 
-    def reasons(self, order: CheckOrder, now: float) -> set[str]:
-        """Everything that is against a new order."""
-        facts, p = self.facts, self.facts.parameters
-        reducing = self.reducing(order)
+    def _stopped(self, order: CheckOrder, reducing: bool) -> set[str]:
         against: set[str] = set()
         if self.kill != "ACTIVE":
             against.add("kill_switch")
@@ -166,14 +180,15 @@ class Oracle(Time, Stops, Orders):
             against.add("cooldown")
         elif self.risk == "HALTED" and not (reducing and self.halt_passes_reducing(self.cause)):
             against.add("halted")
-        if order.account in self.halted_accounts and (not reducing or p.allow_reducing_when_halted == "never"):
+        never = self.facts.parameters.allow_reducing_when_halted == "never"
+        if order.account in self.halted_accounts and (not reducing or never):
             against.add("account_halted")
-        if order.reduce_only and not reducing:
-            against.add("reduce_only")
-        elif order.position_side != "both" and not reducing and self.closes(order):
-            against.add("max_reducing_quantity")
-        if facts.wrong_group(order):
-            against.add("oco_group")
+        return against
+
+    def reasons(self, order: CheckOrder, now: float) -> set[str]:
+        """Everything that is against a new order."""
+        facts, reducing = self.facts, self.reducing(order)
+        against = self._stopped(order, reducing) | self._words(order, reducing)
         instrument = facts.instrument(order.symbol)
         if instrument is not None:
             closes_all = reducing and Fraction(order.quantity) >= facts.closable(order)
@@ -186,7 +201,7 @@ class Oracle(Time, Stops, Orders):
                 against.add("short_not_allowed")
         against |= self._bounds(order, reducing)
         if not reducing:
-            against |= self._desk(order, now) | self._value(order, now)
+            against |= self._desk(order, now) | self._value(order, now) | self.against_leg(order)
         return against
 
     def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:
@@ -282,32 +297,40 @@ class Oracle(Time, Stops, Orders):
             return {"unknown_symbol"}
         against = set()
         own = facts.own(order)
-        if order.symbol not in facts.marks:
+        oldest = p.max_mark_age_seconds
+        key = facts.quotes.chosen(order.symbol, order.venue, facts.quotes.since(now, p))
+        if facts.quotes.doubtful(order.symbol, order.venue, facts.quotes.since(now, p)):
+            against.add("mark_doubtful")
+        if key is None:
             limited = order.order_type in ("limit", "stop_limit") and fraction(order.price) > 0
             unbounded = "buy" if facts.is_inverse(order.symbol) else "sell"
             if p.mark_required or not limited or order.side == unbounded:
                 against.add("no_mark")
-        elif now - facts.marks[order.symbol][1] > p.max_mark_age_seconds:
+        elif now - facts.quotes.last(key).as_of > oldest:
             against.add("stale_mark")
         if instrument.currency not in (None, p.base_currency):
-            rate = facts.marks.get(f"{instrument.currency}-{p.base_currency}")
+            pair = (f"{instrument.currency}-{p.base_currency}", None)
+            rate = facts.quotes.last(pair)
+            if pair in facts.quotes.doubts:
+                against.add("mark_doubtful")
             if rate is None:
                 against.add("no_fx_rate")
-            elif now - rate[1] > p.max_mark_age_seconds:
+            elif now - rate.as_of > oldest:
                 against.add("stale_fx_rate")
         if against:
             return against
-        value = Fraction(order.quantity) * max(own, facts.price(order.symbol)) * facts.unit(order.symbol)
+        price = max(facts.price(order.symbol, order.venue), facts.price(order.symbol, order.venue, now))
+        value = Fraction(order.quantity) * max(own, price) * facts.unit(order.symbol)
         if p.max_order_notional is not None and value > Fraction(p.max_order_notional):
             against.add("max_order_notional")
-        return against | self._desk_value(order)
+        return against | self._desk_value(order, price)
 
-    def _desk_value(self, order: CheckOrder) -> set[str]:
+    def _desk_value(self, order: CheckOrder, price: Fraction) -> set[str]:
         limit, facts = self.facts.parameters.max_notional, self.facts
         if limit is None:
             return set()
         # The order's own worth is known by now; what is unknown is something that is held already.
-        gross = facts.gross(order) if facts.gross() is not None else None
+        gross = facts.gross(order, price) if facts.gross() is not None else None
         if gross is None:
             return {"no_mark"}
         return {"max_notional"} if gross > Fraction(limit) else set()
@@ -337,18 +360,39 @@ class Oracle(Time, Stops, Orders):
 
     # --- prices and equity --------------------------------------------------------------------------------------
 
-    def mark(self, command: Mark, now: float) -> None:
-        as_of = now if command.ts is None else min(command.ts, now)
-        before, unit = self.facts.marks.get(command.symbol), self.facts.unit(command.symbol)
-        if self.facts.parameters.max_equity_age_seconds is not None and before is not None and unit is not None:
-            for name, account in self.facts.purse.accounts.items():
-                held = sum(
-                    (q for (owner, *_, symbol, _), q in self.facts.positions.items()
-                     if (owner, symbol) == (name, command.symbol)), ZERO,
-                )  # fmt: skip
-                gain = self.gain(command.symbol, before[0], Fraction(command.price))
-                account.gains.append(gain * unit * held)
-        self.facts.marks[command.symbol] = (Fraction(command.price), as_of)
+    def mark(self, command: Mark, now: float) -> str:
+        facts = self.facts
+        before = self._marks_of_positions()
+        instrument = facts.parameters.symbols.get(command.symbol) or (
+            None if command.symbol == "USD-EUR" else facts.parameters.symbols.get("*")
+        )
+        verdict = facts.quotes.hear(command, now, facts.parameters, instrument)
+        if verdict == "believed":
+            self._note_gains(command.symbol, before)
+        return verdict
+
+    def accept_mark(self, command: AcceptMark, now: float) -> bool:
+        before = self._marks_of_positions()
+        if not self.facts.quotes.accept(command.symbol, command.venue, now, self.facts.parameters):
+            return False
+        self._note_gains(command.symbol, before)
+        return True
+
+    def _marks_of_positions(self) -> dict:
+        quotes, found = self.facts.quotes, {}
+        for account, venue, strategy, symbol, leg in self.facts.positions:
+            key = quotes.chosen(symbol, venue)
+            found[account, venue, strategy, symbol, leg] = None if key is None else quotes.last(key).price
+        return found
+
+    def _note_gains(self, symbol: str, before: dict) -> None:
+        unit = self.facts.unit(symbol, believed=True)
+        if self.facts.parameters.max_equity_age_seconds is None or unit is None:
+            return
+        for key, price in self._marks_of_positions().items():
+            account = self.facts.purse.accounts.get(key[0])
+            if key[3] == symbol and account is not None and before[key] is not None and price is not None:
+                account.gains.append(self.gain(symbol, before[key], price) * unit * self.facts.positions[key])
 
     def gain(self, symbol: str, bought: Fraction, sold: Fraction) -> Fraction:
         """Of one unit, in its currency per multiplier: of an inverse contract 1/bought - 1/sold."""

@@ -1,7 +1,8 @@
 """Which executions a desk knows, and how symbols are spelled: from the rules alone, as plain lists.
 
-An execution is (venue, account, symbol, fill id, order, side). It is known while its order is open, and through the day
-after that of its booking, or of its order's end if that is later.
+An execution is (venue, account, symbol, fill id, order, side, leg). A report that does not say the leg, while nobody
+knows the order, is of any leg. It is known while its order is open, and through the day after that of its booking, or
+of its order's end if that is later.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from weltklassebot.core.commands import AnyCommand, ReportFill
 class Booked:
     fill: ReportFill
     venue: str
-    """Where it was booked."""
+    """Where it was booked,"""
+    leg: str
+    """and in which leg."""
     day: int
     order: Order | None
     """Whose it is, if it agrees with it."""
@@ -83,14 +86,21 @@ class Executions:
             if one.venue in (venue, fill.venue, "default")
             and (one.fill.account, spelled(self.facts, one.fill.symbol), one.fill.fill_id) == me[:3]
         ]
-        mine = [one.fill for one in nearby if identity(self.facts, one.fill) == me]
-        waiting = [
+        leg = self.leg(fill, order)
+        same_order = [one for one in nearby if identity(self.facts, one.fill) == me]
+        mine = [one for one in same_order if one.leg == leg]
+        asked = [
             doubt
             for doubt in self.facts.doubtful
             if identity(self.facts, doubt.fill) == me and doubt.venue in (venue, fill.venue, "default")
         ]
+        waiting = [doubt for doubt in asked if doubt.leg == leg]
         what = (fill.quantity, fill.price)
-        if any((one.quantity, one.price) == what for one in [*mine, *(doubt.fill for doubt in waiting)]):
+        legs = {leg, "both"} if leg != "both" else {"both"}
+        if order is None and fill.position_side is None:
+            legs = {"both", "long", "short"}
+        alike = [one.fill for one in (*same_order, *asked) if one.leg in legs]
+        if any((one.quantity, one.price) == what for one in alike):
             return "same"
         if mine or any(not doubt.contradicts for doubt in waiting):
             return "other"
@@ -110,16 +120,12 @@ class Executions:
                 joined = (account, venue, strategy, listed, leg)
                 if total := facts.positions.pop(key) + facts.positions.pop(joined, ZERO):
                     facts.positions[joined] = total
-        for prices in (facts.prices, facts.marks):
-            for symbol in list(prices):
-                if (listed := spelled(facts, symbol)) != symbol:
-                    self._join_price(prices, symbol, listed)
-
-    def _join_price(self, prices: dict, symbol: str, listed: str) -> None:
-        price = prices.pop(symbol)
-        newer = prices is self.facts.marks and listed in prices and prices[listed][1] < price[1]
-        if newer or listed not in prices:
-            prices[listed] = price
+        for symbol in list(facts.prices):
+            if (listed := spelled(facts, symbol)) != symbol:
+                facts.prices.setdefault(listed, facts.prices.pop(symbol))
+        for symbol in {key[0] for key in (*facts.quotes.history, *facts.quotes.doubts)}:
+            if (listed := spelled(facts, symbol)) != symbol:
+                facts.quotes.rename(symbol, listed)
 
 
 def meant(doubtful: list[Doubt], command) -> list[Doubt]:

@@ -1,5 +1,5 @@
-"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules alone,
-over plain lists, each sum made anew.
+"""What fits a position, what a book is exposed to, what a halt keeps and what a fill leaves behind: from the rules
+alone, over plain lists, each sum made anew.
 """
 
 from __future__ import annotations
@@ -107,26 +107,30 @@ class Fits:
 
     # --- exposure -----------------------------------------------------------------------------------------------
 
-    def units(self, place: Place, side: str, extra: CheckOrder | None) -> tuple[list, Fraction]:
+    def units(self, place: Place, side: str, extra: CheckOrder | None, least: Fraction) -> tuple[list, Fraction]:
         """(quantity, own worth) of all that adds, and how much the venue lets do no more than close."""
         orders = [(known.order, known.remaining, known.reducing) for known in self.here(place, side)]
         if extra is not None and extra.side == side:
             orders.append((extra, Fraction(extra.quantity), self.reduces(extra)))
         idle = ZERO
         items, groups = [], {}
+
+        def worth(order: CheckOrder) -> Fraction:
+            return max(self.own(order), least) if order is extra else self.own(order)
+
         for order, remaining, reducing in orders:
             if self.bound(order) and reducing:
                 idle += remaining
             elif order.oco_group is None:
-                items.append((remaining, self.own(order)))
+                items.append((remaining, worth(order)))
             elif self.flags(order.account)[0]:
                 groups.setdefault(order.oco_group, []).append((order, remaining))
             else:
-                items.append((remaining, ZERO if reducing else self.own(order)))
+                items.append((remaining, ZERO if reducing else worth(order)))
         for members in groups.values():
             stops = sum((remaining for order, remaining in members if is_stop(order)), ZERO)
             others = sum((remaining for order, remaining in members if not is_stop(order)), ZERO)
-            items.append((max(stops, others), max(self.own(order) for order, _ in members)))
+            items.append((max(stops, others), max(worth(order) for order, _ in members)))
         items += [
             (Fraction(doubt.fill.quantity), self.worth(place[2], Fraction(doubt.fill.price)))
             for doubt in self.doubted(place, side, valued=True)
@@ -138,10 +142,10 @@ class Fits:
         excess = Fraction(order.quantity) - closes
         return excess <= 0 or (closes > 0 and excess < Fraction(order.quantity) / 10**12)
 
-    def exposure(self, place: Place, extra: CheckOrder | None = None) -> Fraction | None:
+    def exposure(self, place: Place, extra: CheckOrder | None = None, least: Fraction = ZERO) -> Fraction | None:
         """In money, with `extra` approved; None: unknown."""
-        price, held = self.price(place[2]), self.held(place)
-        sides = {side: self.units(place, side, extra) for side in ("buy", "sell")}
+        price, held = self.price(place[2], place[1]), self.held(place)
+        sides = {side: self.units(place, side, extra, least) for side in ("buy", "sell")}
         everything = sides["buy"][0] + sides["sell"][0]
         if not held and not everything:
             return ZERO
@@ -167,13 +171,14 @@ class Fits:
             | {doubt.at for doubt in self.doubtful}
         )
 
-    def gross(self, extra: CheckOrder | None = None) -> Fraction | None:
+    def gross(self, extra: CheckOrder | None = None, least: Fraction = ZERO) -> Fraction | None:
+        """`least`: what a unit of `extra` is worth at any rate."""
         places = self.places()
         if extra is not None:
             places.add(at(extra))
         total = ZERO
         for place in places:
-            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None)
+            exposure = self.exposure(place, extra if extra is not None and at(extra) == place else None, least)
             if exposure is None:
                 return None
             total += exposure
@@ -222,12 +227,17 @@ class Fits:
         return is_stop(known.order) and known.guards and not another
 
     @staticmethod
+    def goes(known: Any) -> bool:
+        """Its cancellation is asked for, and it may still rest."""
+        return known.asked_back and not known.over
+
+    @staticmethod
     def turn(known: Any) -> tuple:
         """Who is taken up first."""
         order = known.order
         price = fraction(order.stop_price) if is_stop(order) else ZERO
         return (
-            not known.over, known.asked_back, not is_stop(order), is_stop(order) and not known.reducing,
+            not known.over, Fits.goes(known), not is_stop(order), is_stop(order) and not known.reducing,
             -price if order.side == "sell" else price, known.seq,
         )  # fmt: skip
 
@@ -251,9 +261,11 @@ class Fits:
     def excess(self, place: Place, stays: list, oversized: list, group: str | None) -> dict:
         """By key: the quantity that what stays is to be reduced to. Held is what is held by now."""
         reduce_to = {
-            known.order.key: left for known, left in oversized if known.order.oco_group is None and not known.asked_back
+            known.order.key: left
+            for known, left in oversized
+            if known.order.oco_group is None and not known.asked_back and not known.over
         }
-        measured = [known for known in stays if not self.bound(known.order) and not known.asked_back]
+        measured = [known for known in stays if not self.bound(known.order) and not self.goes(known)]
         left = abs(self.held(place))
         left = max(left - sum((one.remaining for one in measured if one.order.oco_group is None), ZERO), ZERO)
         names = {known.order.oco_group for known in measured} - {None}

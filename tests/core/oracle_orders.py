@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from msgspec.structs import replace
+
 from tests.core.facts import ZERO, Doubt, Order, after
+from tests.core.oracle_adjustments import Told
 from tests.core.oracle_fills import Booked, meant, spelled
 from weltklassebot.core.commands import (
     AcceptFill,
-    AdjustPosition,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -88,6 +90,8 @@ class Orders:
         is_open = known is not None and not known.gone
         if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
             return "older_than_memory"
+        if self.counted_already(fill, known):
+            return "before_adjustment"
         known = self.find(fill.order_key)
         named = self.facts.parameters.accounts
         if named and fill.account not in named and fill.account not in self.facts.holding():
@@ -96,14 +100,27 @@ class Orders:
             return "conflicts_with_order"
         if known is None:
             return "unknown_order"
-        if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
-            return "conflicts_with_order"
-        if known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining):
+        if self.conflicts(fill, known):
             return "conflicts_with_order"
         room = Fraction(known.order.quantity) - known.filled
         if Fraction(fill.quantity) > room:
             return "exceeds_order"
-        return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
+        if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity):
+            return "fee_exceeds_fill"
+        return "turns_leg" if self.turned(fill) == Fraction(fill.quantity) else None
+
+    def conflicts(self, fill: ReportFill, known: Order) -> bool:
+        if not self.agrees(fill, known) or known.withdrawn or self.executions.differ(fill, known):
+            return True
+        if fill.position_side not in (None, known.order.position_side):
+            return True
+        return known.settled and Fraction(fill.quantity) > (ZERO if known.gone else known.remaining)
+
+    def turned(self, fill: ReportFill) -> Fraction:
+        """How much of it would turn its leg."""
+        known = self.find(fill.order_key)
+        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
+        return self.beyond(fill, (fill.account, venue, fill.symbol, leg))
 
     def seen(self, fill: ReportFill) -> str | None:
         return self.executions.seen(fill, self.find(fill.order_key), self.day_number)
@@ -111,10 +128,10 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill) -> None:
-        """A fill that is true, or taken to be."""
+    def book(self, fill: ReportFill, now: float, part: Fraction | None = None) -> None:
+        """A fill that is true, or taken to be; of one that turns its leg this part."""
         known = self.find(fill.order_key)
-        quantity = Fraction(fill.quantity)
+        quantity = Fraction(fill.quantity) if part is None else part
         mine = known is not None and self.agrees(fill, known)
         self.remember(fill, known, mine=mine)
         if mine:
@@ -127,26 +144,30 @@ class Orders:
         venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
         key = (fill.account, venue, fill.strategy, fill.symbol, leg)
         bought = quantity if fill.side == "buy" else -quantity
-        self.set_position(key, self.facts.positions.get(key, ZERO) + bought - self.facts.fee_in_asset(fill))
+        change = bought - self.facts.fee_in_asset(fill)
+        self.set_position(key, self.facts.positions.get(key, ZERO) + change)
+        self.told.append(Told(now, key, fill.ts, change))
         self.facts.prices[fill.symbol] = abs(Fraction(fill.price))
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
-        venue = self.executions.venue(fill, known)
-        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
+        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
+        self.executions.booked.append(Booked(fill, venue, leg, self.day_number, known if mine else None))
 
     def set_position(self, key: tuple[str, str, str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
-        """Hold a fill as doubtful; says whether its account is halted now."""
+    def doubt(self, fill: ReportFill, seq: int, now: float, *, rest: bool = False) -> bool:
+        """Hold a fill as doubtful, or the rest of one that was booked; says whether its account is halted now."""
         p = self.facts.parameters
         known = self.find(fill.order_key)
-        contradicts = self.seen(fill) == "other"
+        contradicts = not rest and self.seen(fill) == "other"
         valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
         leg = self.executions.leg(fill, known)
+        # It stays in that leg, even if its order is forgotten before an operator looks.
+        fill = fill if leg == "both" else replace(fill, position_side=leg)
         self.facts.doubtful.append(Doubt(fill, seq, venue, leg, contradicts, valued))
         if known is not None:
             known.reported = True
@@ -161,7 +182,7 @@ class Orders:
         return True
 
     def worth_is_known(self, fill: ReportFill) -> bool:
-        priced = fill.price or self.facts.price(fill.symbol)
+        priced = fill.price or self.facts.price(fill.symbol, self.executions.venue(fill, self.find(fill.order_key)))
         return self.facts.unit(fill.symbol) is not None and bool(priced)
 
     def lose_sight(self, now: float) -> None:
@@ -174,16 +195,11 @@ class Orders:
                     self.halted_accounts[doubt.fill.account] = now
                     self.account_stops.append((now, doubt.fill.account, passes))
 
-    def settle(self, command: AcceptFill) -> None:
+    def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
+        assert command.discard or not self.turned(doubt.fill)
         self.facts.doubtful.remove(doubt)
         if command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
-            self.book(doubt.fill)
-
-    def adjust(self, command: AdjustPosition) -> None:
-        key = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-        self.set_position(key, Fraction(command.quantity))
-        if command.price is not None:
-            self.facts.prices[command.symbol] = abs(Fraction(command.price))
+            self.book(doubt.fill, now)

@@ -57,6 +57,7 @@ class Time:
                 self.rolls.append(self.roll_of(last + timedelta(days=missed)))
                 self.rolled.append(now - self.jumped)
                 self.day_number += 1
+                self.forget_words()
             self.day = today.isoformat()
             self.facts.purse.day_begins()
             self.cooldown_taken = False
@@ -89,6 +90,7 @@ class Time:
         self.configured, self.named = command.parameters, False
         self.facts.parameters = with_limits(command.parameters, self.overrides)
         self.executions.join()
+        self.respell_words()
         self.lose_sight(now)
         self.awaiting = self.risk == "HALTED" or (
             self.risk == "COOLDOWN" and (command.parameters.after_restart == "admin" or self.until is None)
@@ -149,7 +151,8 @@ class Time:
         self.day, self.cooldown_taken, self.restarted = self.date_of(new).isoformat(), False, seq
         for known in facts.orders:
             known.day = "over"
-        facts.marks = {symbol: (price, 0.0) for symbol, (price, _) in facts.marks.items()}
+        facts.quotes.clock_went_back(new)
+        self.words_after_the_clock_went_back(new)
         facts.purse.day_begins()
         for account in facts.purse.accounts.values():
             account.as_of = account.heard = 0.0

@@ -36,6 +36,7 @@ from weltklassebot.journal.codec import decode, encode
 BASE = 1_763_712_000.0
 _UNITS = {"": 1, "m": 60, "h": 3600, "d": 86400}
 _WHY = {"reason": "because"}
+_FLAGS = ("reduce_only", "rebase_peak", "automatic", "drop", "all")
 
 # op: (command, names of its plain words, what it always says)
 _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
@@ -52,12 +53,16 @@ _OPS: dict[str, tuple[type, tuple[str, ...], dict[str, Any]]] = {
     "complete": (c.CompleteRecovery, (), {}),
     "cancel-all": (c.CancelAll, (), _WHY),
     "adjust": (c.AdjustPosition, ("symbol", "quantity"), _WHY),
+    "move": (c.MovePositions, ("symbol",), _WHY),
+    "settled": (c.SettlePositions, ("symbol",), _WHY),
+    "split": (c.SplitPositions, ("symbol", "ratio"), _WHY),
     "resolve": (c.ResolveOrder, ("client_order_id", "status", "filled_quantity"), _WHY),
     "accept": (c.AcceptFill, ("fill_id", "symbol"), _WHY),
     "accept-account": (c.AcceptAccount, ("account",), {}),
     "retire": (c.RetireAccount, ("account",), _WHY),
     "reopen": (c.ReopenAccount, ("account",), {}),
     "accept-equity": (c.AcceptEquity, ("account",), _WHY),
+    "accept-mark": (c.AcceptMark, ("symbol",), _WHY),
     "discard": (c.AcceptFill, ("fill_id", "symbol"), {**_WHY, "discard": True}),
     "clock": (c.ReportClock, ("wall",), {}),
     "reanchor": (c.ReanchorClock, ("wall",), _WHY),
@@ -77,6 +82,7 @@ class Story:
 
     def __init__(self) -> None:
         self.parameters = Parameters(equity_confirmations=3)
+        self.format = FORMAT
         self.engine, self.folded = Engine(), Engine()
         self.seq, self.now = 0, BASE
 
@@ -143,9 +149,7 @@ class Story:
             return c.UnsetLimits(keys=tuple(rest), reason="because"), released
         kind, names, always = _OPS[op]
         given = dict(always)
-        plain_words = [
-            word for word in rest if "=" not in word and word not in ("reduce_only", "rebase_peak", "automatic", "drop")
-        ]
+        plain_words = [word for word in rest if "=" not in word and word not in _FLAGS]
         given |= dict(zip(names, plain_words, strict=False))
         for word in rest:
             if word not in plain_words:
@@ -163,13 +167,15 @@ class Story:
                 extra[key] = value != "no"
             else:
                 self._settle([word])
-        return c.Start(version="t", format=FORMAT, parameters=self.parameters, **({"wall": self.now} | extra))
+        return c.Start(version="t", format=self.format, parameters=self.parameters, **({"wall": self.now} | extra))
 
     def _settle(self, words: list[str]) -> None:
         for word in words:
             key, _, value = word.partition("=")
             symbol, dot, name = key.rpartition(".")
-            if symbol == "accounts":
+            if key == "format":
+                self.format = int(value)
+            elif symbol == "accounts":
                 flags = {flag: True for flag in value.split(",") if flag}
                 account = Account(**flags)
                 self.parameters = replace(self.parameters, accounts={**self.parameters.accounts, name: account})
@@ -206,6 +212,7 @@ class Story:
             "cancels": lambda: ",".join(state.cancels) or "none",
             "doubtful": lambda: len(state.doubtful),
             "positions": lambda: ",".join(f"{_place(*key)}:{plain(q)}" for key, q in state.positions.items()) or "none",
+            "unsettled": lambda: ",".join(f"{a}/{s}" for a, names in state.unsettled.items() for s in names) or "none",
             "reserved": lambda: ",".join(f"{key[2]}:{plain(o.remaining)}" for key, o in state.orders.items()) or "none",
         }
         return " ".join(f"{name}={facts[name]()}" for name in names)
@@ -218,7 +225,7 @@ def _typed(kind: type, key: str, value: Any) -> Any:
         return BASE + seconds(value)
     if key == "minutes":
         return float(value)
-    if key in ("accept", "fills"):
+    if key in ("accept", "fills", "orders"):
         return tuple(value.split(","))
     if key == "seq":
         return int(value)
@@ -276,7 +283,7 @@ def _words(event: AnyEvent) -> Iterator[str]:
                 yield field.name
             case Decimal():
                 yield f"{field.name}={plain(value)}"
-            case float() if field.name in ("valid_until", "until", "as_of", "next_roll", "old", "new"):
+            case float() if field.name in ("valid_until", "until", "as_of", "since", "next_roll", "old", "new"):
                 yield f"{field.name}={_relative(value)}"
             case EquityDoubt():
                 run = f" run={','.join(map(plain, value.run))}" if value.run else ""
@@ -296,8 +303,12 @@ def _member(member: Any) -> str:
         case _ if hasattr(member, "reduce_to"):
             order = _key(member.account, member.strategy, member.client_order_id)
             return f"{order}->{plain(member.reduce_to)}"
+        case (account, symbol):
+            return f"{account}/{symbol}"
         case _ if hasattr(member, "quantity"):
-            return f"{member.account}/{member.symbol}:{plain(member.quantity)}"
+            venue = "" if member.venue == "default" else f"@{member.venue}"
+            leg = "" if member.position_side == "both" else f"/{member.position_side}"
+            return f"{member.account}/{member.symbol}{venue}{leg}:{plain(member.quantity)}"
         case Flow():
             fits = "".join(f" {name}={n}" for name, n in (("fit", member.fits), ("without", member.fits_without)) if n)
             amount = "" if member.amount is None else f" {plain(member.amount)}"

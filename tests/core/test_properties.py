@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.core.desk_days import BASE, STEP, Days
 from tests.core.facts import ZERO, Order
@@ -27,6 +28,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -36,6 +38,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     OrderKey,
     ReanchorClock,
     RecoverKillSwitch,
@@ -49,6 +52,8 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
+    SplitPositions,
     Start,
     Tick,
     TriggerKillSwitch,
@@ -61,6 +66,7 @@ from weltklassebot.core.events import (
     EquitySetAside,
     EquityTaken,
     FillDoubted,
+    MarkTaken,
     OrderApproved,
     Oversized,
     PositionFlipped,
@@ -154,10 +160,26 @@ class Run:
             assert not self.oracle.facts.purse.word(command, self.oracle.facts.parameters)
         elif type(command) is AcceptEquity:
             assert not self.oracle.accept_equity(command)
+        elif type(command) is AdjustPosition:
+            quantity = self.oracle.adjusted_to(command, self.now)
+            assert quantity is None or self.oracle.turns(command, quantity)
+        elif type(command) is MovePositions:
+            assert not self.oracle.move(command)
         elif type(command) is ReportEquity:
             assert self.oracle.equity(command, self.now) == ("same" if isinstance(outcome, Replayed) else "refused")
         elif isinstance(outcome, Replayed):
             assert self.oracle.find(command.key).gone
+        else:
+            self.check_refused_price(command)
+
+    def check_refused_price(self, command: AnyCommand) -> None:
+        if type(command) is SplitPositions:
+            known = self.engine.state.markets
+            assert command.symbol not in known or not self.oracle.may_split(command)
+        elif type(command) is Mark:
+            assert self.oracle.mark(command, self.now) == "old"
+        elif type(command) is AcceptMark:
+            assert not self.oracle.accept_mark(command, self.now)
         else:
             assert not isinstance(command, Halt | TriggerKillSwitch | Tick | Start)
 
@@ -225,13 +247,26 @@ class Run:
             case ReportFill():
                 self.fill(command, outcome, released)
             case AcceptFill():
-                self.settle(command, outcome)
+                self.settle(command, outcome, now)
             case AdjustPosition():
                 before = self.held_by(self.place_of(command))
-                oracle.adjust(command)
+                oracle.adjust(command, now)
                 self.leaves(outcome, self.place_of(command), before, None)
+            case MovePositions():
+                assert oracle.move(command)
+            case SettlePositions():
+                raise AssertionError("nothing is unsettled")
+            case SplitPositions():
+                assert oracle.may_split(command)
+                oracle.split(command, now)
             case Mark():
-                oracle.mark(command, now)
+                (event,) = outcome.events
+                verdict = oracle.mark(command, now)
+                assert verdict == ("believed" if isinstance(event, MarkTaken) else "doubted")
+                confirmed = isinstance(event, MarkTaken) and event.confirmed
+                self.counts[f"mark {verdict}{' by several' if confirmed else ''}"] = 1
+            case AcceptMark():
+                assert oracle.accept_mark(command, now)
             case ReportEquity():
                 kinds = {type(event) for event in outcome.events}
                 verdict = "aside" if EquitySetAside in kinds else "taken" if EquityTaken in kinds else "doubted"
@@ -293,21 +328,29 @@ class Run:
         if cause is None:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
-            self.book(fill, outcome, lambda: oracle.book(fill))
-            return
-        self.counts[f"doubted {cause}"] = 1
+            if not (over := oracle.turned(fill)):
+                self.book(fill, outcome, lambda: oracle.book(fill, self.now))
+                return
+            (rest,) = (event for event in outcome.events if isinstance(event, FillDoubted))
+            assert (rest.cause, rest.quantity, first.quantity) == ("turns_leg", over, Fraction(fill.quantity) - over)
+            self.counts["doubted a part"] = 1
+            part = first.quantity
+            self.book(replace(fill, quantity=part), outcome, lambda: oracle.book(fill, self.now, Fraction(part)))
+            fill = replace(fill, quantity=rest.quantity, fee=None, fee_currency=None)
+        else:
+            self.counts[f"doubted {cause}"] = 1
         assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
-        if oracle.doubt(fill, self.seq, self.now):
+        if oracle.doubt(fill, self.seq, self.now, rest=cause is None):
             spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
             oracle.withdraw(released, spares, fill.account)
             self.nothing_opening_rests(fill.account, released)
 
-    def settle(self, command: AcceptFill, outcome: Recorded) -> None:
+    def settle(self, command: AcceptFill, outcome: Recorded, now: float) -> None:
         if command.discard:
-            self.oracle.settle(command)
+            self.oracle.settle(command, now)
         else:
             (doubt,) = meant(self.oracle.facts.doubtful, command)
-            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command))
+            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command, now))
 
     def book(self, fill: ReportFill, outcome: Recorded, fold: Callable[[], None]) -> None:
         oracle = self.oracle
@@ -403,9 +446,9 @@ class Run:
             if not asked and not known.over and account in (None, order.account):
                 left.setdefault((at(order), order.side), []).append(known)
         assert not left or policy != "all"
-        for (place, side), orders in left.items():
+        for (place, side), here in left.items():
             held = self.oracle.facts.held(place) * (1 if side == "sell" else -1)
-            orders = [known for known in orders if not self.oracle.facts.bound(known.order)]
+            orders = [known for known in here if not self.oracle.facts.bound(known.order)]
             over = self.oracle.facts.load(orders) - held
             assert over <= max((Fraction(one.order.quantity) for one in orders), default=ZERO) / 10**12 or (
                 held > 0 and any(known.guards or known.order.oco_group for known in orders)
@@ -434,6 +477,10 @@ class Run:
         state, oracle = self.engine.state, self.oracle
         facts = oracle.facts
         assert {key: Fraction(held) for key, held in state.positions.items()} == facts.positions
+        for market in state.markets.values():
+            assert market.legged == sum(leg != "both" for _, _, leg in market.books)
+            for (_, _, leg), book in market.books.items():
+                assert leg == "both" or not book.quantity or (book.quantity > 0) is (leg == "long")
         assert {key: Fraction(known.remaining) for key, known in state.orders.items()} == {
             known.order.key: known.remaining for known in facts.open()
         }
@@ -442,8 +489,8 @@ class Run:
         if gross is not None:
             assert Fraction(state.gross) == gross
         for symbol, market in state.markets.items():
-            assert Fraction(market.price) == facts.price(symbol)
             for (account, venue, leg), book in market.books.items():
+                assert Fraction(market.price_at(book)) == facts.price(symbol, venue)
                 exposure = facts.exposure((account, venue, symbol, leg))
                 assert book.unpriced is (exposure is None)
                 assert Fraction(book.exposure) == exposure or exposure is None
@@ -496,7 +543,8 @@ class Run:
         state = self.engine.state
         assert set(state.cancels) <= {known.cancel_id for known in state.orders.values()}
         assert all(not book.empty for market in state.markets.values() for book in market.books.values())
-        assert all(market.books or market.mark is not None for market in state.markets.values())
+        assert not any(market.empty for market in state.markets.values())
+        assert state.venue_marks == sum(len(market.venues) for market in state.markets.values())
 
     def seen_from_outside(self) -> None:
         state = self.engine.state

@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from weltklassebot.core.commands import CheckOrder, Mark, ReportEquity, ReportFill, ReportOrder
+from weltklassebot.core.commands import (
+    AdjustPosition,
+    CheckOrder,
+    Mark,
+    ReportEquity,
+    ReportFill,
+    ReportOrder,
+    Start,
+)
 from weltklassebot.core.manager import Decision, RiskManager
 from weltklassebot.core.parameters import Account, Instrument, Parameters
 from weltklassebot.core.reasons import REASONS
+from weltklassebot.core.records import FORMAT
 
 NOW = 1_763_712_000.0
 LISTED = {"S": Instrument(), "T": Instrument(), "USD": Instrument(currency="USD"), "JPY": Instrument(currency="JPY")}
@@ -107,6 +116,13 @@ def stale() -> Desk:
     return desk
 
 
+def far_off() -> Desk:
+    """A price of a hundredth is doubted."""
+    desk = Desk(mark_max_step=Decimal("0.5"))
+    desk.mark("S", 1)
+    return desk
+
+
 def unrated() -> Desk:
     desk = Desk()
     desk.mark("USD")
@@ -130,6 +146,26 @@ def full() -> Desk:
     return Desk(max_symbols=2)
 
 
+def in_legs() -> Desk:
+    desk = Desk()
+    desk.do(AdjustPosition(account="one", symbol="S", quantity=Decimal(1), position_side="long", reason="held"))
+    return desk
+
+
+def unsettled() -> Desk:
+    """What was held before positions had a venue stands at two of them now."""
+    desk = Desk()
+    old, new = (
+        Start(version="t", format=number, parameters=desk.manager.engine.state.configured, wall=NOW)
+        for number in (4, FORMAT)
+    )
+    desk.do(old)
+    desk.do(AdjustPosition(account="one", symbol="S", quantity=Decimal(5), reason="held"))
+    assert desk.check(client_order_id="before", venue="kraken").allowed
+    desk.do(new)
+    return desk
+
+
 TWO, OTHER_STRATEGY, T = {"account": "two"}, {"strategy": "y"}, {"symbol": "T"}
 SITUATIONS: dict[str, tuple[Callable[[], Desk], dict[str, Any], dict[str, Any]]] = {
     "account_halted": (halted, {}, TWO),
@@ -140,10 +176,13 @@ SITUATIONS: dict[str, tuple[Callable[[], Desk], dict[str, Any], dict[str, Any]]]
     "stale_equity": (aged, {}, TWO),
     "max_remembered": (remembered, {}, OTHER_STRATEGY),
     "unknown_symbol": (Desk, {"symbol": "nowhere"}, T),
+    "mark_doubtful": (far_off, {}, T),
     "no_mark": (unmarked, {"symbol": "U"}, T),
     "stale_mark": (stale, {}, T),
     "no_fx_rate": (unrated, {"symbol": "USD"}, T),
     "stale_fx_rate": (of_an_old_rate, {"symbol": "USD"}, T),
+    "position_side": (in_legs, {}, T),
+    "venue_unsettled": (unsettled, {}, T),
     "short_not_allowed": (spot, {"side": "sell"}, {"side": "sell", **T}),
     "max_symbols": (full, {"symbol": "USD"}, T),
 }

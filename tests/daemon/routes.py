@@ -18,8 +18,12 @@ ROUTES = {
     "/v1/equity": {"equity": "1000"},
     "/v1/orders/cancel-all": {"reason": "r"},
     "/v1/positions/adjust": {"symbol": "X", "quantity": "1", "reason": "r"},
+    "/v1/positions/move": {"symbol": "X", "from_venue": "default", "to_venue": "kraken", "reason": "r"},
+    "/v1/positions/settled": {"reason": "r"},
+    "/v1/positions/split": {"symbol": "X", "ratio": "2", "reason": "r"},
     "/v1/orders/resolve": {"client_order_id": "bad-1", "status": "canceled", "reason": "r"},
     "/v1/equity/accept": {"account": "default", "reason": "r"},
+    "/v1/marks/accept": {"symbol": "X", "reason": "r"},
     "/v1/accounts/accept": {"account": "default"},
     "/v1/accounts/retire": {"account": "default", "reason": "r"},
     "/v1/accounts/reopen": {"account": "default"},
@@ -39,7 +43,7 @@ STOPS = {"/v1/admin/halt", "/v1/kill-switch/trigger", "/v1/admin/cooldown", "/v1
 """Taken whatever their words are: `test_stop_words`."""
 READS = (
     "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/orders", "/v1/positions", "/v1/fills/doubtful",
-    "/v1/cancel-requests", "/v1/limits", "/v1/audit", "/v1/accounts",
+    "/v1/cancel-requests", "/v1/limits", "/v1/audit", "/v1/accounts", "/v1/marks",
 )  # fmt: skip
 STREAM = {
     "check": ROUTES["/v1/orders/check"],

@@ -109,6 +109,10 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
     small.post("/v1/marks", symbol="BTC-EUR", price="1000")
     taken = [small.post("/v1/marks", symbol=f"N{number}", price="1")["accepted"] for number in range(20)]
     assert taken == [1] * 3 + [0] * 17
+    venues = [
+        small.post("/v1/marks", symbol="BTC-EUR", price="1000", venue=f"v{number}")["accepted"] for number in range(20)
+    ]
+    assert venues == [1] * 4 + [0] * 16
     statuses = [small.http("POST", "/v1/equity", {"account": f"n{n}", "equity": "1000"}).status for n in range(20)]
     assert (statuses.count(200), statuses.count(503)) == (3, 17)
     assert small.state()["equity"] == "1000", "nobody accepted a second account"
@@ -121,6 +125,7 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
         assert reasons(small.check(f"d-{number}", symbol=f"X{number}", account=f"d{number}"))[0] == "max_symbols"
     found = gauges(small)
     assert found["symbols"] == (4, 4)
+    assert found["venue_marks"] == (4, 4)
     assert found["accounts"] == (3, 3)
     assert found["doubtful_fills"] == (3, 3)
     assert found["remembered_denials"] == (5, 5)
@@ -197,7 +202,7 @@ def test_open_orders(small):
 
 def test_marks_that_wait_are_bounded():
     recorded = []
-    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol), str)
+    marks = Marks(60.0, 3, lambda mark, _: not recorded.append(mark.symbol), str, lambda *_: True)
 
     async def flood():
         for number in range(50):

@@ -103,7 +103,8 @@ def test_a_step_ahead_is_followed_once_and_doubted_the_second_time(desk: Desk) -
     assert desk.daemon.log("clock_doubted")["difference"] == pytest.approx(200, abs=1)
     assert desk.difference() == pytest.approx(200, abs=1)
     assert desk.daemon.state()["clock_doubted"] is True
-    desk.daemon.post("/v1/positions/adjust", symbol="BTC-EUR", account="main", quantity="1", reason="drill")
+    named = {"symbol": "BTC-EUR", "account": "main", "orders": ["o-1", "o-2"]}
+    desk.daemon.post("/v1/positions/adjust", **named, quantity="1", reason="drill")
     assert desk.reasons("o-4", side="sell", account="main", quantity="0.001") == [], "it only reduces"
     desk.daemon.post("/v1/clock/reanchor", reason="the time server is right")
     desk.daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")

@@ -184,14 +184,14 @@ def test_marks_value_orders_and_many_come_at_once(daemon):
     marks = [{"symbol": f"S-{number}", "price": str(number + 1)} for number in range(500)]
     assert daemon.post("/v1/marks", marks=marks) == {"accepted": 500}
     # A mark is always in the journal before a decision on its symbol, and the newest of a quick row wins.
-    for price in ("10", "20", "30000"):
+    for price in ("9", "10", "11"):
         daemon.post("/v1/marks", symbol="S-7", price=price)
-    denied = daemon.check("m-1", symbol="S-7", price="1", quantity="1")
+    denied = daemon.check("m-1", symbol="S-7", price="1", quantity="3000")
     assert denied["denials"][0] | {"message": ""} == {
-        "reason": "max_order_notional", "limit": "25000", "value": "30000", "message": "",
+        "reason": "max_order_notional", "limit": "25000", "value": "33000", "message": "",
     }  # fmt: skip
     known = [line for line in daemon.lines() if line["action"] == "mark" and line["command"]["symbol"] == "S-7"]
-    assert known[-1]["command"]["price"] == "30000"
+    assert known[-1]["command"]["price"] == "11"
     assert known[-1]["seq"] < denied["seq"]
     old = daemon.post("/v1/marks", symbol="S-8", price="1", ts=1.0)
     assert old == {"accepted": 0}, "older than what is known"
@@ -325,12 +325,13 @@ def test_a_denial_says_whether_it_is_final(daemon):
     daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", price="100", reason="begin")
     closing = {"symbol": "ACME", "side": "sell", "quantity": "5", "price": "100"}
     assert "final" not in daemon.check("c-1", **closing)
-    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="3", reason="counted again")
+    doubt = {"account": "main", "symbol": "ACME", "fill_id": "f-1"}
+    daemon.post("/v1/fills", **doubt, client_order_id="nobody", side="sell", quantity="2", price="100")
     for_now = daemon.check("c-1", **closing)
     assert (for_now["allowed"], for_now["final"], for_now["denials"][0]["reason"]) == (
         False, False, "max_reducing_quantity",
     )  # fmt: skip
-    daemon.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="5", reason="found")
+    daemon.post("/v1/fills/accept", **doubt, discard=True, reason="never was")
     assert daemon.check("c-1", **closing)["allowed"]
     daemon.post("/v1/orders/events", client_order_id="c-1", account="main", strategy="test", status="sent")
     sent = daemon.check("c-1", **closing)
@@ -362,3 +363,40 @@ def test_an_end_says_how_much_and_a_late_fill_counts(daemon):
     assert daemon.log("late_fill")["fill_id"] == "f-2"
     (row,) = daemon.get("/v1/positions")["positions"]
     assert row["quantity"] == "0.007"
+
+
+def test_an_adjustment_says_what_it_counts_and_counts_nothing_twice(daemon):
+    """The quantity is that of a moment, over a restart as well."""
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")
+    order = {"client_order_id": "a-1", "account": "main", "strategy": "test", "symbol": "BTC-EUR", "side": "buy"}
+    daemon.check("a-1", quantity="0.002")
+    held = {"account": "main", "strategy": "test", "symbol": "BTC-EUR", "reason": "as the venue says"}
+    refused = daemon.http("POST", "/v1/positions/adjust", {**held, "quantity": "0.002"})
+    assert (refused.status, "a-1" in refused.json["detail"]) == (409, True)
+    assert daemon.http("POST", "/v1/positions/adjust", {**held, "quantity": "1", "as_of": 9e9}).status == 422
+    told = daemon.post("/v1/positions/adjust", **held, quantity="0.001", orders=["a-1"])
+    assert told["new"] == "0.001"
+    assert "doubtful" in told["notices"][0]
+    daemon.restart()
+    daemon.post("/v1/admin/resume", reason="drill")
+    late = daemon.post("/v1/fills", fill_id="f-1", **order, quantity="0.001", price="1000", ts=told["as_of"] - 1)
+    assert late["cause"] == "before_adjustment"
+    news = daemon.post("/v1/fills", fill_id="f-2", **order, quantity="0.001", price="1000", ts=told["as_of"] + 1)
+    assert (news["doubtful"], news["position"]) == (False, "0.002")
+    since = daemon.post("/v1/positions/adjust", **held, quantity="5", orders=["a-1"], as_of=told["as_of"])
+    assert since["new"] == "5.001"
+
+
+def test_a_split_is_said_once_for_everybody(daemon):
+    """And before the next price, whichever waits to be recorded."""
+    for account in ("main", "hedge"):
+        daemon.post("/v1/positions/adjust", symbol="ACME", account=account, quantity="10", reason="begin")
+    for price in ("100", "101"):
+        daemon.post("/v1/marks", symbol="ACME", price=price)
+    gross = daemon.state()["gross_notional"]
+    assert daemon.post("/v1/positions/split", symbol="ACME", ratio="2", reason="2:1")["positions"] == 2
+    assert [row["quantity"] for row in daemon.get("/v1/positions")["positions"]] == ["20", "20"]
+    assert (gross, daemon.state()["gross_notional"]) == ("2000", "2020")
+    daemon.post("/v1/marks", symbol="ACME", price="50")
+    assert daemon.state()["doubted_marks"] == 0
+    assert daemon.http("POST", "/v1/positions/split", {"symbol": "GONE", "ratio": "2", "reason": "r"}).status == 404

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.daemon.clients import order
 from tests.daemon.daemon import ROOT, Daemon
+from tests.daemon.test_upgrade import install
 from tests.docs.pages import Page, Shell
+from weltklassebot.journal.provenance import claim, live_file
 from weltklassebot.journal.segments import closed_segments
 
 pytestmark = pytest.mark.slow
@@ -77,11 +80,42 @@ def halted_with_a_stop_of(daemon: Daemon, quantity: str) -> Any:
 
 def unprotected(daemon: Daemon) -> None:
     (place,) = halted_with_a_stop_of(daemon, "0.004")["unprotected"]
-    assert place == {"account": "main", "symbol": "HALF", "quantity": "0.001"}
+    where = {"account": "main", "venue": "default", "symbol": "HALF", "position_side": "both"}
+    assert place == {**where, "quantity": "0.001"}
 
 
 def oversized(daemon: Daemon) -> None:
     assert halted_with_a_stop_of(daemon, "0.002")["oversized"] == [["main", "test", "stop"]]
+
+
+BRACKET: Final = {"account": "main", "strategy": "test", "symbol": "PAIR", "side": "sell"}
+
+
+def bracketed(daemon: Daemon) -> None:
+    """A position with a target and a stop in one group."""
+    daemon.post("/v1/marks", symbol="PAIR", price="1000")
+    about = {name: BRACKET[name] for name in ("account", "strategy", "symbol")}
+    daemon.post("/v1/positions/adjust", **about, quantity="0.002", reason="as held")
+    daemon.check("target", **BRACKET, quantity="0.002", price="1100", oco_group="pair")
+    daemon.check(
+        "stop", **BRACKET, quantity="0.002", order_type="stop", price=None, stop_price="900", oco_group="pair"
+    )  # fmt: skip
+
+
+def filled_in_part(daemon: Daemon) -> None:
+    bracketed(daemon)
+    said = daemon.post(
+        "/v1/fills", **BRACKET, fill_id="part", client_order_id="target", quantity="0.0015", price="1100"
+    )
+    assert [one["quantity"] for one in said["reduce_to"]] == ["0.0005"]
+
+
+def flipped(daemon: Daemon) -> None:
+    bracketed(daemon)
+    for name in ("target", "stop"):
+        fill = {"fill_id": name, "client_order_id": name, "quantity": "0.002", "price": "1000"}
+        said = daemon.post("/v1/fills", **BRACKET, **fill)
+    assert said["flipped"]
 
 
 def contradicted(daemon: Daemon) -> None:
@@ -99,6 +133,12 @@ def shared_an_id(daemon: Daemon) -> None:
 def doubted(daemon: Daemon) -> None:
     daemon.post("/v1/equity", equity="100000")
     daemon.post("/v1/equity", equity="40000", flow="-60000", flow_id="w-1")
+
+
+def doubted_price(daemon: Daemon) -> None:
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="1000")
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="10", ts=1.0)
+    daemon.post("/v1/marks", symbol="BTC-EUR", price="10")
 
 
 def nameless(daemon: Daemon) -> None:
@@ -158,6 +198,30 @@ def refused(daemon: Daemon) -> None:
     daemon.log("access_refused")
 
 
+def turned_a_leg(daemon: Daemon) -> None:
+    leg = {"position_side": "long", "quantity": "2"}
+    fill = {"symbol": "BTC-EUR", "price": "1000", "account": "main", "strategy": "test"}
+    daemon.check("o-1", **leg)
+    daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", side="buy", **fill, quantity="1")
+    assert daemon.check("o-2", **leg | {"quantity": "1"}, side="sell")["allowed"]
+    daemon.post("/v1/positions/adjust", symbol="BTC-EUR", quantity="0.4", account="main", strategy="test",
+                position_side="long", reason="drill")  # fmt: skip
+    answer = daemon.post("/v1/fills", fill_id="f-2", client_order_id="o-2", side="sell", **fill, quantity="1")
+    assert (answer["cause"], answer["booked_quantity"]) == ("turns_leg", "0.4")
+    assert daemon.log("leg_turned")["beyond"] == "0.6"
+
+
+def upgraded(daemon: Daemon) -> None:
+    assert daemon.terminate() == 0
+    shutil.rmtree(daemon.store)
+    install("format-4", daemon.store)
+    claim(daemon.store, live_file(daemon.store, 136))
+    daemon.settings["WELTKLASSE_RISK__MAX_START_STEP_DAYS"] = "off"
+    daemon.start()
+    daemon.post("/v1/admin/resume", reason="upgraded")
+    assert daemon.log("venue_unsettled")["count"] == 4
+
+
 SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "RiskHalted": halted,
     "RiskCooldownTooLong": cooling,
@@ -167,6 +231,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "DrawdownNearLimit": lost_some,
     "DuplicateFills": filled_twice,
     "EquityDoubtful": doubted,
+    "MarkDoubtful": doubted_price,
     "FlowsNotCounted": nameless,
     "EquityStale": silent,
     "EquityStaleHolding": silent,
@@ -177,8 +242,12 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LateFills": filled_late,
     "PositionUnprotected": unprotected,
     "StopOversized": oversized,
+    "OrderOversized": filled_in_part,
+    "PositionFlipped": flipped,
     "ContradictingFills": contradicted,
     "FillIdShared": shared_an_id,
+    "LegTurned": turned_a_leg,
+    "VenueUnsettled": upgraded,
     "AccountHalted": doubtful,
     "ClockInDoubt": busy,
     "LimitsChanged": limits_changed,

@@ -74,6 +74,17 @@ def test_equity(desk: Daemon) -> None:
     assert (desk.state()["equity"], desk.state()["drawdown"]) == ("40000", "0")
 
 
+def test_marks(desk: Daemon) -> None:
+    desk.post("/v1/positions/adjust", account="main", symbol="ACME", quantity="10", reason="begin")
+    for price in ("100", "20"):
+        desk.post("/v1/marks", symbol="ACME", price=price)
+    page, shell = Page("runbooks/marks.md"), Shell(desk)
+    assert "20" in page.follow("Do now", shell)
+    (row,) = [row for row in desk.get("/v1/positions")["positions"] if row["symbol"] == "ACME"]
+    assert (row["quantity"], row["mark"]) == ("20", "10")
+    assert "2:1 as of today" in page.follow("Follow up", shell)
+
+
 def test_incident(desk: Daemon) -> None:
     page, shell = Page("runbooks/incident.md"), Shell(desk)
     said = page.follow("Do now", shell)

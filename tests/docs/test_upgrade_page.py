@@ -10,13 +10,13 @@ import pytest
 
 from tests.daemon.daemon import Daemon
 from tests.daemon.test_upgrade import STORES, install
-from tests.daemon.test_upgrade_rules import SYMBOLS
+from tests.daemon.test_upgrade_venues import SYMBOLS
 from tests.docs.pages import Page, Shell
 from weltklassebot.journal.provenance import claim, live_file
 
 pytestmark = pytest.mark.slow
 
-FILES = {path.name for path in (STORES / "format-3").iterdir() if path.name != "risk_state.json"}
+FILES = {path.name for path in (STORES / "format-4").iterdir() if path.name != "risk_state.json"}
 
 
 def formats(store: Path) -> set[int]:
@@ -34,16 +34,19 @@ def test_upgrade(make: Callable[..., Daemon], tmp_path: Path) -> None:
         for file in path.iterdir():
             file.unlink()
         path.rmdir()
-        install("format-3", path)
+        install("format-4", path)
     (tmp_path / "copy" / "risk_state.json").unlink()
     (daemon.directory / "run" / "high-water.json").unlink(missing_ok=True)
-    claim(daemon.store, live_file(daemon.store, 41))
+    claim(daemon.store, live_file(daemon.store, 136))
 
     said = page.follow("After", shell)
 
-    assert daemon.log("older_format")["found"] == 3
+    assert daemon.log("older_format")["found"] == 4
     assert "COOLDOWN" in said
-    assert formats(daemon.store) == {3, 4}
+    assert "at several venues, so it only closes: BTC-EUR of hedge: kraken 39, binance -39" in said
+    assert "positions_by_venue  3" in said
+    assert daemon.log("venue_unsettled")["count"] == 4
+    assert formats(daemon.store) == {4, 5}
 
     assert daemon.terminate() == 0
     blocks = page.blocks("Back", "sh")
@@ -51,7 +54,7 @@ def test_upgrade(make: Callable[..., Daemon], tmp_path: Path) -> None:
         before_start, _, _ = block.text.partition("systemctl start")
         shell(before_start)
     assert {path.name for path in daemon.store.iterdir()} == FILES
-    assert formats(daemon.store) == {3}
+    assert formats(daemon.store) == {4}
     daemon.start()
     assert "store.id is missing" in daemon.log("store_restored")["problem"]
     assert daemon.state()["state"] == "HALTED"

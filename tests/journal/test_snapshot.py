@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tests.core.desk_days import STEP
+from tests.daemon.test_upgrade import install
 from tests.journal.desk_day import desk_day
 from tests.journal.journals import seeded
 from weltklassebot.core.commands import AcceptFill, AdjustPosition, CheckOrder, Mark, ReportFill
@@ -20,9 +21,12 @@ from weltklassebot.core.events import FillDoubted
 from weltklassebot.core.manager import RiskManager
 from weltklassebot.core.records import Record
 from weltklassebot.core.state import State
+from weltklassebot.journal.beginnings import begin
 from weltklassebot.journal.image import Image, encode_state, state_of
 from weltklassebot.journal.pages import Pages
-from weltklassebot.journal.snapshot_file import read_snapshot, write_snapshot
+from weltklassebot.journal.recovery import fold_closed
+from weltklassebot.journal.snapshot import Task, keep_in_shape
+from weltklassebot.journal.snapshot_file import delete_older, knows_venues, read_snapshot, snapshots, write_snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +138,26 @@ def test_a_price_that_was_paid_in_an_older_snapshot_is_one(tmp_path: Path) -> No
         del market["paid"], market["inverse"]
     image = msgspec.json.decode(msgspec.json.encode(document), type=Image)
     assert repr(state_of(image, as_bytes=True, done=lambda _: None)) == repr(manager.engine.state)
+
+
+def test_an_upgrade_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    """A snapshot on the way knows venues, and the newer ones of before do not."""
+    store = tmp_path / "risk"
+    install("format-4", store)
+    folding, again, done = Engine(), Engine(), Engine()
+    chain, _ = begin(store, folding.restore)
+    assert chain.last_seq == 0
+    fold_closed(store, chain, folding.apply, before=46)
+    write_snapshot(store, folding.state, chain.hash.decode())
+    delete_older(store)
+    assert [seq for seq, _ in snapshots(store)] == [45, 90, 135]
+    chain, _ = begin(store, again.restore)
+    assert (chain.last_seq, repr(again.state)) == (45, repr(folding.state))
+    keep_in_shape(Task(directory=str(store)))
+    assert [(seq, knows_venues(path)) for seq, path in snapshots(store)] == [(90, False), (135, True)]
+    chain, _ = begin(store, done.restore)
+    assert chain.last_seq == 135
+    fold_closed(store, chain, done.apply)
+    fold_closed(store, begin(store, again.restore)[0], again.apply)
+    assert repr(done.state) == repr(again.state)
+    assert done.state.positions["hedge", "binance", "grid", "BTC-EUR", "both"] == -39

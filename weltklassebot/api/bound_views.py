@@ -33,7 +33,7 @@ def own_rows(principal: Principal, rows: Iterable[dict[str, Any]]) -> Iterator[d
 
 def bound_summary(summary: dict[str, Any], state: State, principal: Principal) -> dict[str, Any]:
     """`views.summary` as this principal may see it; None in the place of the desk's totals if it is bound."""
-    summary = summary | {"positions": list(own_rows(principal, summary["positions"]))}
+    summary = summary | {key: list(own_rows(principal, summary[key])) for key in ("positions", "venue_unsettled")}
     if principal.accounts is None and principal.strategies is None:
         return summary
     cancels = [name for name, cancel in state.cancels.items() if own(principal, *cancel.key[:2])]

@@ -106,13 +106,39 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         query={"by": {"type": "string", "enum": ["account", "strategy"], "default": "account"},
                "offset": {"type": "integer", "minimum": 0, "default": 0}, "limit": _PAGE["limit"]}),
     ("POST", "/v1/positions/adjust"): Operation(
-        "Fills and positions", "Set a position to what it is known to be", _DONE,
-        {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "reason": "carried over"}),
+        "Fills and positions", "Set a position, at its venue and in its leg, to what it was known to be at `as_of` "
+        "(default: now): fills that were booked since and stamped behind it are added; 409 where one has no time, or "
+        "the moment is before the memory of fills. Fills that come later and are stamped before it are doubtful, and "
+        "so are those without a time of an order that was approved by then. `orders` names what is open in the symbol; "
+        "409 while something else is", _DONE,
+        {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "venue": "kraken", "reason": "carried over"}),
+    ("POST", "/v1/positions/move"): Operation(
+        "Fills and positions", "What is held at one venue is held at another: of `symbol`, or with `all` of every "
+        "symbol. Open orders stay where they are. What stands at one venue alone afterwards is settled", _DONE,
+        {"from_venue": "default", "to_venue": "kraken", "symbol": "BTC-EUR", "account": "main",
+         "reason": "opened there"}),
+    ("POST", "/v1/positions/settled"): Operation(
+        "Fills and positions", "What an upgrade found at several venues is right as it stands: it opens again, and "
+        "each venue is closed by itself. Without a scope, all of it", _DONE,
+        {"account": "main", "symbol": "BTC-EUR", "reason": "compared with both venues"}),
+    ("POST", "/v1/positions/split"): Operation(
+        "Fills and positions", "A share was split: what is held of it, in every account and at every venue, times "
+        "`ratio` (/ `per`), and what its next price is held against divided by it. 409 while an order in it is open "
+        "that `orders` does not name, or a doubtful fill waits", _DONE,
+        {"symbol": "ACME", "ratio": "2", "reason": "2:1 as of today"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(
-        "Prices and equity", "A price, or several. Above zero for an inverse symbol; of who is none of `[marks] "
-        "sources` it counts nothing, and the answer's `counted` is false",
+        "Prices and equity", "A price, or several: of a symbol, or with `venue` of the symbol at that venue. One too "
+        "far from the last believed one is taken and doubted. Above zero for an inverse symbol; of who is none of "
+        "`[marks] sources` it counts nothing, and the answer's `counted` is false",
         (s.MarksAccepted,), {"symbol": "BTC-EUR", "price": "64000"}),
+    ("GET", "/v1/marks"): Operation(
+        "Prices and equity", "What is believed of prices, and what is doubted, by symbol and venue; `doubted=true`: of "
+        "those that are doubted alone", (s.Marks,),
+        query={"doubted": {"enum": ["true", "false"], "default": "false"}, "offset": _SEQ, "limit": _PAGE["limit"]}),
+    ("POST", "/v1/marks/accept"): Operation(
+        "Prices and equity", "An operator's word: the mark of this symbol that is doubted, with `venue` the one at "
+        "that venue, is true. 404 where none is", _DONE, {"symbol": "BTC-EUR", "reason": "the crash is real"}),
     ("POST", "/v1/equity"): Operation(
         "Prices and equity", "An account's equity. A deposit or withdrawal that it contains for the first time counts "
         "once under its `flow_id`; without one it is not counted, and the answer's `notices` say so. Of who is none of "

@@ -74,6 +74,7 @@ def read_routes(sequencer: Sequencer, metrics: Metrics, store: Path, history: Hi
         Route("GET", "/v1/cancel-requests", "viewer", reads.cancel_requests),
         Route("GET", "/v1/accounts", "viewer", reads.accounts),
         Route("GET", "/v1/limits", "viewer", reads.limits),
+        Route("GET", "/v1/marks", "viewer", reads.marks),
         Route("GET", "/v1/audit", "viewer", reads.audit),
     ]
     if metrics.state_known:
@@ -159,6 +160,17 @@ class _Reads:
         rows = views.positions(sequencer.state, sequencer.clock.now(), by_strategy=by == "strategy")
         found, end = list(own_rows(call.principal, rows)), offset + limit
         return {"positions": found[offset:end], "next_offset": end if len(found) > end else None}
+
+    async def marks(self, call: Call) -> Any:
+        """A page of prices, sorted; there is more as long as `next_offset` is a number."""
+        query = read_query(call, {"doubted": str, "offset": whole, "limit": whole})
+        doubted, offset, limit = query.get("doubted", "false"), query.get("offset", 0), _page_size(query)
+        if doubted not in ("true", "false"):
+            raise problem("doubted", "must be true or false")
+        sequencer = self._sequencer
+        rows = views.marks(sequencer.state, sequencer.clock.now(), doubted=doubted == "true")
+        found, end = list(rows), offset + limit
+        return {"marks": found[offset:end], "next_offset": end if len(found) > end else None}
 
     async def doubtful_fills(self, call: Call) -> Any:
         return {"fills": list(own_rows(call.principal, views.doubtful_fills(self._sequencer.state)))}

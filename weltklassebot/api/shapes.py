@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weltklassebot.core.claims import FlowStatus
-from weltklassebot.core.commands import Id, OrderType, Side
-from weltklassebot.core.events import ClockCause, DoubtCause, KillSwitchState, RiskState
+from weltklassebot.core.commands import Id, OrderType, PositionSide, Side
+from weltklassebot.core.events import CancelCause, ClockCause, DoubtCause, KillSwitchState, RiskState
 from weltklassebot.core.records import Record
 from weltklassebot.runtime.answers import Problem
 
 __all__ = [
     "Accepted", "Accounts", "Audit", "CancelAllBody", "CancelRequests", "CheckAnswers", "CooldownBody", "DoubtfulFills",
-    "Health", "Limits", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
+    "Health", "Limits", "Marks", "MarksAccepted", "Orders", "Positions", "Ready", "Refusal", "StateView", "StopBody",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A decimal number, printed plainly")]
@@ -61,16 +61,51 @@ class MarksAccepted(Shape):
     notices: list[str] | UnsetType = UNSET
 
 
+class MarkView(Shape):
+    symbol: str
+    venue: str | None
+    mark: Text | None
+    """The last that was believed,"""
+    as_of: float | None
+    stale: bool
+    doubted: Text | None
+    """and the last that is not; with how many in a row are near one another, and since when."""
+    agreeing: int | None
+    since: float | None
+
+
+class Marks(Shape):
+    """A page; there is more as long as `next_offset` is a number."""
+
+    marks: list[MarkView]
+    next_offset: int | None
+
+
 class Change(Shape):
     key: str
     old: Text | None
     new: Text | None
 
 
-class Unprotected(Shape):
+class Held(Shape):
+    account: str
+    venue: str
+    symbol: str
+    position_side: PositionSide
+    quantity: Text
+
+
+class Unsettled(Shape):
     account: str
     symbol: str
+
+
+class Excess(Shape):
+    account: str
+    strategy: str
+    client_order_id: str
     quantity: Text
+    """What is left for it to close."""
 
 
 class Accepted(Shape):
@@ -100,19 +135,35 @@ class Accepted(Shape):
     old: Text | UnsetType = UNSET
     new: Text | UnsetType = UNSET
     agreeing: int | UnsetType = UNSET
+    as_of: float | UnsetType = UNSET
+    """The moment of which a position was told."""
+    positions: int | UnsetType = UNSET
+    """How many were split."""
+    mark: Text | UnsetType = UNSET
+    """What is believed from now on."""
     cancel_requests: list[str] | UnsetType = UNSET
-    unprotected: list[Unprotected] | UnsetType = UNSET
+    unprotected: list[Held] | UnsetType = UNSET
     """Where stop orders cover less of a position than before, and how much of it none covers."""
     oversized: list[tuple[str, str, str]] | UnsetType = UNSET
     """Stop orders that were kept and are larger than what is held: account, strategy, client_order_id."""
+    moved: list[Held] | UnsetType = UNSET
+    """What is held at another venue now, over all strategies of an account."""
+    settled: list[Unsettled] | UnsetType = UNSET
+    """What an upgrade had found at several venues, and opens again."""
+    booked_quantity: Text | UnsetType = UNSET
+    """What of the fill counts, where the rest of it would turn a leg and is doubtful."""
+    reduce_to: list[Excess] | UnsetType = UNSET
+    """Orders that rest and are larger than what is left for them to close, and what to reduce them to."""
+    flipped: bool | UnsetType = UNSET
+    """The fill of an order that was to reduce opened a position, or turned it."""
     old_peak: Text | UnsetType = UNSET
     new_peak: Text | UnsetType = UNSET
     changes: list[Change] | UnsetType = UNSET
     old_now: float | UnsetType = UNSET
     new_now: float | UnsetType = UNSET
     notices: list[str] | UnsetType = UNSET
-    """What was wrong with the words of a stop, or what of a fill or a flow counts for nothing: it was done all the
-    same."""
+    """What was wrong with the words of a stop, what of a fill or a flow counts for nothing, or what follows from an
+    adjusted position: it was done all the same."""
     flows: dict[str, FlowStatus] | UnsetType = UNSET
     """What became of an account's deposits and withdrawals, by their ids."""
 
@@ -153,7 +204,9 @@ class KillSwitchView(Shape):
 
 class PositionView(Shape):
     account: str
+    venue: str
     symbol: str
+    position_side: PositionSide
     quantity: Text
     mark: Text | None
     stale: bool
@@ -161,6 +214,16 @@ class PositionView(Shape):
     open_buys: Text | UnsetType = UNSET
     open_sells: Text | UnsetType = UNSET
     exposure: Text | UnsetType | None = UNSET
+
+
+class UnsettledView(Shape):
+    """An account's symbol that stands at more than one venue since an upgrade: it opens nothing, until `positions move`
+    or `positions settled`."""
+
+    account: str
+    symbol: str
+    venues: dict[str, Text]
+    """What is held at each; 0 where orders are open, or a doubtful fill waits."""
 
 
 class JournalView(Shape):
@@ -202,8 +265,10 @@ class StateView(Shape):
     """Limits in force whose input was never reported."""
     gross_notional: Text | None
     positions: list[PositionView]
+    venue_unsettled: list[UnsettledView]
     open_orders: int
     doubtful_fills: int
+    doubted_marks: int
     halted_accounts: list[str]
     clock_doubted: bool
     clock_doubt: ClockDoubtView | None
@@ -218,6 +283,9 @@ class OrderView(Shape):
     symbol: str
     side: Side
     order_type: OrderType
+    venue: str
+    position_side: PositionSide
+    oco_group: str | None
     quantity: Text
     price: Text | None
     stop_price: Text | None
@@ -247,6 +315,7 @@ class Positions(Shape):
 
 class DoubtfulFill(Shape):
     venue: str
+    position_side: PositionSide
     account: str
     strategy: str
     symbol: str
@@ -274,6 +343,9 @@ class CancelRequestView(Shape):
     symbol: str
     since: float
     reason: str
+    cause: CancelCause | None
+    """`closable`: it stands in the way of an order that closes; `unfit`: it would do more than close by now; `oco`: its
+    group is done. None: a stop, or somebody asked."""
     attempt: int
     """How often it was asked for under this id: a venue may refuse."""
     due: float | None

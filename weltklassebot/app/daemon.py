@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from weltklassebot import __version__
@@ -22,7 +23,7 @@ from weltklassebot.core.clock import start_in_doubt
 from weltklassebot.core.commands import Halt, Start, Stop
 from weltklassebot.core.plain_text import clean_actor, clean_reason
 from weltklassebot.core.records import FORMAT
-from weltklassebot.core.views import unnamed_accounts
+from weltklassebot.core.views import unnamed_accounts, unsettled
 from weltklassebot.journal.latch import read_latch
 from weltklassebot.journal.wall_clock import synchronised
 from weltklassebot.logs import KEEP
@@ -59,6 +60,7 @@ LAST_CHECKPOINT_SECONDS: Final = 1.5
 """For the one that a stop is signed with, where there is a key."""
 HANGING_SECONDS: Final = 1.0
 """For a writer that a disk holds up: it ends when the disk lets it, and keeps the store locked until then."""
+MOST_UNSETTLED_TOLD: Final = 100
 START_AGAIN: Final = -1
 """No exit code: the disk that a start waited for can be written again."""
 
@@ -179,6 +181,9 @@ class Daemon:
         )
         await self._sequencer.ask(start, DAEMON)
         self._tell_who_is_who()
+        if rows := list(islice(unsettled(self._engine.state), MOST_UNSETTLED_TOLD)):
+            count = sum(map(len, self._engine.state.unsettled.values()))
+            self._log.warning("venue_unsettled", count=count, places=rows, help="runbooks/alerts/VenueUnsettled.md")
         if latch is not None and latch.halted and self._engine.state.risk.state != "HALTED":
             await self._sequencer.ask(Halt(reason="latched beside a kill", actor=start.latch_actor or None), DAEMON)
         if latch is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +12,7 @@ from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invoca
 from weltklassebot.cli.output import say, table
 
 if TYPE_CHECKING:
+    from weltklassebot.core.state import State
     from weltklassebot.settings import Settings
 
 __all__ = ["config"]
@@ -32,16 +33,23 @@ def check(invocation: Invocation) -> None:
 
     What is good and may not be meant is listed: where accounts are named, those in the store that hold or count
     something and are not, which may only close; traders that are bound to no account, strategy or kind; names in
-    sources and [users] that nobody has on this machine; instruments that have expired.
+    sources and [users] that nobody has on this machine; instruments that have expired. Before an upgrade, what its
+    first start will find at several venues is listed as well.
 
     Example: weltklassebot config check --config /etc/weltklassebot/config.toml
     """
     settings = invocation.settings()
-    found = {**_who_is_who(settings), "expired": settings.expired(time.time())}
+    found: dict[str, Any] = {**_who_is_who(settings), "expired": settings.expired(time.time())}
     found = {key: names for key, names in found.items() if names}
+    state = _state(settings)
     if settings.accounts:
-        found["unnamed_accounts"] = _unnamed(settings)
+        found["unnamed_accounts"] = [] if state is None else _unnamed(state, settings)
     lines = [_WORDS[key].format(", ".join(names)) for key, names in found.items() if names]
+    if state is not None and (rows := _unsettled(state, settings)):
+        found["venue_unsettled"] = rows
+        for row in rows:
+            venues = ", ".join(f"{venue} {held}" for venue, held in row["venues"].items())
+            lines.append(f"at several venues, so it only closes: {row['symbol']} of {row['account']}: {venues}")
     invocation.show({"ok": True, **found}, "\n".join(["the settings are good", *lines]))
 
 
@@ -70,20 +78,35 @@ def _who_is_who(settings: Settings) -> dict[str, list[str]]:
     }
 
 
-def _unnamed(settings: Settings) -> list[str]:
-    """The accounts of the store, if there is one that can be read."""
-    from weltklassebot.core.views import unnamed_accounts
+def _state(settings: Settings) -> State | None:
+    """What the store holds, if there is one that can be read."""
     from weltklassebot.journal import JsonlStateStore
     from weltklassebot.journal.errors import JournalError
 
     try:
         if not settings.risk_store_dir.is_dir():
-            return []
-        state = JsonlStateStore(settings.risk_store_dir).load().state
+            return None
+        return JsonlStateStore(settings.risk_store_dir).load().state
     except (JournalError, OSError) as error:
-        say(f"{settings.risk_store_dir}: not read, so its accounts are not compared: {error}")
-        return []
+        say(f"{settings.risk_store_dir}: not read, so what it holds is not compared: {error}")
+        return None
+
+
+def _unnamed(state: State, settings: Settings) -> list[str]:
+    from weltklassebot.core.views import unnamed_accounts
+
     return unnamed_accounts(state, list(settings.accounts))
+
+
+def _unsettled(state: State, settings: Settings) -> list[dict[str, Any]]:
+    """What is unsettled, or will be with the first start of this version."""
+    from weltklassebot.core.aliases import aliases_of
+    from weltklassebot.core.unsettled import find_unsettled
+    from weltklassebot.core.views import unsettled
+
+    if state.fitting:
+        return list(unsettled(state))
+    return list(unsettled(state, find_unsettled(state, aliases_of(settings.parameters()))))
 
 
 @config.command("show", cls=Command)

@@ -25,6 +25,7 @@ from weltklassebot.cli.values import amount, whole
 __all__ = ["orders"]
 
 _SIDES = click.Choice(["buy", "sell"])
+_LEGS = click.Choice(["both", "long", "short"])
 _TYPES = click.Choice(["market", "limit", "stop", "stop_limit"])
 _FATES = click.Choice(["not_sent", "rejected", "canceled", "expired", "filled"])
 
@@ -49,6 +50,7 @@ def orders() -> None:
 @click.option("--account", metavar="ID")
 @click.option("--strategy", metavar="ID")
 @click.option("--venue", metavar="V")
+@click.option("--position-side", type=_LEGS, help="The leg of a hedged position. Default: both, which nets.")
 @click.option("--reduce-only", is_flag=True)
 @click.option("--delta", type=amount, metavar="D")
 @pass_invocation

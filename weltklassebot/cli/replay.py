@@ -49,8 +49,9 @@ def replay(
     """Fold the journal and print the state that it leaves, as of record --until if that is given.
 
     With --decide every command is decided again before its record is folded, and what comes out is compared byte for
-    byte; a difference is printed with its seq and ends in exit code 1. Where retention deleted history, it begins with
-    what is left, and `begins_behind_seq` says where that is.
+    byte; a difference is printed with its seq and ends in exit code 1. Where a rule of a newer version explains it, the
+    rule is printed with it, it is counted by rule, and the exit code stays 0. Where retention deleted history, it
+    begins with what is left, and `begins_behind_seq` says where that is.
 
     With --set every order is decided a second time under other limits, at its moment in history: positions, open
     orders, equity and stops are those that really were. An order that would have been denied still counts with its
@@ -76,14 +77,14 @@ def replay(
     from weltklassebot.core.what_if import WhatIf
 
     what_if = WhatIf(engine, limits, most_listed=most_listed) if limits else None
-    count = differing = 0
+    count, rules = 0, dict.fromkeys(_RULES, 0)
     with _progress(store, began, until) as advance:
         for record in iterate(store, chain):
             if until is not None and record.seq > until:
                 break
             if decide and (difference := _difference(engine, record)) is not None:
-                differing += 1
-                say(f"seq {record.seq} ({record.action}): {difference}")
+                rules[rule := _rule(engine)] += 1
+                say(f"seq {record.seq} ({record.action}): {difference}{_RULES[rule]}")
             if what_if is not None:
                 what_if.consider(record)
             engine.apply(record)
@@ -95,14 +96,15 @@ def replay(
         raise Refused(f"{store}: there is no record {until}; the journal ends with {began + count}")
     answer: dict[str, Any] = {"records": count}
     if decide:
-        answer["differing"] = differing
+        answer["differing"] = rules.pop("")
+        answer["differing_by_rule"] = rules
     if began:
         answer["begins_behind_seq"] = began
     if what_if is not None:
         invocation.show(answer | what_if.answer(), "\n".join(what_if.words(count)))
         return 0
     answer["state"] = summary(engine.state, engine.state.now) if began or count else None
-    return invocation.verdict(answer, REFUSED if differing else DONE)
+    return invocation.verdict(answer, REFUSED if answer.get("differing") else DONE)
 
 
 def _limits(changes: tuple[str, ...]) -> dict[str, Decimal | None]:
@@ -134,6 +136,21 @@ def _progress(store: Path, began: int, until: int | None) -> Iterator[Callable[[
     last = min(int(found[1]) if found else 0, until or sys.maxsize)
     with click.progressbar(length=max(last - began, 1), label="replay", file=sys.stderr) as bar:
         yield bar.update
+
+
+_RULES: Final = {
+    "": "",
+    "positions_by_venue": " (rule: since format 5 positions are kept per venue, and two venues never net)",
+}
+"""Of newer versions, by which old records may be decided otherwise."""
+
+
+def _rule(engine: Engine) -> str:
+    """Which rule of a newer version may decide otherwise at this moment of the journal."""
+    from weltklassebot.core.venue_sums import stands_at_several_venues
+
+    state = engine.state
+    return "positions_by_venue" if not state.fitting and stands_at_several_venues(state) else ""
 
 
 def _difference(engine: Engine, record: Record) -> str | None:

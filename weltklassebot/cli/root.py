@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "positions": Place("positions", "positions", "Positions as the daemon knows them."),
     "fills": Place("fills", "fills", "Fills that wait for an operator's word."),
     "accounts": Place("accounts", "accounts", "Whose equity is the desk's."),
+    "marks": Place("marks", "marks", "Prices: what is believed, and what waits for an operator's word."),
     "equity": Place("equity", "equity", "Equity, deposits and withdrawals that wait for an operator's word."),
     "clock": Place("clock", "clock", "The daemon's own clock against the wall clock."),
     "audit": Place("audit", "audit", "The journal: read it, prove it whole, fold it again."),

@@ -68,6 +68,8 @@ class Answer:
     """Denied for good: ask again under another `client_order_id`. False: the same one may be asked again."""
     max_reducing_quantity: str | None = None
     """Of a denial on the closing side: the largest quantity that only reduces."""
+    cancel_first: tuple[tuple[str, str, str], ...] = ()
+    """Orders that rest and would close what this one would: account, strategy, client_order_id."""
     raw: Mapping[str, object] | None = field(default=None, repr=False)
     """The object as it arrived."""
     deadline: float = field(default=0.0, repr=False, compare=False)
@@ -155,8 +157,19 @@ def _judged(command: Command, reply: Reply) -> Answer:
         if time.monotonic() >= deadline:
             allowed, denials = False, (Denial("expired", message="approved, but too late"),)
     return Answer(
-        allowed, command.order_id or "", denials, seq, ts, state, until, replayed, final, most, raw, deadline
+        allowed, command.order_id or "", denials, seq, ts, state, until, replayed, final, most, _orders(raw), raw,
+        deadline,
     )  # fmt: skip
+
+
+def _orders(raw: Mapping[str, object]) -> tuple[tuple[str, str, str], ...]:
+    """Those named in `cancel_first`; what is no order is none."""
+    listed = raw.get("cancel_first", [])
+    return tuple(
+        (str(each[0]), str(each[1]), str(each[2]))
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, list) and len(each) == 3
+    )
 
 
 def refusal(problem: object) -> RefusedError | BadAnswer:

@@ -62,10 +62,14 @@ class OrderFields(TypedDict, total=False):
     venue: str
     reduce_only: bool
     delta: Number | None
+    position_side: str
+    """`long` or `short`: the leg of a hedged position. `both`, the default, is one position that nets."""
+    oco_group: str | None
 
 
 class FillFields(TypedDict):
-    """An execution. (venue, account, symbol, fill_id, order, side) is its identity. `ts` in Unix seconds or ISO 8601.
+    """An execution. (venue, account, symbol, fill_id, order, side, leg) is its identity; venue and leg are its order's
+    where it names none. `ts` in Unix seconds or ISO 8601.
 
     `quantity` is what was executed, before fees; a fee in the traded asset belongs into the first report."""
 
@@ -81,6 +85,7 @@ class FillFields(TypedDict):
     account: NotRequired[str]
     strategy: NotRequired[str]
     ts: NotRequired[float | str | None]
+    position_side: NotRequired[str | None]
 
 
 class ReportExtras(TypedDict, total=False):
@@ -92,10 +97,11 @@ class ReportExtras(TypedDict, total=False):
 
 
 class MarkExtras(TypedDict, total=False):
-    """`ts` is the source's time, in Unix seconds or ISO 8601."""
+    """`ts` is the source's time, in Unix seconds or ISO 8601. With `venue` it is a price at that venue."""
 
     ts: float | str | None
     delta: Number | None
+    venue: str | None
 
 
 class EquityExtras(TypedDict, total=False):

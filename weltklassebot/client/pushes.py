@@ -45,6 +45,8 @@ class Push:
     strategy: str | None = None
     client_order_id: str | None = None
     symbol: str | None = None
+    cause: str | None = None
+    """Of a cancel request that no stop made: `closable`, `unfit`, `oco`."""
 
 
 def acknowledgement(push: Push) -> bytes:
@@ -93,7 +95,7 @@ class Inbox:
         self._waiting.setdefault(push_id, Push(kind, push_id, said, **texts))
 
 
-_TEXTS: Final = ("reason", "state", "kill_switch", "account", "strategy", "client_order_id", "symbol")
+_TEXTS: Final = ("reason", "state", "kill_switch", "account", "strategy", "client_order_id", "symbol", "cause")
 
 
 class Subscription:

@@ -50,9 +50,8 @@ def is_busy(state: State, account: str) -> bool:
 
 
 def holds(state: State, account: str) -> bool:
-    """Whether the account holds or rests anything. A doubtful fill is neither: anybody may send one."""
-    if not is_busy(state, account):
-        return False
+    """Whether the account holds or rests anything, strategies that cancel each other out among them. A doubtful fill is
+    neither: anybody may send one."""
     return any(key[0] == account for key in state.positions) or any(key[0] == account for key in state.orders)
 
 

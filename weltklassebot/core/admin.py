@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from weltklassebot.core.aliases import aliases_of
 from weltklassebot.core.calendar import TradingCalendar
 from weltklassebot.core.clock import doubt_at_start
 from weltklassebot.core.commands import ConfigureLimits, SetLimits, Start, UnsetLimits
@@ -20,9 +21,10 @@ from weltklassebot.core.events import (
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.parameters import with_limits
 from weltklassebot.core.schedule import cancels_due
-from weltklassebot.core.state import State, is_corrected
+from weltklassebot.core.state import State, is_corrected, is_fitting
 from weltklassebot.core.stops import HaltCause, halt_events, latched_kill_events, stop_orders
 from weltklassebot.core.takeover import halts_of_unknown_worth
+from weltklassebot.core.unsettled import unsettled_at_start
 
 __all__ = ["decide_limits", "decide_start", "due"]
 
@@ -57,6 +59,7 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
     if not state.trading_day:
         day, end = calendar.day(now)
         events.append(DayRolled(trading_day=day, next_roll=end))
+    events += unsettled_at_start(state, aliases_of(start.parameters), fitting=is_fitting(start.format))
     corrected = is_corrected(start.format)
     accounts = halts_of_unknown_worth(state, start.parameters) if corrected else []
     events += accounts

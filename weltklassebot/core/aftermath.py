@@ -11,7 +11,8 @@ In this order, each on what the one before leaves:
 - `flipped`, an alarm: a fill of an order that was approved as reducing opened a position or turned it; a fee does
   neither.
 
-A doubtful fill leaves nothing behind, and takes nothing off what is held.
+A doubtful fill leaves nothing behind, and takes nothing off what is held. Where a symbol stands unsettled at several
+venues nothing is asked back: what closes there may close the sum.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from typing import cast
 from msgspec import Struct
 
 from weltklassebot.core.commands import OrderKey
-from weltklassebot.core.events import AnyEvent, CancelCause, CancelsRequested, Excess, Oversized, PositionFlipped
+from weltklassebot.core.events import (
+    AnyEvent,
+    CancelCause,
+    CancelsRequested,
+    Excess,
+    OrdersKept,
+    Oversized,
+    PositionFlipped,
+)
 from weltklassebot.core.exposure import Book, is_dust
 from weltklassebot.core.groups import STOPS
 from weltklassebot.core.machines import TERMINAL
@@ -58,6 +67,8 @@ def aftermath(state: State, moved: Moved, seq: int, released_through_seq: int | 
     if book is None or not (book.buys.quantity or book.sells.quantity):
         return []
     if _all_fits(book, moved) and not _ends_group(state, book, moved):
+        return []
+    if moved.symbol in state.unsettled.get(moved.at[0], ()):
         return []
     return _Aftermath(state, book, moved).events(seq, released_through_seq)
 
@@ -110,6 +121,7 @@ class _Aftermath:
         self.held = book.quantity + moved.change
         self.asked: set[OrderKey] = set()
         self.stays: list[OpenOrder] = []
+        self.guarding: list[OrderKey] = []
         self.excess: list[Excess] = []
 
     def events(self, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
@@ -123,6 +135,8 @@ class _Aftermath:
                 cause=cast(CancelCause, cause), number=number,
             )  # fmt: skip
         self._measure_groups()
+        if self.guarding:
+            events.append(OrdersKept(orders=(), oversized=tuple(self.guarding)))
         if self.excess:
             events.append(Oversized(orders=tuple(self.excess)))
         return events
@@ -135,7 +149,8 @@ class _Aftermath:
         if self.moved.group is None or not _ends_group(self.state, self.book, self.moved):
             return []
         members = [self.state.orders[key] for key in self.state.groups[self.moved.group].members]
-        return sorted((known for known in members if known is not self.moved.filled), key=_age)
+        rest = [known for known in members if known is not self.moved.filled and known.status not in TERMINAL]
+        return sorted(rest, key=_age)
 
     def _unfit(self) -> list[OpenOrder]:
         closers = cast(list[OpenOrder], [*self.book.buys.closers.values(), *self.book.sells.closers.values()])
@@ -148,7 +163,8 @@ class _Aftermath:
         stays = {known.order.key for known in taken.kept}
         self.stays = [known for known in orders if known.order.key in stays and not self._is_asked_back(known)]
         for known, quantity in zip(taken.oversized, taken.reduce_to, strict=True):
-            if known.order.oco_group is None and not self._is_asked_back(known):
+            if known.order.oco_group is None and known.status not in TERMINAL and not self._is_asked_back(known):
+                self.guarding.append(known.order.key)
                 self._reduce(known, quantity)
         return [known for known in orders if known.order.key not in stays and known.order.key not in self.asked]
 

@@ -9,6 +9,7 @@ taken apart again when the alias is dropped.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,23 +17,31 @@ from msgspec.structs import replace
 
 from weltklassebot.core.commands import (
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
     CheckOrder,
     Mark,
+    MovePositions,
     ReportFill,
+    SettlePositions,
+    SplitPositions,
 )
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.groups import Group
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
+from weltklassebot.core.quotes import Quote
+from weltklassebot.core.state import Adjustment, BookedFill, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import open_book, open_market
 
 __all__ = ["aliases_of", "join", "respelled", "same_symbol"]
 
-_NAMED: Final = (AcceptFill, AdjustPosition, CancelAll, CheckOrder, Mark, ReportFill)
+_NAMED: Final = (
+    AcceptFill, AcceptMark, AdjustPosition, CancelAll, CheckOrder, Mark, MovePositions, ReportFill, SettlePositions,
+    SplitPositions,
+)  # fmt: skip
 
 
 def aliases_of(parameters: Parameters) -> dict[str, str]:
@@ -70,6 +79,9 @@ def join(state: State) -> None:
     for known in state.orders.values():
         if (listed := aliases.get(known.order.symbol)) is not None:
             known.order = replace(known.order, symbol=listed)
+    for account, symbols in state.unsettled.items():
+        state.unsettled[account] = list(dict.fromkeys(aliases.get(symbol, symbol) for symbol in symbols))
+    _join_words(state, aliases)
     for alias, symbol in aliases.items():
         market = state.markets.pop(alias, None)
         if market is not None:
@@ -79,11 +91,39 @@ def join(state: State) -> None:
                 _respelled_item(state, name, doubtful, symbol)
 
 
+def _join_words(state: State, aliases: dict[str, str]) -> None:
+    """What an operator said of positions, and what was booked since."""
+    for at in [at for at in state.adjusted if at[3] in aliases]:
+        account, venue, strategy, alias, leg = at
+        _join_word(state.adjusted, (account, venue, strategy, aliases[alias], leg), state.adjusted.pop(at))
+    for alias in [alias for alias in state.splits if alias in aliases]:
+        _join_word(state.splits, aliases[alias], state.splits.pop(alias))
+    state.booked = deque(_respelled_fill(fill, aliases) for fill in state.booked)
+
+
+def _join_word(words: dict[Any, Adjustment], key: Any, word: Adjustment) -> None:
+    """The later of two."""
+    if key not in words or words[key].as_of < word.as_of:
+        words[key] = word
+
+
+def _respelled_fill(fill: BookedFill, aliases: dict[str, str]) -> BookedFill:
+    account, venue, strategy, symbol, leg = fill.position
+    if symbol not in aliases:
+        return fill
+    return BookedFill(fill.at, (account, venue, strategy, aliases[symbol], leg), fill.ts, fill.change)
+
+
 def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
-    if market.mark is not None and (joined.mark is None or joined.as_of < market.as_of):
-        joined.mark, joined.as_of, joined.delta, joined.price = market.mark, market.as_of, market.delta, market.price
+    _join_quote(market, joined)
     joined.paid = ZERO if joined.mark is not None else joined.paid or market.paid
+    joined.price = joined.price or market.price
+    for venue, quote in market.venues.items():
+        if venue in joined.venues:
+            state.venue_marks -= 1
+        _join_quote(quote, joined.venues.setdefault(venue, Quote()))
+    joined.fresh_since = max(joined.fresh_since, market.fresh_since)
     for at, book in market.books.items():
         state.gross -= book.exposure
         state.unpriced -= book.unpriced
@@ -97,8 +137,18 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
             state.gross -= into.exposure
             state.unpriced -= into.unpriced
             del joined.books[at]
-    if not joined.books and joined.mark is None:
+            joined.legged -= at[2] != "both"
+    if joined.empty:
         del state.markets[symbol]
+
+
+def _join_quote(quote: Quote, into: Quote) -> None:
+    """The newer of the two is what is known, with all that is doubted of it."""
+    if quote.mark is not None and (into.mark is None or into.as_of < quote.as_of):
+        into.mark, into.as_of, into.delta, into.price = quote.mark, quote.as_of, quote.delta, quote.price
+        into.doubt, into.believed = quote.doubt, quote.believed
+    elif into.mark is None:
+        into.doubt = into.doubt or quote.doubt
 
 
 def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) -> tuple[str, ...]:

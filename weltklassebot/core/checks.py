@@ -7,7 +7,6 @@ missing inputs never trap a position; stops, tick and lot hold for everything.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from weltklassebot.core.accounts import barred
 from weltklassebot.core.commands import CheckOrder, OrderKey
@@ -16,12 +15,15 @@ from weltklassebot.core.drawdown import breached, drawdown
 from weltklassebot.core.events import SEVERITY, Denial, OrderApproved, OrderDenied, Reason
 from weltklassebot.core.exposure import Book, Market, closable, is_dust
 from weltklassebot.core.fits import closable as closable_of
-from weltklassebot.core.fits import contradicts_group, fits, fits_position
+from weltklassebot.core.fits import contradicts_group
+from weltklassebot.core.legs import check_leg, closes_leg
 from weltklassebot.core.numbers import ONE, ZERO
-from weltklassebot.core.parameters import Instrument
+from weltklassebot.core.parameters import Instrument, Parameters
+from weltklassebot.core.quotes import Quote, choose, in_doubt, priced, rate_of
 from weltklassebot.core.reservations import worst_with
-from weltklassebot.core.room import in_the_way, named
+from weltklassebot.core.room import cancel_first
 from weltklassebot.core.state import State
+from weltklassebot.core.venue_sums import by_sum
 from weltklassebot.core.worth import check_prices, own_worth
 
 __all__ = ["decide_check", "gate"]
@@ -56,22 +58,18 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     market = state.markets.get(order.symbol)
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
-    closes = ZERO
-    if book is not None and book.quantity:
-        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
+    held = closes = ZERO
+    if (book is not None and book.quantity) or state.unsettled or not state.fitting:
+        held, closes = _holds(state, book, order)
     reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
-    if (state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE") and (
-        reason := gate(state, reducing=reducing)
-    ) is not None:
-        denials.append(Denial(reason))
-    if order.reduce_only and not reducing:
-        denials.append(Denial("reduce_only", closes, quantity))
-    elif order.position_side != "both" and not reducing and _closes(book, order.side):
-        denials.append(Denial("max_reducing_quantity", closes, quantity))
-    if order.oco_group is not None and contradicts_group(state, order):
-        denials.append(Denial("oco_group"))
+    if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
+        _check_gate(state, denials, reducing=reducing)
+    if order.reduce_only or order.oco_group is not None:
+        _check_closing(state, order, closes, denials, reducing=reducing)
+    if order.position_side != "both" or (market is not None and market.legged):
+        check_leg(market, order, closes, denials, reducing=reducing)
     instrument: Instrument | None = _PLAIN
     inverse = False
     if parameters.symbols:
@@ -86,49 +84,90 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     notional = ZERO
     if reducing:
-        if _halted_for_good(state, order):
-            denials.append(Denial("account_halted"))
-        if market is not None and market.unit is not None:
-            notional = quantity * max(own_worth(order, inverse=inverse), market.price) * market.unit
+        notional = _check_reducing(state, order, market, book, denials, inverse=inverse)
     else:
         _check_desk(state, order, now, denials)
         unit = _check_inputs(state, order, instrument, market, now, denials)
         if unit is not None:
             own = own_worth(order, inverse=inverse)
-            notional = _check_value(state, order, market, book, own, unit, denials)
-        if instrument is not None and not instrument.allow_short and order.side == "sell" and quantity > closes:
-            denials.append(Denial("short_not_allowed", closes, quantity))
+            notional = _check_value(state, order, market, book, own, unit, now, denials)
+        if order.side == "sell":
+            _check_short(instrument, quantity, closes, denials)
 
     if denials:
-        denials.sort(key=_severity)
-        closing = order.reduce_only or (state.corrected and _closes(book, order.side))
-        cancel_first: tuple[OrderKey, ...] = ()
-        if state.fitting and not reducing and book is not None and _closes(book, order.side):
-            cancel_first = _cancel_first(state, order, book, denials)
-        return OrderDenied(
-            denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=cancel_first
-        )
+        return _denied(state, order, book, denials, held, closes, reducing=reducing)
     valid_until = round((now + parameters.approval_ttl_seconds) * 1e6) / 1e6
     return OrderApproved(notional, valid_until, reducing)
 
 
-_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
-"""Why an order is refused that reduces, too; but for its lot, where it closes all there is."""
+def _denied(
+    state: State,
+    order: CheckOrder,
+    book: Book | None,
+    denials: list[Denial],
+    held: Decimal,
+    closes: Decimal,
+    *,
+    reducing: bool,
+) -> OrderDenied:
+    """With what would still reduce, where the order is on the closing side, or was meant to be; and with what rests in
+    its way."""
+    denials.sort(key=_severity)
+    closing = order.reduce_only or closes_leg(order, order.position_side)
+    closing = closing or (state.corrected and (held > 0 if order.side == "sell" else held < 0))
+    first: tuple[OrderKey, ...] = ()
+    if state.fitting and not reducing and book is not None and _closes(book, order.side):
+        refused_anyway = gate(state, reducing=True) is not None or _halted_for_good(state, order)
+        first = () if refused_anyway else cancel_first(state, order, book, denials)
+    return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=first)
 
 
-def _cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
-    """What stands in the way of an order that is refused for no other reason than that it does not reduce, and that its
-    own strategy holds."""
-    if not fits_position(state, order) or gate(state, reducing=True) is not None:
-        return ()
-    against = {denial.reason for denial in denials} & _OF_ANY_ORDER
-    if order.quantity >= abs(book.quantity):
-        against.discard("lot")
-    if against or _halted_for_good(state, order):
-        return ()
-    if not fits(order.quantity, abs(book.quantity)):
-        return ()  # nothing that rests is to blame
-    return named(in_the_way(book, order))
+def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
+    """What is held, and how much of it the order could close."""
+    held = closes = ZERO
+    if book is not None and book.quantity:
+        held = book.quantity
+        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
+    if state.unsettled or not state.fitting:
+        return by_sum(state, order, held, closes)
+    return held, closes
+
+
+def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:
+    reason = gate(state, reducing=reducing)
+    if reason is not None:
+        denials.append(Denial(reason))
+
+
+def _check_short(instrument: Instrument | None, quantity: Decimal, closes: Decimal, denials: list[Denial]) -> None:
+    if instrument is not None and not instrument.allow_short and quantity > closes:
+        denials.append(Denial("short_not_allowed", closes, quantity))
+
+
+def _check_closing(state: State, order: CheckOrder, closes: Decimal, denials: list[Denial], *, reducing: bool) -> None:
+    """What it says of itself."""
+    if order.reduce_only and not reducing:
+        denials.append(Denial("reduce_only", closes, order.quantity))
+    if order.oco_group is not None and contradicts_group(state, order):
+        denials.append(Denial("oco_group"))
+
+
+def _check_reducing(
+    state: State,
+    order: CheckOrder,
+    market: Market | None,
+    book: Book | None,
+    denials: list[Denial],
+    *,
+    inverse: bool,
+) -> Decimal:
+    """Returns what it is worth; zero where nobody knows."""
+    if _halted_for_good(state, order):
+        denials.append(Denial("account_halted"))
+    if market is None or market.unit is None:
+        return ZERO
+    price = market.price if book is None else market.price_at(book)
+    return order.quantity * max(own_worth(order, inverse=inverse), price) * market.unit
 
 
 def _halted_for_good(state: State, order: CheckOrder) -> bool:
@@ -188,6 +227,8 @@ def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denia
         denials.append(Denial(why, missing=order.account))
     if state.halted_accounts and order.account in state.halted_accounts:
         denials.append(Denial("account_halted"))
+    if state.unsettled and order.symbol in state.unsettled.get(order.account, ()):
+        denials.append(Denial("venue_unsettled"))
     if state.clock_doubted:
         denials.append(Denial("clock"))
     if state.doubted_accounts or parameters.max_equity_age_seconds is not None:
@@ -239,22 +280,44 @@ def _check_inputs(
         if held not in state.positions:
             denials.append(Denial("max_symbols", Decimal(parameters.max_positions)))
     oldest = parameters.max_mark_age_seconds
-    if market is None or market.mark is None:
+    quote: Quote | None = market
+    if market is not None and (market.venues or market.doubt is not None):
+        quote = _quote_of(state, market, order, now, denials)
+    if quote is None or quote.mark is None:
         if parameters.mark_required or not _bounds_itself(state, order, instrument):
             denials.append(_lacks(state, "no_mark", order.symbol))
-    elif now - market.as_of > oldest:
-        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - market.as_of))
+    elif now - quote.as_of > oldest:
+        denials.append(_lacks(state, "stale_mark", order.symbol, Decimal(repr(oldest)), now - quote.as_of))
     unit = instrument.multiplier
     if instrument.currency is not None and instrument.currency != parameters.base_currency:
-        pair = f"{instrument.currency}-{parameters.base_currency}"
-        rate = state.markets.get(pair)
-        if rate is None or rate.mark is None:
-            denials.append(_lacks(state, "no_fx_rate", pair))
-        elif now - rate.as_of > oldest:
-            denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
-        else:
-            unit = unit * abs(rate.mark)
+        unit *= _check_rate(state, f"{instrument.currency}-{parameters.base_currency}", now, denials)
     return unit if len(denials) == before else None
+
+
+def _quote_of(state: State, market: Market, order: CheckOrder, now: float, denials: list[Denial]) -> Quote | None:
+    """The quote that values the order now, where venues have theirs, or something is doubted."""
+    quote = choose(market, market.venues, order.venue, _fresh_since(state.parameters, now))
+    if in_doubt(market, market.venues, order.venue, quote):
+        denials.append(_lacks(state, "mark_doubtful", order.symbol))
+    return quote
+
+
+def _fresh_since(parameters: Parameters, now: float) -> float:
+    return round((now - parameters.max_mark_age_seconds) * 1e6) / 1e6
+
+
+def _check_rate(state: State, pair: str, now: float, denials: list[Denial]) -> Decimal:
+    """Whether the rate of a currency is there, fresh and believed; the rate."""
+    oldest = state.parameters.max_mark_age_seconds
+    rate = state.markets.get(pair)
+    if rate is not None and rate.doubt is not None:
+        denials.append(_lacks(state, "mark_doubtful", pair))
+    if rate is None or rate.mark is None:
+        denials.append(_lacks(state, "no_fx_rate", pair))
+        return ONE
+    if now - rate.as_of > oldest:
+        denials.append(_lacks(state, "stale_fx_rate", pair, Decimal(repr(oldest)), now - rate.as_of))
+    return rate_of(rate)
 
 
 def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> bool:
@@ -266,12 +329,17 @@ def _bounds_itself(state: State, order: CheckOrder, instrument: Instrument) -> b
     return not state.corrected or (order.side == bounded and order.price is not None and order.price > 0)
 
 
+def _price_at_venue(market: Market, venue: str, now: float, parameters: Parameters) -> Decimal:
+    """The larger of what values the order now, and what values its book since the last mark arrived: one of the two may
+    have become stale between them."""
+    found = priced(market, market.venues, venue, _fresh_since(parameters, now))
+    return max(market.price if found is None else found[0], market.price_for(venue))
+
+
 def _unpriced(state: State) -> str:
     """The first symbol that is held, or ordered, and of which nobody knows the worth."""
     return next(
-        symbol
-        for symbol, market in state.markets.items()
-        if (not market.price or market.unit is None) and any(book.unpriced for book in market.books.values())
+        symbol for symbol, market in state.markets.items() if any(book.unpriced for book in market.books.values())
     )
 
 
@@ -282,12 +350,16 @@ def _check_value(
     book: Book | None,
     own: Decimal,
     unit: Decimal,
+    now: float,
     denials: list[Denial],
 ) -> Decimal:
     """Value the order and hold it, and what the desk would hold with it, against their limits. `own`: what a unit of it
     is worth at its own prices."""
     parameters = state.parameters
-    most = own if market is None or market.price <= own else market.price
+    most = own
+    if market is not None:
+        at_mark = market.price if not market.venues else _price_at_venue(market, order.venue, now, parameters)
+        most = max(most, at_mark)
     worth = order.quantity * most
     notional = worth if unit is ONE else worth * unit
     limit = parameters.max_order_notional
@@ -303,7 +375,7 @@ def _check_value(
     if book is None or market is None:
         gross = state.gross + notional
     elif market.fitting and (book.quantity or order.oco_group is not None):
-        worst = _worst(state, order, market, book, worth, unit)
+        worst = _worst(state, order, market, book, most, unit)
         gross = state.gross - book.exposure + worst * unit
     else:
         up, down = book.up, book.down
@@ -319,11 +391,11 @@ def _check_value(
     return notional
 
 
-def _worst(state: State, order: CheckOrder, market: Market, book: Book, worth: Decimal, unit: Decimal) -> Decimal:
+def _worst(state: State, order: CheckOrder, market: Market, book: Book, most: Decimal, unit: Decimal) -> Decimal:
     """Of the book, with the order in it. Where it comes on top of what is held, what rests on the other side is no more
     than it was, and is not asked for."""
     if order.oco_group is None and not _closes(book, order.side):
-        opening = worth + (book.up if order.side == "buy" else -book.down)
+        opening = order.quantity * most + (book.up if order.side == "buy" else -book.down)
         if opening * unit >= book.exposure:
             return opening
-    return worst_with(state, market, book, order, reducing=False)
+    return worst_with(state, market, book, order, reducing=False, least=most)

@@ -16,11 +16,12 @@ from weltklassebot.core.names import ID_PATTERN
 from weltklassebot.core.parameters import Parameters
 
 __all__ = [
-    "AcceptAccount", "AcceptEquity", "AcceptFill", "AdjustPosition", "AnyCommand", "CancelAll", "CheckOrder",
-    "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "OrderKey", "OrderStatus",
-    "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount", "ReportClock", "ReportEquity",
-    "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume", "RetireAccount", "SetLimits", "Side",
-    "Start", "Stop", "Tick", "TriggerKillSwitch", "UnsetLimits",
+    "AcceptAccount", "AcceptEquity", "AcceptFill", "AcceptMark", "AdjustPosition", "AnyCommand", "CancelAll",
+    "CheckOrder", "Command", "CompleteRecovery", "ConfigureLimits", "Cooldown", "Halt", "Mark", "MovePositions",
+    "OrderKey", "OrderStatus", "OrderType", "PositionSide", "ReanchorClock", "RecoverKillSwitch", "ReopenAccount",
+    "ReportClock", "ReportEquity", "ReportFill", "ReportOrder", "ResolveOrder", "RestartClock", "Resume",
+    "RetireAccount", "SetLimits", "SettlePositions", "Side", "SplitPositions", "Start", "Stop", "Tick",
+    "TriggerKillSwitch", "UnsetLimits",
 ]  # fmt: skip
 
 Id = Annotated[
@@ -73,7 +74,7 @@ class CheckOrder(Command, frozen=True, tag="check"):
     delta: Decimal | None = None
     position_side: PositionSide = "both"
     oco_group: Id | None = None
-    """Orders of one group close the same position, and one cancels the others."""
+    """Of a group one order cancels the others. They are of one account, venue, symbol, leg, side and strategy."""
 
     @property
     def key(self) -> OrderKey:
@@ -95,7 +96,7 @@ class ReportOrder(Command, frozen=True, tag="order_event"):
 
 
 class ReportFill(Command, frozen=True, tag="fill"):
-    """An execution. (venue, account, symbol, fill_id, order, side) is its identity; its venue is that of its order.
+    """An execution. (venue, account, symbol, fill_id, order, side, leg) is its identity; venue and leg are its order's.
 
     `quantity` is what was executed, before fees. A positive fee was paid, a negative one received.
     """
@@ -198,7 +199,8 @@ class CancelAll(Command, frozen=True, tag="cancel_all"):
 
 
 class AdjustPosition(Command, frozen=True, tag="adjust_position"):
-    """Set a position to what it is known to be. `price` values it until a mark arrives."""
+    """Set a position to what it was known to be at `as_of`, now without one. `price` values it until a mark arrives;
+    `orders` names what is open in the symbol."""
 
     symbol: Id
     quantity: Decimal
@@ -210,6 +212,40 @@ class AdjustPosition(Command, frozen=True, tag="adjust_position"):
     position_side: PositionSide = "both"
     as_of: Timestamp | None = None
     orders: tuple[str, ...] = ()
+    actor: str | None = None
+
+
+class MovePositions(Command, frozen=True, tag="move_positions"):
+    """What is held at one venue is held at another one: of a symbol, or of `all`. Open orders stay where they are."""
+
+    from_venue: Id
+    to_venue: Id
+    reason: Reason
+    account: Id | None = None
+    symbol: Id | None = None
+    all: bool = False
+    actor: str | None = None
+
+
+class SettlePositions(Command, frozen=True, tag="settle_positions"):
+    """What an upgrade found at several venues is right as it stands; no scope: all of it."""
+
+    reason: Reason
+    account: Id | None = None
+    symbol: Id | None = None
+    actor: str | None = None
+
+
+class SplitPositions(Command, frozen=True, tag="split_positions"):
+    """A unit of the symbol became `ratio` of them (`ratio` / `per`): every position in it, and what its price is
+    compared with."""
+
+    symbol: Id
+    ratio: Decimal
+    reason: Reason
+    per: Decimal = Decimal(1)
+    orders: tuple[str, ...] = ()
+    """Open orders in it, of which the operator knows."""
     actor: str | None = None
 
 
@@ -253,6 +289,15 @@ class AcceptEquity(Command, frozen=True, tag="accept_equity"):
     reason: Reason
     flow_id: Id | None = None
     drop: bool = False
+    actor: str | None = None
+
+
+class AcceptMark(Command, frozen=True, tag="accept_mark"):
+    """An operator's word: the mark that is doubted, of the symbol or of the symbol at a venue, is true."""
+
+    symbol: Id
+    reason: Reason
+    venue: Id | None = None
     actor: str | None = None
 
 
@@ -362,7 +407,8 @@ class Stop(Command, frozen=True, tag="stop"):
 
 AnyCommand = (
     CheckOrder | ReportOrder | ReportFill | Mark | ReportEquity | Halt | Cooldown | Resume | TriggerKillSwitch
-    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | ResolveOrder | AcceptFill | AcceptEquity
-    | AcceptAccount | RetireAccount | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock
-    | RestartClock | Start | Tick | ReportClock | Stop
+    | RecoverKillSwitch | CompleteRecovery | CancelAll | AdjustPosition | MovePositions | SettlePositions
+    | SplitPositions | ResolveOrder | AcceptFill | AcceptEquity | AcceptMark | AcceptAccount | RetireAccount
+    | ReopenAccount | SetLimits | UnsetLimits | ConfigureLimits | ReanchorClock | RestartClock | Start | Tick
+    | ReportClock | Stop
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from weltklassebot.core.accounts import decide_account
+from weltklassebot.core.adjustments import decide_adjust, decide_split
 from weltklassebot.core.admin import decide_limits, decide_start, due
 from weltklassebot.core.aliases import aliases_of, respelled
 from weltklassebot.core.calendar import TradingCalendar
@@ -22,6 +23,7 @@ from weltklassebot.core.commands import (
     AcceptAccount,
     AcceptEquity,
     AcceptFill,
+    AcceptMark,
     AdjustPosition,
     AnyCommand,
     CancelAll,
@@ -31,6 +33,7 @@ from weltklassebot.core.commands import (
     Cooldown,
     Halt,
     Mark,
+    MovePositions,
     ReanchorClock,
     RecoverKillSwitch,
     ReopenAccount,
@@ -43,6 +46,8 @@ from weltklassebot.core.commands import (
     Resume,
     RetireAccount,
     SetLimits,
+    SettlePositions,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -50,9 +55,10 @@ from weltklassebot.core.commands import (
     UnsetLimits,
 )
 from weltklassebot.core.equity import decide_accept_equity, decide_equity
-from weltklassebot.core.events import AnyEvent, MarkTaken, OrderApproved, OrderDenied, RiskStateChanged
+from weltklassebot.core.events import AnyEvent, OrderApproved, OrderDenied, RiskStateChanged
 from weltklassebot.core.evolve import EVOLVERS
-from weltklassebot.core.lifecycle import decide_accept_fill, decide_adjust, decide_fill, decide_report
+from weltklassebot.core.lifecycle import decide_accept_fill, decide_fill, decide_report
+from weltklassebot.core.marks import decide_accept_mark, decide_mark, is_plain
 from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
@@ -60,7 +66,7 @@ from weltklassebot.core.records import Record
 from weltklassebot.core.room import give_way, make_room
 from weltklassebot.core.state import State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
-from weltklassebot.core.worth import check_prices
+from weltklassebot.core.unsettled import decide_move, decide_settle
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
 
@@ -176,6 +182,15 @@ class Engine:
         """The symbol as it is listed."""
         return self._aliases.get(symbol, symbol)
 
+    def is_plain(self, mark: Mark, now: float) -> bool:
+        """Whether the mark would be believed, and nothing is doubted of its price."""
+        before = getcontext()
+        setcontext(EXACT)
+        try:
+            return is_plain(self.state, respelled(mark, self._aliases), now)  # type: ignore[arg-type]
+        finally:
+            setcontext(before)
+
     def deadline(self) -> float | None:
         """When time alone changes something next: from then on a `Tick` comes before any other command."""
         return self.state.next_due if self.state.trading_day else None
@@ -199,7 +214,9 @@ class Engine:
             case ReportFill():
                 return decide_fill(state, command, seq, now, released)
             case Mark():
-                return self._decide_mark(command, now)
+                return decide_mark(state, command, now)
+            case AcceptMark():
+                return decide_accept_mark(state, command)
             case ReportEquity():
                 return decide_equity(state, command, seq, now, released)
             case AcceptAccount() | RetireAccount() | ReopenAccount():
@@ -213,7 +230,13 @@ class Engine:
             case CancelAll():
                 return decide_cancel_all(state, command, seq, released)
             case AdjustPosition():
-                return decide_adjust(state, command, seq, released)
+                return decide_adjust(state, command, seq, now, released)
+            case MovePositions():
+                return decide_move(state, command)
+            case SettlePositions():
+                return decide_settle(state, command)
+            case SplitPositions():
+                return decide_split(state, command)
             case AcceptFill():
                 return decide_accept_fill(state, command, seq, released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():
@@ -244,15 +267,3 @@ class Engine:
             return None
         until = later(now, minutes * 60)
         return RiskStateChanged(state="COOLDOWN", cause="max_trades_per_day", until=until, minutes=float(minutes))
-
-    def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
-        state = self.state
-        if mark.price < 0:
-            check_prices(state.parameters.instrument(mark.symbol), mark.symbol, price=mark.price)
-        market = state.markets.get(mark.symbol)
-        if market is None and len(state.markets) >= state.parameters.max_symbols:
-            raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")
-        as_of = now if mark.ts is None else min(mark.ts, now)
-        if market is not None and market.mark is not None and as_of < market.as_of:
-            raise Refused("older than the mark that is known")
-        return [MarkTaken(as_of=as_of)]

@@ -51,6 +51,8 @@ __all__ = [
     "KillSwitchState",
     "LimitChange",
     "LimitsChanged",
+    "MarkAccepted",
+    "MarkDoubted",
     "MarkTaken",
     "OrderApproved",
     "OrderDenied",
@@ -61,17 +63,21 @@ __all__ = [
     "Place",
     "PositionAdjusted",
     "PositionFlipped",
+    "PositionsMoved",
+    "PositionsSettled",
+    "PositionsSplit",
     "Reason",
     "RiskState",
     "RiskStateChanged",
     "StartBelieved",
     "Started",
     "Unprotected",
+    "VenuesUnsettled",
 ]  # fmt: skip
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account",
+    "fee_exceeds_fill", "unknown_account", "turns_leg", "before_adjustment",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -88,11 +94,11 @@ Reason = Literal[
     # accounts that are not the desk's
     "unknown_account", "unconfirmed_account",
     # unknown means no
-    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol", "no_mark",
-    "stale_mark", "no_fx_rate", "stale_fx_rate",
+    "overloaded", "stopping", "clock", "equity_doubtful", "no_equity", "stale_equity", "unknown_symbol",
+    "mark_doubtful", "no_mark", "stale_mark", "no_fx_rate", "stale_fx_rate",
     # what is wrong with the order
-    "reduce_only", "max_reducing_quantity", "oco_group", "short_not_allowed", "tick", "lot", "max_order_notional",
-    "max_notional", "max_trades_per_day",
+    "reduce_only", "max_reducing_quantity", "oco_group", "position_side", "venue_unsettled", "short_not_allowed",
+    "tick", "lot", "max_order_notional", "max_notional", "max_trades_per_day",
     # bounds
     "max_open_orders", "max_remembered", "max_symbols",
     # a replayed approval that is no longer one
@@ -110,6 +116,17 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Decimal | None = None
     missing: str | None = None
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    """Where so much is held. Nothing is left out: a struct knows a default by its identity alone, and a name that was
+    read from a snapshot is another object."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    venue: str = "default"
+    position_side: str = "both"
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
@@ -151,12 +168,16 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
     shared: bool = False
     """Another execution had its fill id."""
+    quantity: Decimal | None = None
+    """What of it was booked, where that is not all."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
     cause: DoubtCause
     valued: bool = True
     """False: nobody knows what it is worth. It adds nothing to the desk, and its account is halted."""
+    quantity: Decimal | None = None
+    """What of it is doubted, where that is not all."""
 
 
 class FillIdShared(Event, frozen=True, tag="fill_id_shared"):
@@ -176,7 +197,30 @@ class FillDiscarded(Event, frozen=True, tag="fill_discarded"):
 
 class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
     old: Decimal
+    """Before format 5 of all venues, and what is set then is their sum."""
     new: Decimal
+
+
+class VenuesUnsettled(Event, frozen=True, tag="venues_unsettled"):
+    """The first start of format 5 found these at more than one venue: (account, symbol)."""
+
+    places: tuple[tuple[str, str], ...]
+
+
+class PositionsMoved(Event, frozen=True, tag="positions_moved"):
+    places: tuple[Place, ...]
+    """What was moved of each account, over its strategies, and from where; the command says where to."""
+
+
+class PositionsSettled(Event, frozen=True, tag="positions_settled"):
+    """These stand at the venues where they are held: (account, symbol)."""
+
+    places: tuple[tuple[str, str], ...]
+
+
+class PositionsSplit(Event, frozen=True, tag="positions_split"):
+    positions: int
+    """How many."""
 
 
 # --- prices and equity ----------------------------------------------------------------------------------------------
@@ -185,6 +229,22 @@ class PositionAdjusted(Event, frozen=True, tag="position_adjusted"):
 class MarkTaken(Event, frozen=True, tag="mark_taken"):
     as_of: float
     """The older of the source's time and the receipt."""
+    confirmed: bool = False
+    """By several in a row, against what was believed."""
+
+
+class MarkDoubted(Event, frozen=True, tag="mark_doubted"):
+    as_of: float
+    agreeing: int
+    """How many in a row are near the one before,"""
+    since: float
+    """and when the first of them was received."""
+
+
+class MarkAccepted(Event, frozen=True, tag="mark_accepted"):
+    """An operator's word: what was doubted is believed from now on."""
+
+    price: Decimal
 
 
 class EquityTaken(Event, frozen=True, tag="equity_taken"):
@@ -288,7 +348,8 @@ class CancelsAccepted(Event, frozen=True, tag="cancels_accepted"):
 
 
 class OrdersKept(Event, frozen=True, tag="orders_kept"):
-    """What a stop leaves resting on the closing side counts from here on as approved as reducing."""
+    """What a stop leaves resting on the closing side counts from here on as approved as reducing. Where no stop came,
+    it tells of what is kept and is oversized."""
 
     orders: tuple[tuple[str, str, str], ...]
     """Those that did not before."""
@@ -318,14 +379,6 @@ class PositionFlipped(Event, frozen=True, tag="flipped"):
     """The account's position in this book, before it and"""
     new: Decimal
     """after it, without fees."""
-
-
-class Place(Struct, frozen=True, omit_defaults=True, gc=False):
-    account: str
-    symbol: str
-    quantity: Decimal
-    venue: str = "default"
-    position_side: str = "both"
 
 
 class Unprotected(Event, frozen=True, tag="unprotected"):
@@ -399,7 +452,8 @@ class Started(Event, frozen=True, tag="started"):
 
 AnyEvent = (
     OrderApproved | OrderDenied | OrderUpdated | FillBooked | FillDoubted | FillIdShared | FillAccepted
-    | FillDiscarded | PositionAdjusted | MarkTaken | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
+    | FillDiscarded | PositionAdjusted | VenuesUnsettled | PositionsMoved | PositionsSettled | PositionsSplit
+    | MarkTaken | MarkDoubted | MarkAccepted | EquityTaken | EquityDoubted | FlowsChanged | FlowConflicts
     | EquitySetAside | AccountAccepted | AccountRetired | AccountReopened | PeakRebased | RiskStateChanged
     | KillSwitchChanged | ApprovalsWithdrawn | CancelsRequested | CancelsAccepted | OrdersKept | Unprotected
     | Oversized | PositionFlipped | AccountHalted | AccountResumed | LimitsChanged | DayRolled | ClockDoubted

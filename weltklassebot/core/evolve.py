@@ -11,7 +11,16 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from weltklassebot.core import evolve_clock, evolve_equity, evolve_orders, valuation
+from weltklassebot.core import (
+    evolve_clock,
+    evolve_equity,
+    evolve_marks,
+    evolve_orders,
+    evolve_splits,
+    evolve_venues,
+    valuation,
+)
+from weltklassebot.core.adjustments import forget_adjustments
 from weltklassebot.core.aliases import join
 from weltklassebot.core.commands import (
     AnyCommand,
@@ -48,6 +57,8 @@ from weltklassebot.core.events import (
     FlowsChanged,
     KillSwitchChanged,
     LimitsChanged,
+    MarkAccepted,
+    MarkDoubted,
     MarkTaken,
     OrderApproved,
     OrderDenied,
@@ -57,10 +68,14 @@ from weltklassebot.core.events import (
     PeakRebased,
     PositionAdjusted,
     PositionFlipped,
+    PositionsMoved,
+    PositionsSettled,
+    PositionsSplit,
     RiskStateChanged,
     StartBelieved,
     Started,
     Unprotected,
+    VenuesUnsettled,
 )
 from weltklassebot.core.executions import Fills
 from weltklassebot.core.parameters import OF_EQUITY, with_limits
@@ -138,6 +153,7 @@ def _turn_the_memory(state: State, now: float) -> None:
     else:
         for known in state.orders.values():
             known.fills = None
+    forget_adjustments(state)
     since = now - state.parameters.doubtful_fill_window_seconds
     state.doubted_at = {account: times for account, times in state.doubted_at.items() if times[-1] > since}
 
@@ -284,7 +300,13 @@ EVOLVERS: Final = cast(
         FillAccepted: evolve_orders.fill_accepted,
         FillDiscarded: evolve_orders.fill_discarded,
         PositionAdjusted: evolve_orders.position_adjusted,
-        MarkTaken: valuation.mark_taken,
+        VenuesUnsettled: evolve_venues.found,
+        PositionsMoved: evolve_venues.moved,
+        PositionsSettled: evolve_venues.settled,
+        PositionsSplit: evolve_splits.split,
+        MarkTaken: evolve_marks.taken,
+        MarkDoubted: evolve_marks.doubted,
+        MarkAccepted: evolve_marks.accepted,
         ApprovalsWithdrawn: evolve_orders.approvals_withdrawn,
         CancelsRequested: evolve_orders.cancels_requested,
         OrdersKept: evolve_orders.orders_kept,

@@ -6,6 +6,8 @@ the core compares a time with `now`:
     a lifetime         `OpenOrder.valid_until`: over. The reservation stays until the order's fate is known.
     a report's age     `Market.as_of` (marks and rates), `AccountEquity.as_of`, `doubted_as_of`: as old as can be, so
                        stale where age counts, and the next report is newer whatever time it names.
+    a mark's doubt     `MarkDoubt`: goes on, and its row begins once more; `Quote.believed`: what is
+                       believed was so for long.
     a cooldown         `Risk.until`: nobody knows when it would have ended. It waits for an admin.
     a recovery         `KillSwitch.until`: begins again, so it is neither skipped nor a year long.
     a window           `doubted_at`: empty.
@@ -13,6 +15,7 @@ the core compares a time with `now`:
     what is remembered `day_started`, `memory_since`: moved back, by time that was really lived through. Nothing that is
                        remembered is forgotten, so no fill of before is taken twice, and none of now is too old.
     since when         `Risk`, `KillSwitch`, `Cancel`, `halted_accounts`, `started`: no later than now.
+    adjustments        `Adjustment.as_of`: no later than now; `booked`: empty, from now on.
     names of records   `OpenOrder.ts` and `.day`, `Ended`, `Denied`, `DoubtfulFill`: what the record said, as they were.
                        `State.of_today` knows by `seq` that the day of an order is over.
 """
@@ -21,9 +24,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
+from weltklassebot.core.adjustments import restart_times
 from weltklassebot.core.commands import AnyCommand, ReanchorClock, RestartClock
 from weltklassebot.core.events import ClockDoubted, ClockReanchored, ClockRestarted, ClockTrusted, StartBelieved
+from weltklassebot.core.quotes import Quote
 from weltklassebot.core.state import ClockDoubt, State
+from weltklassebot.core.valuation import revalue_all
 
 __all__ = ["believed", "doubted", "pass_over", "reanchored", "restarted", "trusted"]
 
@@ -81,11 +89,23 @@ def restarted(state: State, event: ClockRestarted, command: RestartClock, seq: i
         if cancel.due is not None:
             cancel.due = min(cancel.due, new)
     for market in state.markets.values():
-        market.as_of = _NEVER
+        market.fresh_since = new  # nothing is fresh
+        for quote in (market, *market.venues.values()):
+            _forget_times(quote)
+    revalue_all(state)
+    restart_times(state, new, seq)
     for account in state.accounts.values():
         account.as_of = account.doubted_as_of = _NEVER
     state.halted_accounts = {account: min(since, new) for account, since in state.halted_accounts.items()}
     state.doubted_at = {}
+
+
+def _forget_times(quote: Quote) -> None:
+    quote.as_of = _NEVER
+    if quote.believed and quote.mark is not None:
+        quote.believed = [(_NEVER, quote.mark)]
+    if quote.doubt is not None:
+        quote.doubt = replace(quote.doubt, as_of=_NEVER, agreeing=0, since=_NEVER)
 
 
 def _remember_by(state: State, back: float) -> None:

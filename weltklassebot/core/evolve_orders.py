@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
+from weltklassebot.core.adjustments import adjustment_of, note_booked
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
     AnyCommand,
     CheckOrder,
+    OrderKey,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -34,14 +38,15 @@ from weltklassebot.core.groups import STOPS
 from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import as_doubted, content, find_doubtful, leg_of, place_of, position_of
+from weltklassebot.core.memory import as_doubted, content, find_doubtful, leg_of, place_of, position_of, with_leg
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, release
 from weltklassebot.core.schedule import backoff, schedule
-from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import BookedFill, Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
+from weltklassebot.core.venue_sums import held_of, whole
 from weltklassebot.core.worth import own_worth, worth
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -67,15 +72,17 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
         book = open_book(market, at)
     stop = order.stop_price is not None and order.order_type in STOPS
     if stop:
-        known.guards = guards(book, order.side, order.quantity, fitting=state.fitting)
+        before = book if state.fitting else whole(state, order.account, order.symbol)
+        known.guards = guards(before, order.side, order.quantity, fitting=state.fitting)
     if event.reducing or order.oco_group is not None:
         known.fitted = event.reducing
-        classify(state, known)
-        if known.idle or order.oco_group is not None:
-            enter(state, book, known)
-            reprice(state, market, book)
-            return
-        count_closing(book.side(order.side), known)
+        if order.oco_group is not None or state.parameters.accounts:
+            classify(state, known)
+            if known.idle or order.oco_group is not None:
+                enter(state, book, known)
+                reprice(state, market, book)
+                return
+        count_closing(book.side(order.side), key, known)
     if stop:
         book.side(order.side).stops += 1
     unpriced = book.unpriced
@@ -149,16 +156,16 @@ def orders_kept(state: State, event: OrdersKept, command: AnyCommand, seq: int, 
     for key in event.orders:
         known = state.orders[key]
         if not known.reducing:
-            _count_as_reducing(state, known)
+            _count_as_reducing(state, key, known)
 
 
-def _count_as_reducing(state: State, known: OpenOrder) -> None:
+def _count_as_reducing(state: State, key: OrderKey, known: OpenOrder) -> None:
     """It is a load on what is held from now on, and adds accordingly."""
     market = state.markets[known.order.symbol]
     book = market.books[book_of(known.order)]
     if known.order.oco_group is None and not is_bound(state.parameters, known.order):
         known.reducing = True
-        count_closing(book.side(known.order.side), known)
+        count_closing(book.side(known.order.side), key, known)
         return
     remaining = known.remaining
     release(state, book, known, remaining)
@@ -207,24 +214,28 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    place, leg = place_of(state, fill), leg_of(state, fill)
+    fill = with_leg(state, fill)
+    place, leg = place_of(state, fill), fill.position_side or "both"
+    quantity = fill.quantity if event.quantity is None else event.quantity
     kept = _remember_fill(state, place, fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
     if known is not None:
         _name_fill(known, kept)
-        known.filled += fill.quantity
-        _release(state, known, min(fill.quantity, known.remaining))
+        known.filled += quantity
+        _release(state, known, min(quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
-        _fill_late(state, ended, fill, slot_taken=event.slot_taken)
+        _fill_late(state, ended, fill, quantity, slot_taken=event.slot_taken)
     held_at = (fill.account, place[0], fill.strategy, fill.symbol, leg)
-    _hold(state, held_at, change_of(state, fill), abs(fill.price))
+    change = change_of(state, fill, event.quantity)
+    hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if event.ended and known is not None:
         _end(state, known, "order_ended")
     close_book(state, fill.symbol, (fill.account, place[0], leg))
 
 
-def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool) -> None:
-    ended.unfilled = max(ended.unfilled - fill.quantity, ZERO)
+def _fill_late(state: State, ended: Ended, fill: ReportFill, quantity: Decimal, *, slot_taken: bool) -> None:
+    ended.unfilled = max(ended.unfilled - quantity, ZERO)
     if slot_taken:
         ended.counted = True
         state.trades_today += 1
@@ -232,8 +243,11 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
+    fill = with_leg(state, fill)
     place = place_of(state, fill)
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+    if event.quantity is not None:  # the fee is booked with the rest of it
+        fill = replace(fill, quantity=event.quantity, fee=None, fee_currency=None)
     doubtful = DoubtfulFill(
         fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
         remaining=fill.quantity, valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
@@ -267,9 +281,11 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
         and ended.side == fill.side
         and same_symbol(state, ended.symbol, fill.symbol)
     ):
-        _fill_late(state, ended, fill, slot_taken=event.slot_taken)
+        _fill_late(state, ended, fill, fill.quantity, slot_taken=event.slot_taken)
     account, venue, _, symbol, leg = held_at = position_of(state, as_doubted(state, doubtful))
-    _hold(state, held_at, change_of(state, fill), abs(fill.price))
+    change = change_of(state, fill)
+    hold(state, held_at, change, abs(fill.price))
+    note_booked(state, BookedFill(now, held_at, fill.ts, change))
     if known is not None and not known.remaining:
         _end(state, known, "order_ended")
     close_book(state, symbol, (account, venue, leg))
@@ -302,6 +318,7 @@ def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: 
 
 
 def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
+    fill = with_leg(state, fill)
     place = place_of(state, fill)
     return _remember_fill(state, place, fill, state.find_fill(place, fill))
 
@@ -325,11 +342,14 @@ def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
 def position_adjusted(state: State, event: PositionAdjusted, command: AdjustPosition, seq: int, now: float) -> None:
     price = None if command.price is None else abs(command.price)
     at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-    _hold(state, at, event.new - event.old, price)
+    change = event.new - (event.old if state.fitting else held_of(state, at))
+    hold(state, at, change, price)
     close_book(state, command.symbol, (command.account, command.venue, command.position_side))
+    if state.fitting:
+        state.adjusted[at] = adjustment_of(state, now if command.as_of is None else command.as_of)
 
 
-def _hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:
+def hold(state: State, at: PositionKey, change: Decimal, price: Decimal | None) -> None:
     """Change a strategy's position; its book follows. `price` serves while there is no mark."""
     account, venue, _, symbol, leg = at
     quantity = state.positions.get(at, ZERO) + change

@@ -1,4 +1,4 @@
-"""Which executions were reported already: (venue, account, symbol, fill id, order, side) is one, and counts once.
+"""Which executions were reported already: (venue, account, symbol, fill id, order, side, leg) is one, and counts once.
 
 Venues give one trade id to several orders of one taker, number trades per order, or match an account with itself, so
 the id alone names no execution. Yet nearly every id is used once, and half a million of them are remembered: the first
@@ -6,7 +6,8 @@ execution under an id is kept under the id alone, as digests of who it is of and
 another order is kept under its full name; and so is what an operator settled of an execution that was reported with two
 quantities or prices.
 
-When orders and fills come to have a leg, it joins `_digest` and `full_name`; without one both stay as they are.
+A fill comes here with the leg that it books in (`memory.with_leg`): the same execution may be reported with its leg and
+without. Without legs, all names and digests are what they were before there were any.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ __all__ = ["DoubtfulKey", "Fills", "FillsPart", "Found", "Place", "doubtful_key"
 Place = tuple[str, str, str]
 """(venue, account, symbol)"""
 DoubtfulKey = tuple[str, ...]
-"""Place, fill id, strategy, client order id and side; of an execution that contradicts another one, what was filled."""
+"""Place, fill id, strategy, client order id, side and leg, if it is one; of an execution that contradicts another one,
+what was filled."""
 FillsPart = tuple[Place, dict[str, int]]
 Found = Literal["same", "other", "shared"]
 """Reported before; reported before with another quantity or price; the id was another execution's."""
@@ -42,7 +44,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def _digest(fill: ReportFill) -> int:
     """Of whose it is, order and side; and of what was filled, but for the fee: that may come late, and makes no other
     execution. It guards against mistakes, not against an adversary: 29 and 30 bits are plenty."""
-    whose = crc32(_encode((fill.strategy, fill.client_order_id, fill.side))) & (_MASK >> 1)
+    whose = crc32(_encode(_whose(fill))) & (_MASK >> 1)
     what = crc32(_encode((fill.quantity, fill.price))) & _MASK
     return _NEW | whose << _BITS | what
 
@@ -53,7 +55,12 @@ def _older_digest(fill: ReportFill) -> int:
 
 def full_name(fill: ReportFill) -> str:
     """The execution, within its place."""
-    return _SEPARATOR.join((fill.fill_id, fill.strategy, fill.client_order_id, fill.side))
+    return _SEPARATOR.join((fill.fill_id, *_whose(fill)))
+
+
+def _whose(fill: ReportFill) -> tuple[str, ...]:
+    whose = (fill.strategy, fill.client_order_id, fill.side)
+    return whose if fill.position_side is None or fill.position_side == "both" else (*whose, fill.position_side)
 
 
 def _content(fill: ReportFill) -> str:
@@ -62,7 +69,7 @@ def _content(fill: ReportFill) -> str:
 
 def doubtful_key(place: Place, fill: ReportFill, *, contradicts: bool = False) -> DoubtfulKey:
     """Under which a doubtful fill waits."""
-    key = (*place, fill.fill_id, fill.strategy, fill.client_order_id, fill.side)
+    key = (*place, fill.fill_id, *_whose(fill))
     return (*key, _content(fill)) if contradicts else key
 
 

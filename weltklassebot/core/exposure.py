@@ -14,9 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from weltklassebot.core.ladder import Reserved, Side
+from weltklassebot.core.ladder import Side
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.places import BookKey
+from weltklassebot.core.prices import Reserved
+from weltklassebot.core.quotes import Quote, priced
 
 __all__ = ["Book", "Market", "Reserved", "Side", "closable", "is_dust"]
 
@@ -38,6 +40,10 @@ class Book:
     exposure: Decimal = ZERO
     unpriced: bool = False
     """Something is held, and nobody knows what it is worth."""
+    price: Decimal | None = None
+    """What a unit counts as, where venues have marks of their own. None: as everywhere in the market."""
+    mark: Decimal | None = None
+    """The believed mark behind it."""
 
     def side(self, name: str) -> Side:
         return self.buys if name == "buy" else self.sells
@@ -62,41 +68,70 @@ class Book:
 
 
 @dataclass(slots=True, kw_only=True)
-class Market:
-    """A symbol: its last known price, what a unit is worth, and the books in it."""
+class Market(Quote):
+    """A symbol: its last known price, what a unit is worth, and the books in it.
 
-    price: Decimal = ZERO
-    """What a unit is worth at the last mark, or at the last fill while there is no mark; zero: unknown."""
+    As a quote it is the one without a venue. Its `price` is that of the last fill while there is no mark.
+
+    Which quote values a book is chosen when a mark of the symbol arrives, whatever became stale since; a book that is
+    opened between two marks is valued as if it had been there at the first.
+    """
+
     paid: Decimal = ZERO
     """The price of that fill, or adjustment; zero once there is a mark."""
-    inverse: bool = False
-    """A unit is worth 1/price."""
-    mark: Decimal | None = None
-    as_of: float = 0.0
-    delta: Decimal | None = None
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[BookKey, Book] = field(default_factory=dict)
     fitting: bool = False
     """Valued by the rule of format 5."""
+    legged: int = 0
+    """How many of them are of a leg."""
+    venues: dict[str, Quote] = field(default_factory=dict)
+    """The quotes of single venues."""
+    fresh_since: float = 0.0
+    """Kept while there are any: what was older than this when the last mark arrived, was stale."""
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is held in it, and nothing known of its price."""
+        return not self.books and self.mark is None and self.doubt is None and not self.venues
+
+    def price_at(self, book: Book) -> Decimal:
+        return self.price if book.price is None else book.price
+
+    def price_for(self, venue: str) -> Decimal:
+        """The same for a book at `venue` that may not be there yet."""
+        found = priced(self, self.venues, venue, self.fresh_since) if self.venues else None
+        return self.price if found is None else found[0]
+
+    def choose_price(self, book: Book, venue: str) -> None:
+        """By the quotes of venues; the caller values the book anew."""
+        found = priced(self, self.venues, venue, self.fresh_since) if self.venues else None
+        book.price, book.mark = (None, None) if found is None else found
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""
-        for side in (book.buys, book.sells):
-            if side.pivot != self.price:
-                if self.fitting:
-                    side.move(self.price)
-                else:
-                    side.restack(self.price)
-        held = book.quantity * self.price
+        price = self.price if book.price is None else book.price
+        if book.buys.pivot != price:
+            self._revalue(book.buys, price)
+        if book.sells.pivot != price:
+            self._revalue(book.sells, price)
+        held = book.quantity * price
         book.up = held + book.buys.value()
         book.down = held - book.sells.value()
         return self.weigh(book)
 
+    def _revalue(self, side: Side, price: Decimal) -> None:
+        if self.fitting:
+            side.move(price)
+        else:
+            side.restack(price)
+
     def reserve(self, book: Book, side: str, key: tuple[str, ...], item: Reserved) -> Decimal:
         """Add to the book something that may still be bought or sold; return by how much its exposure changed."""
         quantity, own = item.remaining, item.own
-        worth = quantity * (own if own > self.price else self.price)
+        price = self.price if book.price is None else book.price
+        worth = quantity * (own if own > price else price)
         if side == "buy":
             book.buys.add(key, item)
             book.up += worth
@@ -118,7 +153,7 @@ class Market:
                 up, down = abs(book.up), abs(book.down)
                 worst = up if up > down else down
             book.exposure = worst if self.unit is ONE else worst * self.unit
-            if not self.price:
+            if not (self.price if book.price is None else book.price):
                 book.unpriced = bool(book.quantity or book.buys.at_mark or book.sells.at_mark)
             elif book.unpriced:
                 book.unpriced = False

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
-from weltklassebot.core.commands import OrderKey
+from weltklassebot.core.commands import CheckOrder, OrderKey
 from weltklassebot.core.events import OrdersKept, Place, Unprotected
 from weltklassebot.core.exposure import Book
 from weltklassebot.core.groups import STOPS
@@ -27,6 +28,8 @@ from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.sequence import closing_side, rank, take_up
 from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.unsettled import fits_sum, left_by_sum
+from weltklassebot.core.venue_sums import whole
 
 __all__ = ["Kept", "guards", "keep", "unprotected"]
 
@@ -59,7 +62,7 @@ def keep(state: State, orders: list[OpenOrder], parameters: Parameters, *, corre
     are those that will be in force."""
     books: dict[tuple[str, BookKey], list[OpenOrder]] = {}
     for known in orders:
-        books.setdefault((known.order.symbol, book_of(known.order)), []).append(known)
+        books.setdefault(_where(state, known.order), []).append(known)
     kept: list[OpenOrder] = []
     oversized: list[OpenOrder] = []
     for at, here in books.items():
@@ -71,6 +74,10 @@ def keep(state: State, orders: list[OpenOrder], parameters: Parameters, *, corre
         else:
             ranked = sorted(here, key=rank) if corrected else here
             _keep_in_book(book, ranked, kept, oversized)
+    for whole_book, rest in left_by_sum(state, orders, kept):
+        _keep_in_book(whole_book, sorted(rest, key=rank), kept, oversized)
+    if state.unsettled:
+        oversized = [known for known in oversized if not fits_sum(state, known, kept)]
     stays = {known.order.key for known in kept}
     return Kept([known for known in orders if known.order.key not in stays], kept, oversized)
 
@@ -105,21 +112,33 @@ def unprotected(state: State, unwanted: set[OrderKey], accounts: Collection[str]
         rests = known.status not in TERMINAL and known.cancel_id is None
         if not rests or order.order_type not in STOPS or (accounts and order.account not in accounts):
             continue
-        book = _book(state, order.symbol, book_of(order))
+        book = _book(state, *_where(state, order))
         if book is not None and book.quantity and order.side == closing_side(book.quantity):
-            before_and_after = covered.setdefault((order.symbol, book_of(order)), [ZERO, ZERO])
+            before_and_after = covered.setdefault(_where(state, order), [ZERO, ZERO])
             before_and_after[0] += known.remaining
             if order.key not in unwanted:
                 before_and_after[1] += known.remaining
     places = []
     for (symbol, at), (before, after) in covered.items():
-        held = abs(state.markets[symbol].books[at].quantity)
+        book = _book(state, symbol, at)
+        held = ZERO if book is None else abs(book.quantity)
         if min(after, held) < min(before, held):
             account, venue, leg = at
-            places.append(Place(account, symbol, held - min(after, held), venue, leg))
+            places.append(Place(account, symbol, held - min(after, held), venue or "default", leg))
     return [Unprotected(places=tuple(places))] if places else []
 
 
+_ANY_VENUE: Final = ""
+"""Before format 5 an account had one book in a symbol."""
+
+
+def _where(state: State, order: CheckOrder) -> tuple[str, BookKey]:
+    """Symbol and book in which it is kept or not."""
+    return order.symbol, book_of(order) if state.fitting else (order.account, _ANY_VENUE, "both")
+
+
 def _book(state: State, symbol: str, at: BookKey) -> Book | None:
+    if at[1] == _ANY_VENUE:
+        return whole(state, at[0], symbol)
     market = state.markets.get(symbol)
     return None if market is None else market.books.get(at)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 from weltklassebot.core.accounts import holds, unnamed
+from weltklassebot.core.adjustments import is_counted_already
 from weltklassebot.core.aftermath import Moved, aftermath, flips
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
-    AdjustPosition,
     CheckOrder,
     ReportFill,
     ReportOrder,
@@ -30,10 +32,10 @@ from weltklassebot.core.events import (
     FillDoubted,
     FillIdShared,
     OrderUpdated,
-    PositionAdjusted,
 )
 from weltklassebot.core.executions import Found, Place
 from weltklassebot.core.holdings import change_of, fee_in_asset, signed
+from weltklassebot.core.legs import beyond
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import (
     NotFound,
@@ -41,19 +43,22 @@ from weltklassebot.core.memory import (
     Replayed,
     as_doubted,
     find_doubtful,
+    legs_differ,
     place_of,
     position_of,
     recall_fill,
     venues_differ,
+    with_leg,
 )
 from weltklassebot.core.numbers import ZERO, plain
+from weltklassebot.core.places import PositionKey
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
-from weltklassebot.core.worth import check_prices
+from weltklassebot.core.venue_sums import held_of
 
-__all__ = ["decide_accept_fill", "decide_adjust", "decide_fill", "decide_report"]
+__all__ = ["decide_accept_fill", "decide_fill", "decide_report"]
 
 
 _MOST_VENUES_TOLD: Final = 100
@@ -155,7 +160,9 @@ def _slot_comes_back(state: State, known: OpenOrder, filled: Decimal) -> bool:
 def decide_fill(
     state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
 ) -> list[AnyEvent] | Replayed:
-    """Book a fill, or hold it as doubtful. The same execution again is neither."""
+    """Book a fill, or hold it as doubtful; of one that would turn its leg, what goes beyond nothing. The same execution
+    again is neither."""
+    fill = with_leg(state, fill)
     place = place_of(state, fill)
     found = recall_fill(state, place, fill)
     if found == "same":
@@ -163,25 +170,49 @@ def decide_fill(
     known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
-    if cause is None:
-        _check_memory(state, fill)
-        held = state.positions.get(position_of(state, fill), ZERO)
-        done = known is not None and (
-            known.remaining <= fill.quantity
-            if known.status in TERMINAL
-            else known.filled + fill.quantity == known.order.quantity
+    if cause is not None:
+        return _doubted(state, fill, cause, None, seq, now, released_through_seq)
+    at = (fill.account, place[0], fill.strategy, fill.symbol, fill.position_side or "both")
+    over = ZERO if at[4] == "both" else beyond(state, fill, at)
+    if over and over == fill.quantity:
+        return _doubted(state, fill, "turns_leg", None, seq, now, released_through_seq)
+    _check_memory(state, fill)
+    part = None if not over else fill.quantity - over
+    quantity = fill.quantity if part is None else part
+    done = known is not None and (
+        known.remaining <= quantity if known.status in TERMINAL else known.filled + quantity == known.order.quantity
+    )
+    recount = _slot_is_taken_again(state, ended)
+    change = change_of(state, fill, part)
+    late = state.corrected and (known is None or (known.status in TERMINAL and quantity > known.remaining))
+    shared = found == "shared"
+    events: list[AnyEvent] = [
+        FillBooked(
+            position=held_of(state, at) + change,
+            ended=done,
+            slot_taken=recount,
+            late=late,
+            shared=shared,
+            quantity=part,
         )
-        recount = _slot_is_taken_again(state, ended)
-        position = held + change_of(state, fill)
-        late = state.corrected and (known is None or (known.status in TERMINAL and fill.quantity > known.remaining))
-        shared = found == "shared"
-        booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
-        news = _news_of_venue(state, place[0]) if shared else []
-        return [booked, *news, *_leaves(state, fill, known, ended, seq, released_through_seq)]
+    ]
+    if shared:
+        events += _news_of_venue(state, place[0])
+    if state.fitting:
+        events += _leaves(state, _Booking(fill, at, change, quantity, known, ended), seq, released_through_seq)
+    if over:
+        events += _doubted(state, fill, "turns_leg", over, seq, now, released_through_seq)
+    return events
+
+
+def _doubted(
+    state: State, fill: ReportFill, cause: DoubtCause, part: Decimal | None, seq: int, now: float, released: int | None
+) -> list[AnyEvent]:
+    """What becomes of a fill that is doubtful, or of this part of it. Enough of them halt their account."""
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     valued = not state.corrected or _worth_is_known(state, fill)
-    events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued)]
+    events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued, quantity=part)]
     since = now - state.parameters.doubtful_fill_window_seconds
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
     too_many = count >= state.parameters.max_doubtful_fills or not valued
@@ -189,39 +220,52 @@ def decide_fill(
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
         policy = state.parameters
         events += stop_orders(
-            state, seq, released_through_seq, policy, "account_halted",
+            state, seq, released, policy, "account_halted",
             spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
         )  # fmt: skip
     return events
 
 
-def _leaves(
-    state: State,
-    fill: ReportFill,
-    known: OpenOrder | None,
-    ended: Ended | None,
-    seq: int,
-    released_through_seq: int | None,
-) -> list[AnyEvent]:
-    """What a fill that books leaves behind in its book."""
-    if not state.fitting:
-        return []
-    account, venue, strategy, symbol, leg = position_of(state, fill)
-    of = known.order if known is not None else ended
-    moved = Moved(symbol, (account, venue, leg), change_of(state, fill), strategy, None if of is None else of.oco_group)
+class _Booking(Struct):
+    """A fill that books."""
+
+    fill: ReportFill
+    at: PositionKey
+    change: Decimal
+    """Of the position;"""
+    quantity: Decimal
+    """of the order."""
+    known: OpenOrder | None
+    ended: Ended | None
+
+
+def _leaves(state: State, booking: _Booking, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """What it leaves behind in its book."""
+    account, venue, strategy, symbol, leg = booking.at
+    known, ended = booking.known, booking.ended
+    market = state.markets.get(symbol)
+    book = None if market is None else market.books.get((account, venue, leg))
     if known is not None:
-        moved.filled, moved.quantity = known, min(fill.quantity, known.remaining)
+        group, reducing = known.order.oco_group, known.reducing
+    else:
+        group, reducing = (None, False) if ended is None else (ended.oco_group, ended.reducing)
+    closing = book is not None and (book.buys.closing or book.sells.closing)
+    if group is None and not reducing and not closing:
+        return []
+    moved = Moved(symbol, (account, venue, leg), booking.change, strategy, group)
+    if known is not None:
+        moved.filled, moved.quantity = known, min(booking.quantity, known.remaining)
     events = aftermath(state, moved, seq, released_through_seq)
-    order = known or ended
-    if order is not None and order.reducing:
-        events += flips(state, moved, signed(fill.side, fill.quantity))
+    if reducing:
+        events += flips(state, moved, signed(booking.fill.side, booking.quantity))
     return events
 
 
 def _worth_is_known(state: State, fill: ReportFill) -> bool:
     market = state.markets.get(fill.symbol)
     unit = unit_of(state, fill.symbol) if market is None else market.unit
-    return unit is not None and bool(fill.price or (market is not None and market.price))
+    priced = fill.price or (market is not None and market.price_for(place_of(state, fill)[0]))
+    return unit is not None and bool(priced)
 
 
 def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause | None:
@@ -270,10 +314,12 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
         remembered = state.corrected and known is not None and known.fills_known
         if not remembered:
             return "older_than_memory"
+    if (state.adjusted or state.splits) and is_counted_already(state, fill, known or ended):
+        return "before_adjustment"
     if state.corrected and venues_differ(fill, known or ended):
         return "conflicts_with_order"
     if known is not None:
-        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
+        if (known.order.symbol, known.order.side) != (fill.symbol, fill.side) or legs_differ(fill, known):
             return "conflicts_with_order"
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
@@ -281,7 +327,7 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
     if state.corrected and unnamed(state, fill.account) and not holds(state, fill.account):
         return "unknown_account"
     if ended is not None:
-        if not is_of(state, fill, ended) or ended.reason != "order_ended":
+        if not is_of(state, fill, ended) or legs_differ(fill, ended) or ended.reason != "order_ended":
             return "conflicts_with_order"
         if ended.resolved and state.corrected:
             return "conflicts_with_order"
@@ -300,29 +346,26 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
     _, doubtful = find_doubtful(state, command)
     if command.discard:
         return [FillDiscarded()]
-    fill = doubtful.fill
+    fill = with_leg(state, doubtful.fill)
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
-    fill = as_doubted(state, doubtful)
-    held = state.positions.get(position_of(state, fill), ZERO)
+    fill = with_leg(state, as_doubted(state, doubtful))
+    at = position_of(state, fill)
+    if at[4] != "both" and (over := beyond(state, fill, at)):
+        raise Refused(
+            f"fill {fill.fill_id} would turn the {at[4]} leg by {plain(over)}: book what opened it first, or adjust "
+            "the position, or discard this one"
+        )
     ended = state.recall_ended(fill.order_key) if fill.order_key not in state.orders else None
     if ended is not None and not is_of(state, fill, ended):
         ended = None
     recount = _slot_is_taken_again(state, ended)
-    accepted = FillAccepted(position=held + change_of(state, fill), slot_taken=recount)
+    change = change_of(state, fill)
+    events: list[AnyEvent] = [FillAccepted(position=held_of(state, at) + change, slot_taken=recount)]
+    if not state.fitting:
+        return events
     known = state.orders.get(fill.order_key)
     if known is not None and (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
         known = None
-    return [accepted, *_leaves(state, fill, known, ended, seq, released_through_seq)]
-
-
-def decide_adjust(state: State, command: AdjustPosition, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
-    check_prices(state.parameters.instrument(command.symbol), command.symbol, price=command.price)
-    at = (command.account, command.venue, command.strategy, command.symbol, command.position_side)
-    held = state.positions.get(at, ZERO)
-    adjusted = PositionAdjusted(old=held, new=command.quantity)
-    if not state.fitting:
-        return [adjusted]
-    book = (command.account, command.venue, command.position_side)
-    moved = Moved(command.symbol, book, command.quantity - held)
-    return [adjusted, *aftermath(state, moved, seq, released_through_seq)]
+    booking = _Booking(fill, at, change, fill.quantity, known, ended)
+    return [*events, *_leaves(state, booking, seq, released_through_seq)]

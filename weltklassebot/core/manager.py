@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from weltklassebot.core.checks import gate
-from weltklassebot.core.commands import AnyCommand, CheckOrder, Start, Tick
+from weltklassebot.core.commands import AnyCommand, CheckOrder, OrderKey, Start, Tick
 from weltklassebot.core.engine import Engine, Recorded, Replayed
 from weltklassebot.core.events import Denial, OrderApproved, OrderDenied, RiskState
 from weltklassebot.core.parameters import Parameters
@@ -31,6 +31,8 @@ class Decision(Struct, frozen=True, gc=False):
     valid_until: float | None = None
     max_reducing_quantity: Decimal | None = None
     replayed: bool = False
+    cancel_first: tuple[OrderKey, ...] = ()
+    """Orders that rest and would close what this one would."""
 
 
 class TradingBlockedError(Exception):
@@ -60,6 +62,7 @@ class RiskManager:
             return Decision(
                 allowed=outcome.allowed, seq=outcome.seq, ts=outcome.ts, state=outcome.state, denials=outcome.denials,
                 valid_until=outcome.valid_until, max_reducing_quantity=outcome.max_reducing_quantity, replayed=True,
+                cancel_first=outcome.cancel_first,
             )  # fmt: skip
         answer = outcome.events[0]
         if isinstance(answer, OrderApproved):
@@ -67,7 +70,7 @@ class RiskManager:
         assert isinstance(answer, OrderDenied)
         return Decision(
             allowed=False, seq=self._seq, ts=now, state=risk_state, denials=answer.denials,
-            max_reducing_quantity=answer.max_reducing_quantity,
+            max_reducing_quantity=answer.max_reducing_quantity, cancel_first=answer.cancel_first,
         )  # fmt: skip
 
     def submit(self, command: AnyCommand, now: float) -> Recorded | Replayed:

@@ -20,7 +20,8 @@ from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.refused import Conflict, NotFound, Refused
 from weltklassebot.core.remembered import Ended
-from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import FITTING, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.venue_sums import closable_by_sum
 
 __all__ = [
     "Conflict",
@@ -29,10 +30,14 @@ __all__ = [
     "Replayed",
     "content",
     "find_doubtful",
+    "leg_of",
+    "legs_differ",
     "place_of",
+    "position_of",
     "recall_fill",
     "recall_order",
     "venues_differ",
+    "with_leg",
 ]
 
 _MOST_LISTED: Final = 10
@@ -158,7 +163,10 @@ def _closable_without(state: State, known: OpenOrder) -> Decimal:
     order = known.order
     book = state.markets[order.symbol].books[book_of(order)]
     held = -book.quantity if order.side == "buy" else book.quantity
-    return max(held - book.side(order.side).quantity + known.remaining, ZERO)
+    here = max(held - book.side(order.side).quantity + known.remaining, ZERO)
+    if state.unsettled or state.format < FITTING:
+        return max(here, closable_by_sum(state, order, known.remaining))
+    return here
 
 
 # --- fills ----------------------------------------------------------------------------------------------------------
@@ -196,6 +204,21 @@ def leg_of(state: State, fill: ReportFill) -> PositionSide:
     return "both" if ended is None else ended.position_side
 
 
+def legs_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
+    """Whether it says another leg than its order's."""
+    if order is None or fill.position_side is None:
+        return False
+    ordered = order.order.position_side if isinstance(order, OpenOrder) else order.position_side
+    return fill.position_side != ordered
+
+
+def with_leg(state: State, fill: ReportFill) -> ReportFill:
+    """The fill as it books: with the leg of its order, where it says none."""
+    if fill.position_side is None and (leg := leg_of(state, fill)) != "both":
+        return replace(fill, position_side=leg)
+    return fill
+
+
 def position_of(state: State, fill: ReportFill) -> PositionKey:
     """The position that it changes."""
     return (fill.account, place_of(state, fill)[0], fill.strategy, fill.symbol, leg_of(state, fill))
@@ -211,6 +234,24 @@ def as_doubted(state: State, doubtful: DoubtfulFill) -> ReportFill:
 
 def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
     """What is known of this execution, from those that were booked or discarded and those that are doubted."""
+    found = _recall_fill(state, place, fill)
+    if found == "same" or (found is None and not state.doubtful):
+        return found
+    # One of the reports may not have said the leg, while nobody knew of the order.
+    for leg in _other_legs(state, fill):
+        if _recall_fill(state, place, replace(fill, position_side=leg)) == "same":
+            return "same"
+    return found
+
+
+def _other_legs(state: State, fill: ReportFill) -> tuple[PositionSide, ...]:
+    if fill.position_side is not None:
+        return () if fill.position_side == "both" else ("both",)
+    known = fill.order_key in state.orders or state.recall_ended(fill.order_key) is not None
+    return () if known else ("long", "short")
+
+
+def _recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
     found = state.find_fill(place, fill)
     if not state.doubtful or found == "same":
         return found

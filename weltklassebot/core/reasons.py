@@ -71,6 +71,12 @@ REASONS: Final[dict[Reason, Meaning]] = {
     ),
     "stale_equity": Meaning("account", _NO, "the account's last equity report is too old", "its next report"),
     "unknown_symbol": Meaning("symbol", _NO, "the symbol is not configured", "a table `[symbols.NAME]` and a restart"),
+    "mark_doubtful": Meaning(
+        "symbol",
+        _NO,
+        "the price is doubted: it is too far from the last believed one",
+        "marks that agree, or `marks accept`; of a rate, it stops every symbol that is valued by it",
+    ),
     "no_mark": Meaning(
         "symbol",
         _NO,
@@ -88,7 +94,22 @@ REASONS: Final[dict[Reason, Meaning]] = {
         "order", _YES, "quantity {value} would do more than close; at most {limit} still reduces", _NEW_ORDER
     ),
     "oco_group": Meaning(
-        "order", _YES, "its oco_group is one of another account, venue, symbol, leg, side or strategy", _NEW_ORDER
+        "order",
+        _YES,
+        "the group's name stands for open orders of another account, venue, symbol, leg, side or strategy",
+        _NEW_ORDER,
+    ),
+    "position_side": Meaning(
+        "symbol",
+        _NO,
+        "the account's position in this symbol is in legs, or is not, and this order is of the other kind",
+        "closing what is held in the other kind",
+    ),
+    "venue_unsettled": Meaning(
+        "symbol",
+        _NO,
+        "the account's position in this symbol stands at several venues since the upgrade: it only closes",
+        "`positions move` or `positions settled`",
     ),
     "short_not_allowed": Meaning(
         "symbol", _NO, "quantity {value} would go short; at most {limit} can be sold", _NEW_ORDER

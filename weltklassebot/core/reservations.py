@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from weltklassebot.core.commands import CheckOrder
+from weltklassebot.core.commands import CheckOrder, OrderKey
 from weltklassebot.core.exposure import Book, Market, Side
 from weltklassebot.core.groups import STOPS, Group, place_of_group
 from weltklassebot.core.numbers import ZERO
@@ -36,8 +36,6 @@ def is_bound(parameters: Parameters, order: CheckOrder) -> bool:
 def classify(state: State, known: OpenOrder) -> None:
     """Say how it reserves. To be called before it enters."""
     order = known.order
-    if not state.parameters.accounts and order.oco_group is None:
-        return
     known.idle = known.reducing and is_bound(state.parameters, order)
     if order.oco_group is not None:
         alone = known.reducing and not state.parameters.account(order.account).venue_enforces_oco
@@ -52,7 +50,7 @@ def enter(state: State, book: Book, known: OpenOrder) -> None:
     if order.order_type in STOPS:
         side.stops += 1
     if known.reducing:
-        count_closing(side, known)
+        count_closing(side, key, known)
     if order.oco_group is not None:
         group = state.groups.get(order.oco_group)
         if group is None:
@@ -69,10 +67,10 @@ def enter(state: State, book: Book, known: OpenOrder) -> None:
         side.add(key, known)
 
 
-def count_closing(side: Side, known: OpenOrder) -> None:
+def count_closing(side: Side, key: OrderKey, known: OpenOrder) -> None:
     """It was approved as reducing."""
     quantity = known.remaining
-    side.closers[known.order.key] = known
+    side.closers[key] = known
     side.closing += quantity
     if known.idle:
         side.idle += quantity
@@ -86,31 +84,42 @@ def release(state: State, book: Book, known: OpenOrder, quantity: Decimal) -> No
         return
     order = known.order
     side = book.side(order.side)
+    key = order.key
     gone = known.remaining == quantity
     if known.reducing:
         side.closing -= quantity
         if gone:
-            side.closers.pop(order.key, None)
+            side.closers.pop(key, None)
         if known.idle:
             side.idle -= quantity
         elif order.oco_group is None:
             side.load -= quantity
     if gone and order.order_type in STOPS:
         side.stops -= 1
-    group = None if order.oco_group is None else state.groups[order.oco_group]
-    if group is not None:
+    if order.oco_group is None and not known.idle:
+        side.shrink(key, known, quantity)
+    else:
+        _release_of_kind(state, side, known, quantity, gone=gone)
+
+
+def _release_of_kind(state: State, side: Side, known: OpenOrder, quantity: Decimal, *, gone: bool) -> None:
+    """Of a group, or idle."""
+    order, name = known.order, known.order.oco_group
+    enforced = name is not None and _is_enforced(state, known)
+    if name is not None:
+        group = state.groups[name]
         _change_group(side, group, known, -quantity)
         if gone:
             group.members.remove(order.key)
-            if not group.members and order.oco_group is not None:
-                del state.groups[order.oco_group]
-    if known.idle or (group is not None and _is_enforced(state, known)):
-        known.remaining -= quantity
-        side.quantity -= quantity
-        if group is not None and order.oco_group is not None and not known.idle:
-            _weigh_group(state, side, order.oco_group, group)
-    else:
+            if not group.members:
+                del state.groups[name]
+    if not known.idle and not enforced:
         side.shrink(order.key, known, quantity)
+        return
+    known.remaining -= quantity
+    side.quantity -= quantity
+    if name is not None and not known.idle:
+        _weigh_group(state, side, name, group)
 
 
 def _is_enforced(state: State, known: OpenOrder) -> bool:
@@ -131,16 +140,19 @@ def _weigh_group(state: State, side: Side, name: str, group: Group) -> None:
     side.reset((name,), group, dearest, max(group.all_stops, group.all_others))
 
 
-def worst_with(state: State, market: Market, book: Book, order: CheckOrder, *, reducing: bool) -> Decimal:
-    """The exposure of the book with this order in it, in money of the symbol's currency per multiplier."""
+def worst_with(
+    state: State, market: Market, book: Book, order: CheckOrder, *, reducing: bool, least: Decimal = ZERO
+) -> Decimal:
+    """The exposure of the book with this order in it, in money of the symbol's currency per multiplier. `least`: what a
+    unit of the order is worth at any rate."""
     side, other = book.side(order.side), book.side("sell" if order.side == "buy" else "buy")
     held = book.quantity if order.side == "sell" else -book.quantity
     free = max(held - side.idle, ZERO)
-    price, quantity = market.price, order.quantity
+    price, quantity = market.price_at(book), order.quantity
     if reducing and is_bound(state.parameters, order):
         beyond = side.beyond(max(free - quantity, ZERO))
         return max(held * price + other.value(), beyond)
-    own, group = own_worth(order, inverse=market.inverse), None
+    own, group = max(own_worth(order, inverse=market.inverse), least), None
     if order.oco_group is not None:
         if state.parameters.account(order.account).venue_enforces_oco:
             group = state.groups.get(order.oco_group)

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Final, cast
 
 from weltklassebot.core.commands import CheckOrder, OrderKey
-from weltklassebot.core.events import AnyEvent
+from weltklassebot.core.events import AnyEvent, Denial
 from weltklassebot.core.exposure import Book
+from weltklassebot.core.fits import fits, fits_position
 from weltklassebot.core.groups import STOPS
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import book_of
@@ -23,9 +24,11 @@ from weltklassebot.core.sequence import take_up
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import take_back
 
-__all__ = ["give_way", "in_the_way", "make_room", "named"]
+__all__ = ["cancel_first", "give_way", "make_room"]
 
 _MOST_NAMED: Final = 100
+_OF_ANY_ORDER: Final = frozenset({"kill_switch", "oco_group", "tick", "lot", "max_remembered"})
+"""Why an order is refused that reduces, too."""
 
 
 def give_way(state: State, order: CheckOrder, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
@@ -53,7 +56,19 @@ def _open(state: State, order: CheckOrder) -> list[OpenOrder]:
     ]
 
 
-def in_the_way(book: Book, order: CheckOrder) -> list[OpenOrder]:
+def cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
+    """What is named to an order that does not reduce, and that no stop would refuse if it did."""
+    against = {denial.reason for denial in denials} & _OF_ANY_ORDER
+    if order.quantity >= abs(book.quantity):
+        against.discard("lot")  # what fees left fits no lot, and closes all there is
+    if against:
+        return ()
+    if not fits_position(state, order) or not fits(order.quantity, abs(book.quantity)):
+        return ()  # nothing that rests is to blame
+    return tuple(known.order.key for known in _in_the_way(book, order)[:_MOST_NAMED])
+
+
+def _in_the_way(book: Book, order: CheckOrder) -> list[OpenOrder]:
     """What was approved as reducing and leaves this order less, the oldest first. The other half of its own group does
     so only where it is larger than what is held."""
     closers = [known for known in cast(list[OpenOrder], list(book.side(order.side).closers.values())) if not known.idle]
@@ -73,15 +88,11 @@ def _age(known: OpenOrder) -> int:
     return known.seq
 
 
-def named(orders: list[OpenOrder]) -> tuple[OrderKey, ...]:
-    return tuple(known.order.key for known in orders[:_MOST_NAMED])
-
-
 def make_room(state: State, order: CheckOrder, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     """Beside its denial."""
     book = state.markets[order.symbol].books[book_of(order)]
     by_strategy: dict[str, list[OpenOrder]] = {}
-    for known in in_the_way(book, order):
+    for known in _in_the_way(book, order):
         by_strategy.setdefault(known.order.strategy, []).append(known)
     account, venue, leg = book_of(order)
     unwanted: list[OpenOrder] = []

@@ -6,6 +6,7 @@ Every map has its bound in `Parameters`. Keys: orders (account, strategy, client
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
@@ -26,7 +27,10 @@ from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
 __all__ = [
     "AccountEquity",
     "AccountStatus",
+    "Adjustment",
+    "BookedFill",
     "Cancel",
+    "FITTING",
     "ClockDoubt",
     "DoubtfulFill",
     "KillSwitch",
@@ -39,7 +43,8 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
-_FITTING: Final = 5
+FITTING: Final = 5
+"""The first format with books per venue and leg."""
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -106,6 +111,24 @@ class DoubtfulFill(Struct, kw_only=True):
     @property
     def book(self) -> BookKey:
         return (self.fill.account, self.venue, self.position_side)
+
+
+class Adjustment(Struct, frozen=True):
+    """An operator's word on a position, or on all in a symbol."""
+
+    as_of: float
+    through_seq: int = 0
+    """Orders up to here were approved before it, whatever the clock said."""
+    open_at_roll: bool = False
+    """Something rested in the symbol at the last roll."""
+
+
+class BookedFill(Struct, frozen=True, array_like=True, gc=False):
+    at: float
+    """When it was booked."""
+    position: PositionKey
+    ts: float | None
+    change: Decimal
 
 
 class AccountEquity(Struct, kw_only=True):
@@ -193,8 +216,8 @@ def is_corrected(journal_format: int) -> bool:
 
 
 def is_fitting(journal_format: int) -> bool:
-    """Whether it decides by what fits a position."""
-    return journal_format >= _FITTING
+    """Whether a version that writes this format has books per venue and leg, and asks what fits them."""
+    return journal_format >= FITTING
 
 
 @dataclass(slots=True, kw_only=True)
@@ -273,6 +296,17 @@ class State:
     """An account opens nothing before it has reported its equity."""
     groups: dict[str, Group] = field(default_factory=dict)
     """Of the orders that are open: those of which one cancels the others."""
+    unsettled: dict[str, list[str]] = field(default_factory=dict)
+    """Symbols, by account, that stand at more than one venue since an upgrade."""
+    venue_marks: int = 0
+    """Quotes of symbols at single venues."""
+    booked: deque[BookedFill] = field(default_factory=deque)
+    """The last fills that were booked;"""
+    booked_since: float = 0.0
+    """what was booked later than this is among them."""
+    adjusted: dict[PositionKey, Adjustment] = field(default_factory=dict)
+    splits: dict[str, Adjustment] = field(default_factory=dict)
+    """By symbol."""
 
     @property
     def corrected(self) -> bool:
@@ -282,7 +316,7 @@ class State:
     @property
     def fitting(self) -> bool:
         """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
-        return is_fitting(self.format)
+        return self.format >= FITTING
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

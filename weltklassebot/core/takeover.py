@@ -15,9 +15,11 @@ from weltklassebot.core.groups import STOPS
 from weltklassebot.core.keeping import guards
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
-from weltklassebot.core.sequence import take_up
+from weltklassebot.core.reservations import is_bound
+from weltklassebot.core.sequence import closing_side, rank
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import reprice, unit_of
+from weltklassebot.core.venue_sums import whole
 
 __all__ = ["halts_of_unknown_worth", "judge_reducing", "judge_stops", "leave_unvalued", "take_cancels_over"]
 
@@ -60,22 +62,24 @@ def judge_stops(state: State) -> None:
     for known in state.orders.values():
         order = known.order
         if order.order_type in STOPS:
-            book = state.markets[order.symbol].books[book_of(order)]
+            book = whole(state, order.account, order.symbol)
             known.guards = guards(book, order.side, known.remaining, fitting=False)
 
 
 def judge_reducing(state: State) -> None:
-    """What is open by the rules before format 5: what fits what is held, in the order in which a halt takes it up, is
-    approved as reducing from here on. The books are to be made anew behind it."""
+    """What is open by the rules before format 5: of what was approved as reducing then, and next of the rest, what fits
+    what is held now is approved as reducing from here on. The books are to be made anew behind it."""
     books: dict[tuple[str, BookKey], list[OpenOrder]] = {}
     for known in state.orders.values():
         books.setdefault((known.order.symbol, book_of(known.order)), []).append(known)
     for (symbol, at), orders in books.items():
-        taken = take_up(state.parameters, orders, state.markets[symbol].books[at].quantity)
-        oversized = {known.order.key for known in taken.oversized}
-        kept = {known.order.key for known in taken.kept if known.order.key not in oversized}
-        for known in orders:
-            known.reducing = known.fitted = known.order.key in kept
+        held = state.markets[symbol].books[at].quantity
+        left = abs(held)
+        for known in sorted(orders, key=lambda known: (not known.reducing, rank(known))):
+            fits = bool(held) and known.order.side == closing_side(held) and known.remaining <= left
+            known.reducing = known.fitted = fits
+            if fits and not is_bound(state.parameters, known.order):
+                left -= known.remaining
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:
@@ -86,7 +90,9 @@ def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey,
     for key, doubtful in state.doubtful.items():
         symbol = aliases.get(doubtful.fill.symbol, doubtful.fill.symbol)
         markets = (state.markets.get(symbol), state.markets.get(doubtful.fill.symbol))
-        priced = doubtful.fill.price or any(market is not None and market.price for market in markets)
+        priced = doubtful.fill.price or any(
+            market is not None and market.price_for(doubtful.venue) for market in markets
+        )
         if doubtful.valued and (not priced or unit_of(state, symbol, parameters) is None):
             found[key] = doubtful
     return found

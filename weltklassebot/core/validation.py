@@ -19,6 +19,7 @@ from weltklassebot.core.commands import (
     CheckOrder,
     ConfigureLimits,
     Mark,
+    MovePositions,
     OrderStatus,
     OrderType,
     PositionSide,
@@ -28,6 +29,7 @@ from weltklassebot.core.commands import (
     ResolveOrder,
     SetLimits,
     Side,
+    SplitPositions,
     UnsetLimits,
 )
 from weltklassebot.core.names import id_error, is_plain
@@ -47,9 +49,11 @@ class Invalid(ValueError):
 
 
 NUMBER_FIELDS: Final = frozenset(
-    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance"}
+    {"quantity", "price", "stop_price", "delta", "fee", "equity", "flow", "filled_quantity", "balance", "ratio", "per"}
 )
-_SHARED_IDS: Final = frozenset({"symbol", "account", "strategy", "venue", "fee_currency", "oco_group"})
+_SHARED_IDS: Final = frozenset(
+    {"symbol", "account", "strategy", "venue", "fee_currency", "oco_group", "from_venue", "to_venue"}
+)
 _FRESH_IDS: Final = frozenset({"client_order_id", "fill_id"})
 _TEXTS: Final = frozenset({"reason", "actor", "approved_by"})
 _TIMES: Final = frozenset({"ts", "as_of", "wall", "minutes"})
@@ -216,6 +220,12 @@ def _check_closing(order: CheckOrder) -> None:
     _check_choice("position_side", order.position_side, _POSITION_SIDES)
     if order.oco_group is not None:
         _check_id("oco_group", order.oco_group)
+    if order.reduce_only and _OPENING.get(order.position_side) == order.side:
+        leg = order.position_side
+        raise Invalid("reduce_only", f"must not be true: a {order.side} opens the leg that position_side {leg} means")
+
+
+_OPENING: Final = {"long": "buy", "short": "sell"}
 
 
 def _check_kind(order: CheckOrder) -> None:
@@ -244,16 +254,45 @@ def _check_status(status: str, filled: Decimal | None) -> None:
         raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
 
 
+def _check_fill(fill: ReportFill) -> None:
+    _check_choice("side", fill.side, _SIDES)
+    if fill.quantity <= 0:
+        raise Invalid("quantity", "must be positive")
+    if fill.position_side is not None:
+        _check_choice("position_side", fill.position_side, _POSITION_SIDES)
+    if fill.fee_currency is not None and fill.fee is None:
+        raise Invalid("fee_currency", "must not be there without a fee")
+
+
+def _check_adjustment(command: AdjustPosition) -> None:
+    leg, quantity = command.position_side, command.quantity
+    _check_choice("position_side", leg, _POSITION_SIDES)
+    if command.price is not None and not command.price:
+        raise Invalid("price", "must not be zero: leave it out while there is no price")
+    if quantity and leg != "both" and (quantity > 0) is not (leg == "long"):
+        sign = "negative" if leg == "long" else "positive"
+        raise Invalid("quantity", f"must not be {sign}: position_side is {leg}")
+
+
+def _check_move(command: MovePositions) -> None:
+    if command.from_venue == command.to_venue:
+        raise Invalid("to_venue", "must not be from_venue")
+    if command.all and command.symbol is not None:
+        raise Invalid("all", "must not be there with a symbol")
+    if not command.all and command.symbol is None:
+        raise Invalid("symbol", "must be there, or else all")
+
+
+def _check_split(split: SplitPositions) -> None:
+    for name, number in (("ratio", split.ratio), ("per", split.per)):
+        if number <= 0:
+            raise Invalid(name, "must be positive")
+
+
 def _check_meaning(command: AnyCommand) -> None:
     match command:
-        case ReportFill(quantity=quantity, side=side):
-            _check_choice("side", side, _SIDES)
-            if quantity <= 0:
-                raise Invalid("quantity", "must be positive")
-            if command.position_side is not None:
-                _check_choice("position_side", command.position_side, _POSITION_SIDES)
-            if command.fee_currency is not None and command.fee is None:
-                raise Invalid("fee_currency", "must not be there without a fee")
+        case ReportFill():
+            _check_fill(command)
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):
@@ -264,8 +303,12 @@ def _check_meaning(command: AnyCommand) -> None:
             _check_flow(command)
         case SetLimits(set=changes) | ConfigureLimits(set=changes):
             _check_limits(changes)
-        case AdjustPosition(price=price) if price is not None and not price:
-            raise Invalid("price", "must not be zero: leave it out while there is no price")
+        case AdjustPosition():
+            _check_adjustment(command)
+        case MovePositions():
+            _check_move(command)
+        case SplitPositions():
+            _check_split(command)
         case UnsetLimits(keys=keys):
             _check_keys(keys)
         case _:

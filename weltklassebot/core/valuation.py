@@ -1,22 +1,21 @@
-"""The part of `evolve` that values: marks, exchange rates, and the books that hold what is open and held."""
+"""What things are worth: units, and the books that hold what is open and held."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from weltklassebot.core.commands import Mark
-from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.quotes import rate_of, reference, revalue, rules_of
 from weltklassebot.core.reservations import classify, enter
 from weltklassebot.core.state import State
 from weltklassebot.core.worth import is_inverse, own_worth, worth
 
 __all__ = [
+    "believed_unit",
     "close_book",
-    "mark_taken",
     "open_book",
     "open_market",
     "rebuild_books",
@@ -27,50 +26,18 @@ __all__ = [
 ]
 
 
-def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
-    market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
-    if state.parameters.max_equity_age_seconds is not None and state.corrected:
-        _note_gains(state, market, mark.price)
-    market.mark = mark.price
-    market.as_of = event.as_of
-    market.delta = mark.delta
-    market.paid = ZERO
-    price = worth(mark.price, inverse=market.inverse)
-    if price != market.price:
-        market.price = price
-        reprice_all(state, market)
-    base = state.parameters.base_currency
-    if mark.symbol.endswith(f"-{base}"):
-        currency = mark.symbol[: -len(base) - 1]
-        for symbol, other in state.markets.items():
-            instrument = state.parameters.instrument(symbol)
-            if instrument is not None and instrument.currency == currency:
-                other.unit = unit_of(state, symbol)
-                reprice_all(state, other)
-
-
-def _note_gains(state: State, market: Market, price: Decimal) -> None:
-    """What positions gain at marks since their account's last report: an equity that is too old is worth that less."""
-    if market.mark is None or market.unit is None or price == market.mark:
-        return
-    if market.inverse:
-        gain = (worth(market.mark, inverse=True) - worth(price, inverse=True)) * market.unit
-    else:
-        gain = (price - market.mark) * market.unit
-    for (name, _, _), book in market.books.items():
-        if book.quantity and (account := state.accounts.get(name)) is not None:
-            account.moved += book.quantity * gain
-
-
 def revalue_all(state: State) -> None:
     """Instruments may have changed: value everything by what they are now."""
     for symbol, market in state.markets.items():
         market.unit = unit_of(state, symbol)
+        for (_, venue, _), book in market.books.items():
+            market.choose_price(book, venue)
         reprice_all(state, market)
 
 
 def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> Decimal | None:
-    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows.
+    """What one unit of the symbol at price 1 is worth in the base currency; None while nobody knows. While the exchange
+    rate is doubted it is the larger of the two.
 
     `parameters`: those that are about to be in force, where they are not yet.
     """
@@ -81,7 +48,19 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
     if instrument.currency is None or instrument.currency == parameters.base_currency:
         return instrument.multiplier
     rate = state.markets.get(f"{instrument.currency}-{parameters.base_currency}")
-    return None if rate is None or rate.mark is None else instrument.multiplier * abs(rate.mark)
+    return None if rate is None or rate.mark is None else instrument.multiplier * rate_of(rate)
+
+
+def believed_unit(state: State, symbol: str) -> Decimal | None:
+    """The same by the exchange rate that is believed: for gains and losses."""
+    instrument = state.parameters.instrument(symbol)
+    unit = unit_of(state, symbol)
+    if instrument is None or unit is None:
+        return None
+    rate = state.markets.get(f"{instrument.currency}-{state.parameters.base_currency}")
+    if rate is None or rate.doubt is None or rate.mark is None:
+        return unit
+    return instrument.multiplier * abs(rate.mark)
 
 
 def rebuild_books(state: State) -> None:
@@ -89,10 +68,10 @@ def rebuild_books(state: State) -> None:
     state.gross, state.unpriced = ZERO, 0
     state.groups = {}
     for symbol, market in state.markets.items():
-        market.books = {}
-        market.unit, market.fitting = unit_of(state, symbol), state.fitting
-        market.inverse = is_inverse(state.parameters, symbol)
-        market.price = worth(market.paid if market.mark is None else market.mark, inverse=market.inverse)
+        market.books, market.legged, market.fitting = {}, 0, state.fitting
+        _revalue_quotes(state, symbol, market)
+    for symbol, market in state.markets.items():
+        market.unit = unit_of(state, symbol)
     for (account, venue, _, symbol, leg), quantity in state.positions.items():
         market = state.markets.get(symbol) or open_market(state, symbol)
         book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
@@ -119,6 +98,15 @@ def rebuild_books(state: State) -> None:
         reprice_all(state, market)
 
 
+def _revalue_quotes(state: State, symbol: str, market: Market) -> None:
+    inverse, step = is_inverse(state.parameters, symbol), rules_of(state.parameters, symbol).step
+    for venue, quote in market.venues.items():
+        revalue(quote, reference(market, market.venues, venue), step, inverse=inverse)
+    revalue(market, reference(market, market.venues, None), step, inverse=inverse)
+    if market.mark is None:
+        market.price = worth(market.paid, inverse=inverse)
+
+
 def open_market(state: State, symbol: str) -> Market:
     inverse = is_inverse(state.parameters, symbol)
     market = state.markets[symbol] = Market(unit=unit_of(state, symbol), fitting=state.fitting, inverse=inverse)
@@ -127,8 +115,10 @@ def open_market(state: State, symbol: str) -> Market:
 
 def open_book(market: Market, key: BookKey) -> Book:
     book = market.books[key] = Book()
-    book.buys.move(market.price)
-    book.sells.move(market.price)
+    market.legged += key[2] != "both"
+    market.choose_price(book, key[1])
+    book.buys.move(market.price_at(book))
+    book.sells.move(market.price_at(book))
     return book
 
 
@@ -139,8 +129,11 @@ def close_book(state: State, symbol: str, key: BookKey) -> None:
     if market is None or book is None or not book.empty:
         return
     del market.books[key]
-    if not market.books and market.mark is None:
+    market.legged -= key[2] != "both"
+    if market.empty:
         del state.markets[symbol]
+    elif not market.books and market.mark is None:
+        market.price = market.paid = ZERO  # a fill said so, and there is nothing to value any more
 
 
 def reprice_all(state: State, market: Market) -> None:

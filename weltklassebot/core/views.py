@@ -8,14 +8,15 @@ from typing import Any
 
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.exposure import Market
-from weltklassebot.core.numbers import plain
+from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.parameters import LIMITS, OF_EQUITY
 from weltklassebot.core.places import PositionKey
+from weltklassebot.core.quotes import Quote, choose
 from weltklassebot.core.state import AccountEquity, ClockDoubt, OpenOrder, State
 
 __all__ = [
-    "accounts", "cancel_requests", "doubtful_fills", "holding", "limits", "orders", "positions", "risk_state_file",
-    "summary", "unfed", "unnamed_accounts",
+    "accounts", "cancel_requests", "doubted_marks", "doubtful_fills", "holding", "limits", "marks", "orders",
+    "positions", "risk_state_file", "summary", "unfed", "unnamed_accounts", "unsettled",
 ]  # fmt: skip
 
 
@@ -72,8 +73,10 @@ def summary(state: State, now: float) -> dict[str, Any]:
         "unfed": list(unfed(state)),
         "gross_notional": plain(state.gross) if not state.unpriced else None,
         "positions": list(positions(state, now)),
+        "venue_unsettled": list(unsettled(state)),
         "open_orders": len(state.orders),
         "doubtful_fills": len(state.doubtful),
+        "doubted_marks": doubted_marks(state),
         "halted_accounts": sorted(state.halted_accounts),
         "clock_doubted": state.clock_doubted,
         "clock_doubt": _clock_doubt(state),
@@ -150,6 +153,19 @@ def unnamed_accounts(state: State, named: Collection[str] | None = None) -> list
     return sorted((busy | counting) - set(named))
 
 
+def unsettled(state: State, places: Iterable[tuple[str, str]] | None = None) -> Iterator[dict[str, Any]]:
+    """What stands at more than one venue since an upgrade, or of `places` (account, symbol) what would."""
+    if places is None:
+        places = ((account, symbol) for account, symbols in state.unsettled.items() for symbol in symbols)
+    for account, symbol in places:
+        books = state.markets[symbol].books.items() if symbol in state.markets else ()
+        venues: dict[str, Decimal] = {}
+        for (name, venue, _), book in books:
+            if name == account:
+                venues[venue] = venues.get(venue, ZERO) + book.quantity
+        yield {"account": account, "symbol": symbol, "venues": {venue: plain(held) for venue, held in venues.items()}}
+
+
 def holding(state: State) -> set[str]:
     """The accounts that hold a position."""
     return {name for market in state.markets.values() for (name, _, _), book in market.books.items() if book.quantity}
@@ -195,8 +211,9 @@ def positions(state: State, now: float, *, by_strategy: bool = False) -> Iterato
                 "open_sells": plain(book.sells.quantity),
                 "exposure": None if book.unpriced else plain(book.exposure),
             }
-        row["mark"] = _text(market.mark)
-        row["stale"] = market.mark is None or market.as_of < oldest
+        quote = choose(market, market.venues, venue, oldest) if market.venues else market
+        row["mark"] = None if quote is None else _text(quote.mark)
+        row["stale"] = quote is None or quote.mark is None or quote.as_of < oldest
         yield row
 
 
@@ -244,6 +261,36 @@ def _order(known: OpenOrder) -> dict[str, Any]:
     }
 
 
+def doubted_marks(state: State) -> int:
+    """How many prices are doubted, of symbols and of symbols at venues."""
+    return sum(
+        (market.doubt is not None) + sum(quote.doubt is not None for quote in market.venues.values())
+        for market in state.markets.values()
+    )
+
+
+def marks(state: State, now: float, *, doubted: bool = False) -> Iterator[dict[str, Any]]:
+    """What is believed of prices and what is doubted, by symbol and venue. `doubted`: of those alone."""
+    oldest = now - state.parameters.max_mark_age_seconds
+    for symbol in sorted(state.markets):
+        market = state.markets[symbol]
+        quotes: list[tuple[str | None, Quote]] = [(None, market), *sorted(market.venues.items())]
+        for venue, quote in quotes:
+            doubt = quote.doubt
+            if doubt is None and (doubted or quote.mark is None):
+                continue
+            yield {
+                "symbol": symbol,
+                "venue": venue,
+                "mark": _text(quote.mark),
+                "as_of": None if quote.mark is None else quote.as_of,
+                "stale": quote.mark is None or quote.as_of < oldest,
+                "doubted": None if doubt is None else plain(doubt.price),
+                "agreeing": None if doubt is None else doubt.agreeing,
+                "since": None if doubt is None else doubt.since,
+            }
+
+
 def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
     """Cancel requests that nobody has confirmed, the oldest first."""
     for cancel_id, cancel in state.cancels.items():
@@ -256,6 +303,7 @@ def cancel_requests(state: State) -> Iterator[dict[str, Any]]:
             "symbol": state.orders[cancel.key].order.symbol,
             "since": cancel.since,
             "reason": cancel.reason,
+            "cause": cancel.cause,
             "attempt": cancel.attempt,
             "due": cancel.due,
         }

@@ -8,6 +8,7 @@ base64: a full memory is read in a fifth of the time. Numbers are printed plainl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from decimal import Decimal
@@ -25,7 +26,8 @@ from weltklassebot.core.groups import Group
 from weltklassebot.core.memory import place_of
 from weltklassebot.core.numbers import ONE, ZERO
 from weltklassebot.core.parameters import Parameters
-from weltklassebot.core.places import BookKey, book_of
+from weltklassebot.core.places import BookKey, PositionKey, book_of
+from weltklassebot.core.quotes import MarkDoubt, Quote
 from weltklassebot.core.remembered import (
     Denied,
     DeniedOrders,
@@ -37,6 +39,8 @@ from weltklassebot.core.remembered import (
 from weltklassebot.core.state import (
     AccountEquity,
     AccountStatus,
+    Adjustment,
+    BookedFill,
     Cancel,
     ClockDoubt,
     DoubtfulFill,
@@ -75,6 +79,16 @@ class _Side(Struct, array_like=True, forbid_unknown_fields=True):
     stops: int = 0
 
 
+class _Quote(Struct, forbid_unknown_fields=True):
+    price: Decimal
+    mark: Decimal | None
+    as_of: float
+    delta: Decimal | None
+    doubt: MarkDoubt | None
+    believed: list[tuple[float, Decimal]]
+    inverse: bool
+
+
 class _Book(Struct, forbid_unknown_fields=True):
     quantity: Decimal
     buys: _Side
@@ -83,6 +97,9 @@ class _Book(Struct, forbid_unknown_fields=True):
     down: Decimal
     exposure: Decimal
     unpriced: bool
+    price: Decimal | None = None
+    mark: Decimal | None = None
+    """Since format 6."""
 
 
 class _Market(Struct, forbid_unknown_fields=True):
@@ -96,6 +113,10 @@ class _Market(Struct, forbid_unknown_fields=True):
     paid: Decimal | None = None
     """Since format 6, as what follows: before it the price was it."""
     inverse: bool = False
+    doubt: MarkDoubt | None = None
+    believed: list[tuple[float, Decimal]] = []
+    venues: dict[str, _Quote] = {}
+    fresh_since: float = 0.0
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -155,6 +176,13 @@ class Image(Struct, forbid_unknown_fields=True):
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
     groups: dict[str, Group] = {}
+    unsettled: dict[str, list[str]] = {}
+    venue_marks: int = 0
+    booked: list[BookedFill] = []
+    booked_since: float | None = None
+    """Before format 6 nobody kept it: nothing that was booked before is known."""
+    adjusted: list[Raw] = []
+    splits: dict[str, Adjustment] = {}
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -170,6 +198,7 @@ _PAIRS: Final[dict[str, Any]] = {
     "doubtful": tuple[DoubtfulKey, DoubtfulFill],
     "remembered": tuple[tuple[str, str], int],
     "remembered_before": tuple[tuple[str, str], int],
+    "adjusted": tuple[PositionKey, Adjustment],
 }
 """The maps with tuples for keys, and what a pair is; in the order of `State`, which is that of the file."""
 _REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
@@ -192,6 +221,8 @@ def encode_state(state: State) -> Iterator[bytes]:
             yield from _encode_list(map(encode, value.parts(_CHUNK)))
         elif field.name in _PAIRS:
             yield from _encode_pairs(value.items())
+        elif field.name == "booked":
+            yield encode_plainly(list(value))
         elif field.name == "markets":
             yield from _encode_markets(value)
         else:
@@ -217,17 +248,28 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = [(at, _book(book)) for at, book in market.books.items()]
+        venues = {venue: _Quote(**_quote(quote)) for venue, quote in market.venues.items()}
         image = _Market(
-            market.price, market.mark, market.as_of, market.delta, market.unit, books, market.paid, market.inverse
-        )
+            **_quote(market), unit=market.unit, books=books, venues=venues, fresh_since=market.fresh_since,
+            paid=market.paid,
+        )  # fmt: skip
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
 
 
+def _quote(quote: Quote | _Market | _Quote) -> dict[str, Any]:
+    """Its fields, which are the same in both forms."""
+    return {name: getattr(quote, name) for name in _QUOTED}
+
+
+_QUOTED: Final = tuple(field.name for field in fields(Quote))
+
+
 def _book(book: Book) -> _Book:
     return _Book(
-        book.quantity, _side(book.buys), _side(book.sells), book.up, book.down, book.exposure, book.unpriced
+        book.quantity, _side(book.buys), _side(book.sells), book.up, book.down, book.exposure, book.unpriced,
+        book.price, book.mark,
     )  # fmt: skip
 
 
@@ -246,6 +288,34 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
 
     Raises `msgspec.DecodeError`, and `KeyError` if a book reserves what is not there.
     """
+    maps = _maps_of(image, as_bytes=as_bytes, done=done)
+    groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
+    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
+    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    scalars["booked"] = deque(image.booked)
+    for name in ("rolled_at", "rolled_before_at", "booked_since"):
+        scalars[name] = image.now if scalars[name] is None else scalars[name]
+    state = State(**{**scalars, **maps, "markets": {}})
+    named = _rename_doubtful(state)
+    state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
+    if any(isinstance(market.books, dict) for market in image.markets.values()):
+        _place(state)
+        return state
+    _find_closers(state)
+    return state
+
+
+def _find_closers(state: State) -> None:
+    """What a book finds again in the orders."""
+    for market in state.markets.values():
+        market.fitting = state.fitting
+    for known in state.orders.values():
+        if known.reducing:
+            order = known.order
+            state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
+
+
+def _maps_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> dict[str, Any]:
     maps: dict[str, Any] = {}
     length = 0
     for name, pair in _PAIRS.items():
@@ -266,24 +336,7 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                         found.keep(key[:3], key[3], value)
                     else:
                         found.put(key, value)
-    groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
-    reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
-    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
-    for name in ("rolled_at", "rolled_before_at"):
-        scalars[name] = image.now if scalars[name] is None else scalars[name]
-    state = State(**{**scalars, **maps, "markets": {}})
-    named = _rename_doubtful(state)
-    state.markets = {symbol: _restored_market(market, reserved, named) for symbol, market in image.markets.items()}
-    if any(isinstance(market.books, dict) for market in image.markets.values()):
-        _place(state)
-        return state
-    for market in state.markets.values():
-        market.fitting = state.fitting
-    for known in state.orders.values():
-        if known.reducing:
-            order = known.order
-            state.markets[order.symbol].books[book_of(order)].side(order.side).closers[order.key] = known
-    return state
+    return maps
 
 
 def _place(state: State) -> None:
@@ -330,16 +383,17 @@ def _restored_market(
         at: Book(
             quantity=book.quantity, buys=_restored_side(book.buys, reserved, named),
             sells=_restored_side(book.sells, reserved, named), up=book.up, down=book.down, exposure=book.exposure,
-            unpriced=book.unpriced,
+            unpriced=book.unpriced, price=book.price, mark=book.mark,
         )
         for at, book in kept
     }  # fmt: skip
     paid = image.paid
     if paid is None:
         paid = image.price if image.mark is None else ZERO
+    venues = {venue: Quote(**_quote(quote)) for venue, quote in image.venues.items()}
     return Market(
-        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books, paid=paid,
-        inverse=image.inverse,
+        **_quote(image), unit=unit, books=books, venues=venues, fresh_since=image.fresh_since, paid=paid,
+        legged=sum(leg != "both" for _, _, leg in books),
     )  # fmt: skip
 
 

@@ -1,5 +1,8 @@
 """Recovery: the newest snapshot and what came behind it, folded into the engine; a torn end is put aside.
 
+A snapshot that does not know venues is not gone on from, as long as what led to it is there: everything is folded again
+from the first record that is kept (`beginnings`). The next snapshot knows them.
+
 The caller holds the store's lock. When `recover` returns, everything it folded is on disk; when it raises, the journal
 is as it was. Damage in the snapshot or behind it raises; what lies before it is not looked at.
 """
@@ -19,12 +22,11 @@ from typing import BinaryIO
 from weltklassebot.core.records import Record, now_after
 from weltklassebot.core.state import State
 from weltklassebot.journal.ahead import WORTH_BYTES, lines_checked_ahead
-from weltklassebot.journal.anchor import ANCHOR, read_anchor
+from weltklassebot.journal.beginnings import begin, begin_earliest
 from weltklassebot.journal.chain import MAX_BATCH_BYTES, BadLine, Chain
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.reading import checked_lines, disk, iterate, iterate_lines, understand
 from weltklassebot.journal.segments import Opened, closed_segments, open_segment
-from weltklassebot.journal.snapshot_file import base_of, prove, read_newest, read_snapshot
 from weltklassebot.journal.stated import lost, stated_seq
 from weltklassebot.journal.store import JOURNAL, prepare, sync_directory
 from weltklassebot.journal.tear import is_tear
@@ -103,39 +105,6 @@ def recover(
         chain.last_seq, live_ts or last_ts, chain.hash.decode(), closed + chain.lines, torn, chain.missing,
         snapshot_seq=began if restore is not None else 0, live_records=chain.lines, live_bytes=chain.offset,
     )  # fmt: skip
-
-
-def begin(directory: Path, restore: Callable[[State], None] | None) -> tuple[Chain, float]:
-    """Where the fold begins, and `now` behind the last record before it. The snapshot, if there is one, is restored."""
-    snapshot = read_newest(directory) if restore is not None else None
-    if snapshot is None or restore is None:
-        return _genesis(directory), 0.0
-    chain = Chain()
-    chain.begin_behind(snapshot.seq, snapshot.chain)
-    restore(snapshot.state)
-    return chain, snapshot.ts
-
-
-def begin_earliest(directory: Path, restore: Callable[[State], None]) -> Chain:
-    """Where a fold can begin at the earliest: at the first record, or behind the base where that was deleted."""
-    base = base_of(directory)
-    if base is None:
-        return _genesis(directory)
-    snapshot = read_snapshot(base)
-    prove(directory, snapshot.path, snapshot.seq, snapshot.chain)
-    restore(snapshot.state)
-    chain = Chain()
-    chain.begin_behind(snapshot.seq, snapshot.chain)
-    return chain
-
-
-def _genesis(directory: Path) -> Chain:
-    """Before the first record, if it is still there."""
-    anchor = read_anchor(directory)
-    if anchor is not None:
-        message = f"history up to record {anchor.last_seq} was deleted, and there is no snapshot to go on from"
-        raise StoreDamaged(directory / ANCHOR, 1, message)
-    return Chain()
 
 
 def fold_closed(

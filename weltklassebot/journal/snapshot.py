@@ -22,11 +22,12 @@ import msgspec
 
 from weltklassebot.core.engine import Engine
 from weltklassebot.journal.answering import answer_all
+from weltklassebot.journal.beginnings import begin, is_outdated
 from weltklassebot.journal.chain import BadLine
 from weltklassebot.journal.errors import StoreDamaged
 from weltklassebot.journal.parent import end_with_parent
 from weltklassebot.journal.reading import disk
-from weltklassebot.journal.recovery import begin, fold_closed, no_collection
+from weltklassebot.journal.recovery import fold_closed, no_collection
 from weltklassebot.journal.retention import compress, prune, tidy
 from weltklassebot.journal.segments import closed_segments
 from weltklassebot.journal.snapshot_file import delete_older, snapshots, write_snapshot
@@ -77,11 +78,12 @@ def keep_in_shape(task: Task) -> Done:
 
 
 def _fold(directory: Path) -> tuple[int, int]:
-    """Write the next snapshot if a segment was closed since the last one."""
+    """Write the next snapshot if a segment was closed since the last one, or if that one does not know venues."""
     stored = snapshots(directory)
     newest = stored[-1][0] if stored else 0
     segments = closed_segments(directory)
-    if not segments or segments[-1].first_seq <= newest:
+    outdated = is_outdated(directory)
+    if not segments or (segments[-1].first_seq <= newest and not outdated):
         return newest, 0
     engine = Engine()
     written = _Written()

@@ -1,6 +1,6 @@
 """`snapshot-<seq>.json`: the state behind a record, so that a start need not fold what came before.
 
-    {"format":5,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
+    {"format":6,"seq":N,"ts":T,"chain":"<hash of record N>","state":{...},"hash":"<64 hex digits>"}
 
 and a newline. `hash` is sha256, in hex, of every byte before `,"hash":`. A snapshot stands behind the last record of a
 closed segment, and counts only if that record has the hash that it names. The newest two are kept, and where history
@@ -27,13 +27,14 @@ from weltklassebot.journal.pages import Pages
 from weltklassebot.journal.segments import Segment, Unpacked, closed_segments, open_segment
 
 __all__ = [
-    "KEPT", "Snapshot", "base_of", "delete_older", "end_of", "prove", "read_newest", "read_snapshot", "snapshots",
-    "write_snapshot",
+    "KEPT", "Snapshot", "base_of", "delete_older", "end_of", "knows_venues", "prove", "read_newest", "read_snapshot",
+    "snapshots", "write_snapshot",
 ]  # fmt: skip
 
 KEPT: Final = 2
 _FORMAT: Final = 6
 _AS_BYTES: Final = 3
+_BY_VENUE: Final = 6
 _HASH_KEY: Final = b',"hash":"'
 _TAIL: Final = len(_HASH_KEY) + 64 + 3  # ,"hash":"<64>"}\n
 _LONGEST: Final = 8 * 1024 * 1024
@@ -88,9 +89,11 @@ def _sealed(state: State, chain: str) -> Iterator[bytes]:
 
 
 def delete_older(directory: Path) -> None:
-    """Keep the newest two, and the base where history was deleted."""
+    """Keep the newest two, the base where history was deleted, and the newest that knows venues: an upgrade folds from
+    there."""
     stored, anchor = snapshots(directory), read_anchor(directory)
     kept = stored[-KEPT:]
+    kept += [one for one in stored if knows_venues(one[1])][-1:]
     if anchor is not None:
         kept += [one for one in stored if one[0] >= anchor.last_seq][:1]
     old = [one for one in stored if one not in kept]
@@ -140,6 +143,13 @@ def read_snapshot(path: Path) -> Snapshot:
     if path.name != f"snapshot-{file.seq}.json" or state.last_seq != file.seq:
         raise SnapshotDamaged(path, f"it stands behind record {file.seq}, and its name says otherwise")
     return Snapshot(path, file.seq, file.ts, file.chain, state)
+
+
+def knows_venues(path: Path) -> bool:
+    """Whether it says at which venue and in which leg everything is held. One of before says the sum over venues."""
+    with path.open("rb") as file:
+        found = _begins(file.read(64))
+    return found is None or int(found[1]) >= _BY_VENUE
 
 
 def _format(head: bytes) -> int:

@@ -56,6 +56,10 @@ class CheckAnswer(Struct, gc=False, omit_defaults=True):
     final: bool | None = None
     """Of a denial: under this id there is never a yes while it is remembered. False: the same id may be asked again."""
 
+    cancel_first: list[tuple[str, str, str]] = []
+    """Orders that rest and would close what this one would: account, strategy, client_order_id. What of them its own
+    strategy does not hold is asked back already."""
+
     status = 200
 
     def deny(self, reason: Reason) -> None:

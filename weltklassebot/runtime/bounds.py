@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from weltklassebot.core.adjustments import MOST_BOOKED
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, MOST_SETTLED_FLOWS
 from weltklassebot.core.parameters import LIMITS
 from weltklassebot.runtime.commit import MAX_BATCH_RECORDS
@@ -53,7 +54,11 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
         held("remembered_denials", most("max_remembered_denials"), "denied"),
         held("doubtful_fills", most("max_doubtful"), "doubtful"),
         held("symbols", most("max_symbols"), "markets"),
+        Bound("venue_marks", most("max_symbols"), lambda: sequencer.state.venue_marks),
         held("positions", most("max_positions"), "positions"),
+        held("booked_fills", lambda: MOST_BOOKED, "booked"),
+        held("adjusted_positions", most("max_positions"), "adjusted"),
+        held("split_symbols", most("max_symbols"), "splits"),
         held("accounts", most("max_accounts"), "accounts"),
         Bound("open_flows", lambda: MOST_OPEN_FLOWS, lambda: _most_flows(sequencer, "open_flows")),
         Bound("known_flows", lambda: MOST_SETTLED_FLOWS, lambda: _most_flows(sequencer, "flows")),

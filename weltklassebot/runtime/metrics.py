@@ -23,7 +23,7 @@ from weltklassebot.core.doubted_equity import stale_accounts
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.events import SEVERITY
 from weltklassebot.core.parameters import OF_EQUITY
-from weltklassebot.core.views import holding, unfed, unnamed_accounts
+from weltklassebot.core.views import doubted_marks, holding, unfed, unnamed_accounts
 from weltklassebot.runtime.answers import CheckAnswer, Done
 from weltklassebot.runtime.bounds import Bound, families
 from weltklassebot.runtime.checkpoints import Checkpoints
@@ -56,9 +56,12 @@ class Metrics:
         self.decisions: Final = {"allowed": 0, "denied": 0, "replayed": 0}
         self.duplicate_fills = 0
         self.doubtful_fills = 0
+        self.turned_legs = 0
         self.late_fills = 0
         self.unprotected_positions = 0
         self.oversized_stops = 0
+        self.oversized_orders = 0
+        self.flipped_positions = 0
         self.ends_without_quantity = 0
         self.contradicting_fills = 0
         self.shared_fill_ids = 0
@@ -111,12 +114,15 @@ class Metrics:
     def _count_done(self, entry: Entry, answer: Done) -> None:
         self.unprotected_positions += len(answer.body.get("unprotected", ()))
         self.oversized_stops += len(answer.body.get("oversized", ()))
+        self.oversized_orders += len(answer.body.get("reduce_to", ()))
+        self.flipped_positions += "flipped" in answer.body
         if type(entry.command) is ReportFill:
             if answer.body.get("replayed"):
                 self.duplicate_fills += 1
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
                 self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+                self.turned_legs += answer.body["cause"] == "turns_leg"
             else:
                 self.late_fills += "late" in answer.body
                 self.shared_fill_ids += "fill_id_shared" in answer.body
@@ -152,6 +158,7 @@ class Metrics:
         for name, text, value in (
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
+            ("turned_legs", "Fills that would have turned a leg; what goes beyond it is doubtful.", self.turned_legs),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
             (
                 "contradicting_fills",
@@ -169,6 +176,12 @@ class Metrics:
                 self.unprotected_positions,
             ),
             ("oversized_stops", "Stop orders that were kept although larger than the position.", self.oversized_stops),
+            (
+                "oversized_orders",
+                "Orders of a group, or stops, that were left larger than what they would close.",
+                self.oversized_orders,
+            ),
+            ("flipped_positions", "Fills of reducing orders that opened a position.", self.flipped_positions),
             (
                 "order_ends_without_quantity",
                 "Ends that do not say how much was executed, taken as unknown.",
@@ -237,8 +250,14 @@ class Metrics:
             ("risk_limits_changed", "Limits that differ from the configured ones.", len(state.overrides)),
             ("risk_open_orders", "Orders whose fate is not known.", len(state.orders)),
             ("risk_doubtful_fills", "Doubtful fills that wait for an operator.", len(state.doubtful)),
+            ("risk_doubted_marks", "Prices that are doubted.", doubted_marks(state)),
             ("risk_halted_accounts", "Accounts halted by doubtful fills.", len(state.halted_accounts)),
             ("risk_unconfirmed_cancels", "Cancel requests that nobody confirmed.", len(state.cancels)),
+            (
+                "risk_unsettled_positions",
+                "Symbols of an account that stand at several venues since an upgrade.",
+                sum(map(len, state.unsettled.values())),
+            ),
             ("risk_doubted_accounts", "Accounts whose equity is doubted.", len(state.doubted_losses)),
             (
                 "risk_open_flows",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.commands import (
+    AdjustPosition,
     AnyCommand,
     CancelAll,
     CheckOrder,
     Halt,
+    MovePositions,
     ReportEquity,
     ReportFill,
     TriggerKillSwitch,
@@ -27,12 +29,19 @@ from weltklassebot.core.events import (
     FlowConflicts,
     FlowsChanged,
     LimitsChanged,
+    MarkAccepted,
     OrderApproved,
     OrderDenied,
     OrdersKept,
     OrderUpdated,
+    Oversized,
     PeakRebased,
+    Place,
     PositionAdjusted,
+    PositionFlipped,
+    PositionsMoved,
+    PositionsSettled,
+    PositionsSplit,
     Unprotected,
 )
 from weltklassebot.core.numbers import plain
@@ -72,6 +81,7 @@ def answer(state: State, record: Record, before: str) -> Answer:
             [denial_view(denial, final=True) for denial in decision.denials],
             max_reducing_quantity=None if most is None else plain(most),
             final=True,
+            cancel_first=list(decision.cancel_first),
         )
     body: dict[str, Any] = {
         "seq": record.seq,
@@ -79,8 +89,17 @@ def answer(state: State, record: Record, before: str) -> Answer:
         "state": state.risk.state,
         "kill_switch": state.kill_switch.state,
     }
+    requests: list[str] = []
     for event in events:
         body |= _said(event)
+        if type(event) is CancelsRequested:
+            requests += [request.id for request in event.requests]
+    if requests:
+        body["cancel_requests"] = requests
+    if isinstance(command, MovePositions) and "moved" in body:
+        body["moved"] = [row | {"venue": command.to_venue} for row in body["moved"]]
+    if isinstance(command, AdjustPosition):
+        body |= {"as_of": record.ts if command.as_of is None else command.as_of, "notices": [_COUNTED]}
     if (notice := _notice(state, command, events)) is not None:
         body["notices"] = [*body.get("notices", ()), notice]
     if isinstance(command, CancelAll):
@@ -88,6 +107,10 @@ def answer(state: State, record: Record, before: str) -> Answer:
     return Done(body)
 
 
+_COUNTED: Final = (
+    "a fill of this position that is stamped by as_of and comes later is doubtful, and so is one without a time of an "
+    "order that was approved by then"
+)
 _HOW_MUCH: Final = "taken as unknown: say with filled_quantity how much was executed in all, or nothing is free again"
 
 
@@ -124,7 +147,7 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     """What an answer tells of an event."""
     match event:
         case FillBooked():
-            return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
+            return {"position": plain(event.position), "doubtful": False} | _more_of_fill(event)
         case FillIdShared():
             return {"fill_id_shared": True}
         case FillDoubted():
@@ -132,6 +155,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
         case OrderUpdated():
             notices = {} if event.taken_as is None else {"notices": [_HOW_MUCH]}
             return {"reserved_quantity": plain(event.reserved), "ended": event.ended} | notices
+        case PositionsSplit():
+            return {"positions": event.positions}
         case PositionAdjusted():
             return {"old": plain(event.old), "new": plain(event.new)}
         case EquityDoubted() | EquityTaken() | EquitySetAside() | FlowsChanged():
@@ -140,18 +165,47 @@ def _said(event: AnyEvent) -> dict[str, Any]:
             return _said_of_desk(event)
 
 
+def _more_of_fill(event: FillBooked) -> dict[str, Any]:
+    late = {"late": True} if event.late else {}
+    return late if event.quantity is None else late | {"booked_quantity": plain(event.quantity)}
+
+
+def _places(places: tuple[Place, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "account": place.account, "venue": place.venue, "symbol": place.symbol,
+            "position_side": place.position_side, "quantity": plain(place.quantity),
+        }
+        for place in places
+    ]  # fmt: skip
+
+
 def _said_of_desk(event: AnyEvent) -> dict[str, Any]:
     match event:
         case Unprotected():
-            places = [
-                {"account": place.account, "symbol": place.symbol, "quantity": plain(place.quantity)}
-                for place in event.places
-            ]
-            return {"unprotected": places}
+            return {"unprotected": _places(event.places)}
+        case PositionsMoved():
+            return {"moved": _places(event.places)}
+        case PositionsSettled():
+            return {"settled": [{"account": account, "symbol": symbol} for account, symbol in event.places]}
         case OrdersKept(oversized=oversized) if oversized:
             return {"oversized": [list(key) for key in oversized]}
-        case CancelsRequested():
-            return {"cancel_requests": [request.id for request in event.requests]}
+        case Oversized():
+            return {
+                "reduce_to": [
+                    {
+                        "account": one.account,
+                        "strategy": one.strategy,
+                        "client_order_id": one.client_order_id,
+                        "quantity": plain(one.reduce_to),
+                    }
+                    for one in event.orders
+                ]
+            }
+        case PositionFlipped():
+            return {"flipped": True}
+        case MarkAccepted(price=price):
+            return {"mark": plain(price)}
         case ClockRestarted():
             return {"old_now": event.old, "new_now": event.new}
         case PeakRebased():
@@ -189,7 +243,8 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
     """The first answer once more."""
     if type(command) is CheckOrder:
         most = before.max_reducing_quantity
-        final = is_final(before.denials)
+        # What was denied is so for good; an approval may be one again.
+        final = before.valid_until is None or is_final(before.denials)
         return CheckAnswer(
             before.allowed,
             command.client_order_id,
@@ -201,6 +256,7 @@ def replay(command: AnyCommand, before: Replayed) -> Answer:
             max_reducing_quantity=None if most is None else plain(most),
             replayed=True,
             final=None if before.allowed else final,
+            cancel_first=list(before.cancel_first),
         )
     body: dict[str, Any] = {"replayed": True}
     if before.seq:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from weltklassebot.core.commands import (
+    AcceptMark,
     AnyCommand,
     CheckOrder,
     Halt,
     Mark,
     ReportEquity,
+    SplitPositions,
     Start,
     Stop,
     Tick,
@@ -74,7 +76,11 @@ class Sequencer:
         self.closing = False
         self.stops: Final = Stops(engine, clock, latch, self._undelivered)
         self.marks: Final = Marks(
-            mark_interval_seconds, engine.state.parameters.max_symbols, self._record_mark, engine.spelled
+            mark_interval_seconds,
+            engine.state.parameters.max_symbols,
+            self._record_mark,
+            engine.spelled,
+            engine.is_plain,
         )
         self.max_pending: Final = max_pending
         self._faults: Final = faults
@@ -132,6 +138,9 @@ class Sequencer:
             if type(command) is Mark:
                 reply(self._take_mark(command, principal, now))
                 return
+        elif isinstance(command, AcceptMark | SplitPositions) and self.marks.pending:
+            self.marks.flush(command.symbol, now)
+            now = self.clock.now()
         self._decide(command, principal, reply, now)
 
     def _turned_away(self, command: AnyCommand) -> Answer | None:

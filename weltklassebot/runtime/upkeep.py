@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from weltklassebot.journal.beginnings import is_outdated
 from weltklassebot.runtime.chores import Chore
 from weltklassebot.runtime.sequencer import Sequencer
 from weltklassebot.settings.model import Journal
@@ -39,6 +40,8 @@ class Upkeep:
         }
         self._task: Final = msgspec.json.encode(task)
         self._place: Final = msgspec.json.encode({"directory": str(store)})
+        self._outdated = _is_outdated(store)
+        """The start folded everything kept: a snapshot at once, so that the next one need not."""
         self._scrub_seconds: Final = settings.scrub_hours * 3_600
         self._next_scrub = time.monotonic() + min(self._scrub_seconds, FIRST_SCRUB_SECONDS)
         self.snapshot: Final = Chore(
@@ -57,6 +60,9 @@ class Upkeep:
         self.snapshot.start(self._task)
 
     def every_second(self) -> None:
+        if self._outdated:
+            self._outdated = False
+            self.snapshot.start(self._task)
         day = self._sequencer.state.trading_day
         if day != self._day:
             if self._day:
@@ -86,3 +92,11 @@ class Upkeep:
                 "journal_damaged", files=self.damaged, file=file, line=line, problem=problem,
                 help="weltklassebot audit verify",
             )  # fmt: skip
+
+
+def _is_outdated(store: Path) -> bool:
+    """A disk that does not say is looked at by others."""
+    try:
+        return store.is_dir() and is_outdated(store)
+    except OSError:
+        return False

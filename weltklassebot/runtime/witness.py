@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weltklassebot.core.claims import Flow
-from weltklassebot.core.commands import ReportEquity, ReportFill
+from weltklassebot.core.commands import AcceptFill, Mark, ReportEquity, ReportFill
 from weltklassebot.core.events import (
     AccountHalted,
     ClockDoubted,
@@ -21,7 +21,10 @@ from weltklassebot.core.events import (
     FillIdShared,
     FlowConflicts,
     FlowsChanged,
+    MarkDoubted,
     OrdersKept,
+    Oversized,
+    PositionFlipped,
     StartBelieved,
     Unprotected,
 )
@@ -36,8 +39,8 @@ __all__ = ["Witness"]
 _OF_THE_CLOCK: Final = frozenset({ClockDoubted, ClockReanchored, ClockRestarted, StartBelieved})
 _OF_FILLS: Final = frozenset({FillDoubted, FillBooked, FillIdShared})
 _ALARMING: Final = _OF_THE_CLOCK | {
-    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts, OrdersKept,
-    Unprotected,
+    FillDoubted, FillIdShared, AccountHalted, EquityDoubted, EquitySetAside, FlowsChanged, FlowConflicts,
+    MarkDoubted, OrdersKept, Unprotected, Oversized, PositionFlipped,
 }  # fmt: skip
 """Looked up first: nearly all events are none of these."""
 
@@ -92,14 +95,33 @@ class Witness:
             case Unprotected(places=places), _:
                 for place in places:
                     self._log.error(
-                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol,
-                        quantity=plain(place.quantity), help="runbooks/alerts/PositionUnprotected.md",
+                        "unprotected", seq=record.seq, account=place.account, symbol=place.symbol, venue=place.venue,
+                        position_side=place.position_side, quantity=plain(place.quantity),
+                        help="runbooks/alerts/PositionUnprotected.md",
                     )  # fmt: skip
             case OrdersKept(oversized=oversized), _:
                 for account, strategy, client_order_id in oversized:
                     self._log.error(
                         "oversized", seq=record.seq, account=account, strategy=strategy,
                         client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
+                    )  # fmt: skip
+            case Oversized(orders=orders), _:
+                for one in orders:
+                    self._log.error(
+                        "reduce_order", seq=record.seq, account=one.account, strategy=one.strategy,
+                        client_order_id=one.client_order_id, quantity=plain(one.reduce_to),
+                        help="runbooks/alerts/OrderOversized.md",
+                    )  # fmt: skip
+            case PositionFlipped(old=old, new=new), ReportFill() | AcceptFill() as fill:
+                self._log.error(
+                    "flipped", seq=record.seq, account=fill.account, symbol=fill.symbol, fill_id=fill.fill_id,
+                    old=plain(old), new=plain(new), help="runbooks/alerts/PositionFlipped.md",
+                )  # fmt: skip
+            case MarkDoubted(agreeing=agreeing), Mark() as mark:
+                if agreeing == 1:
+                    self._log.warning(
+                        "mark_doubtful", seq=record.seq, symbol=mark.symbol, venue=mark.venue, price=plain(mark.price),
+                        help="runbooks/alerts/MarkDoubtful.md",
                     )  # fmt: skip
             case AccountHalted(account=account, doubtful_fills=count), _:
                 self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
@@ -116,6 +138,9 @@ class Witness:
             "client_order_id": fill.client_order_id,
         }  # fmt: skip
         match event:
+            case FillDoubted(cause="turns_leg", quantity=quantity):
+                beyond = plain(fill.quantity if quantity is None else quantity)
+                self._log.error("leg_turned", **about, beyond=beyond, help="runbooks/alerts/LegTurned.md")
             case FillDoubted(cause=cause):
                 self._log.warning("doubtful_fill", **about, cause=cause)
             case FillIdShared(venue=venue):

@@ -34,7 +34,8 @@ from weltklassebot.settings.validators import validated
 from weltklassebot.settings.values import Parser, boolean, choice, decimal, number, optional, text, whole
 
 __all__ = [
-    "NONE_WORDS", "AccountSettings", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "parameters_of",
+    "NONE_WORDS", "AccountSettings", "Risk", "SymbolSettings", "VenueSettings", "instrument_of", "none_word",
+    "parameters_of",
 ]  # fmt: skip
 
 NONE_WORDS: Final = {
@@ -58,13 +59,14 @@ NONE_WORDS: Final = {
     "strategies": "all",
     "kinds": "all",
     "sources": "all",
+    "symbols.mark_max_step": "desk",
     "keep_days": "all",
     "max_bytes": "unlimited",
     "checkpoint_secret": "none",
     "checkpoint_url": "none",
     "checkpoint_token": "none",
 }
-"""How `None` is written for each setting that may be it."""
+"""How `None` is written for each setting that may be it, by its name, or its table and its name where that matters."""
 
 _NEW_DEFAULTS: Final = {
     "max_start_step_days": 30.0,
@@ -168,7 +170,11 @@ def _limit(key: str) -> Parser:
     return parse
 
 
-def _parser(key: str, kind: Any) -> Parser:
+def none_word(table: str, key: str) -> str:
+    return NONE_WORDS.get(f"{table}.{key}") or NONE_WORDS[key]
+
+
+def _parser(table: str, key: str, kind: Any) -> Parser:
     """The parser of a field of the core, by its name and its type."""
     may_be_none = get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind)
     if may_be_none:
@@ -181,20 +187,21 @@ def _parser(key: str, kind: Any) -> Parser:
         parse = boolean()
     else:
         parse = _PARSERS[key]
-    return optional(parse, NONE_WORDS[key]) if may_be_none else parse
+    return optional(parse, none_word(table, key)) if may_be_none else parse
 
 
 def _model_of(
     struct: type[msgspec.Struct],
     name: str,
     *,
+    table: str = "",
     without: frozenset[str] = frozenset(),
     defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> type[BaseModel]:
     hints = get_type_hints(struct)
     definitions: dict[str, Any] = {
         field.name: (
-            Annotated[hints[field.name], validated(_parser(field.name, hints[field.name]))],
+            Annotated[hints[field.name], validated(_parser(table, field.name, hints[field.name]))],
             defaults.get(field.name, field.default),
         )
         for field in msgspec.structs.fields(struct)
@@ -210,7 +217,7 @@ if TYPE_CHECKING:
     _Account = BaseModel
 else:
     Risk = _model_of(Parameters, "Risk", without=frozenset({"symbols", "venues", "accounts"}), defaults=_NEW_DEFAULTS)
-    _Symbol = _model_of(Instrument, "Symbol")
+    _Symbol = _model_of(Instrument, "Symbol", table="symbols")
     _Venue = _model_of(Venue, "Venue")
     _Account = _model_of(Account, "Account")
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 from weltklassebot.core.numbers import plain
 from weltklassebot.settings.credentials import CREDENTIAL
 from weltklassebot.settings.model import Settings
-from weltklassebot.settings.risk import NONE_WORDS
+from weltklassebot.settings.risk import none_word
 from weltklassebot.settings.sources import quoted
 
 __all__ = ["HIDDEN", "OPEN_TABLES", "keys", "line", "shown", "suggestion"]
@@ -64,7 +64,7 @@ def _secret(key: str) -> bool:
 
 def shown(key: str, value: Any) -> str:
     if value is None:
-        return NONE_WORDS[key.rsplit(".", 1)[-1]]
+        return none_word(key.split(".", 1)[0], key.rsplit(".", 1)[-1])
     if isinstance(value, SecretStr) or _secret(key):
         return HIDDEN
     if isinstance(value, tuple):
