@@ -42,6 +42,10 @@ class Desk:
     denied: dict[OrderKey, CheckOrder] = field(default_factory=dict)
     moves: dict[tuple[str, ...], list[tuple[str, Fraction]]] = field(default_factory=dict)
     """By (account, venue, strategy, symbol, leg): what was added to it, and what it was set to."""
+    booked: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
+    """All that was booked in each."""
+    adjusted: dict[tuple[str, ...], list[tuple[float, set[OrderKey]]]] = field(default_factory=dict)
+    """Of each the moments of its adjustments, and the orders that were open when it was said."""
     summed: dict[tuple[str, ...], tuple[int, Fraction]] = field(default_factory=dict)
     """Of each, how many there were when they were summed, and the sum."""
     executions: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)

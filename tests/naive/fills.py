@@ -39,9 +39,20 @@ def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Executi
         return "conflicts_with_order"
     if after > known.size:
         return "exceeds_order"
+    if before_adjustment(desk, fill, execution):
+        return "before_adjustment"
     if end is not None and after > (end.filled or ZERO):
         return "late"
     return "booked"
+
+
+def before_adjustment(desk: Desk, fill: ReportFill, execution: Execution) -> bool:
+    """It is in what the position was adjusted to, or may be."""
+    account, venue, symbol, leg = execution.place
+    said = desk.adjusted.get((account, venue, fill.strategy, symbol, leg), ())
+    if fill.ts is not None:
+        return any(fill.ts <= moment for moment, _ in said)
+    return any(fill.order_key in resting for _, resting in said)
 
 
 def desk_knows(desk: Desk, account: str) -> bool:

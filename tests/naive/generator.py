@@ -244,6 +244,8 @@ class Days:
                 account=order.account, strategy=order.strategy,
                 venue=order.venue if r.random() < 0.9 else r.choice(VENUES),
             )  # fmt: skip
+        if r.random() < 0.5:
+            fill = replace(fill, ts=round(model.desk.now - r.choice((0.0, 0.1, 3.0)), 6))
         if r.random() < 0.15:
             fill = replace(fill, fee=Decimal("0.001"), fee_currency=r.choice(("BTC", "SPT", "EUR")))
         self.fills.append(fill)
@@ -301,10 +303,14 @@ class Days:
         )
 
     def adjust(self, model: Model) -> AdjustPosition:
-        r = self.random
+        r, account, symbol = self.random, self.random.choice(ACCOUNTS), self.random.choice(SYMBOLS)
+        resting = [
+            known.key[2] for known in model.desk.open() if (known.key[0], known.order.symbol) == (account, symbol)
+        ]
         return AdjustPosition(
-            symbol=r.choice(SYMBOLS), quantity=Decimal(r.choice(("0", "5", "-3", "8", "10"))), reason="as held",
-            account=r.choice(ACCOUNTS), strategy=r.choice(STRATEGIES), price=r.choice(PRICES),
+            symbol=symbol, orders=tuple(resting) if r.random() < 0.9 else (),
+            as_of=round(model.desk.now - r.choice((0.0, 0.5, 5.0, 70.0, -9.0)), 6) if r.random() < 0.3 else None, quantity=Decimal(r.choice(("0", "5", "-3", "8", "10"))), reason="as held",
+            account=account, strategy=r.choice(STRATEGIES), price=r.choice(PRICES),
             venue=r.choice(self.venues),
         )  # fmt: skip
 

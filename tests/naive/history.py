@@ -37,6 +37,7 @@ class Execution:
     at: float
     order: Known | None = None
     """The order of which it is a part, if it is one of its."""
+    booked_at: float = 0.0
     worthless: bool = False
     """Nobody knew what it was worth when it was doubted: it adds nothing to the desk."""
 

@@ -72,7 +72,7 @@ class Model:
             case AcceptFill():
                 return self.accept_fill(command)
             case AdjustPosition():
-                self.adjust(command)
+                return self.adjust(command)
             case Mark():
                 desk.prices.mark(command, desk.now)
             case ReportEquity():
@@ -188,6 +188,8 @@ class Model:
         desk, fill = self.desk, execution.said
         account, venue, symbol, leg = execution.place
         key = (account, venue, fill.strategy, symbol, leg)
+        execution.booked_at = desk.now
+        desk.booked.setdefault(key, []).append(execution)
         before = (desk.position(key), desk.held(execution.place))
         amount = execution.moves(desk.parameters.instrument(symbol))
         desk.moves.setdefault(key, []).append(("add", amount))
@@ -299,14 +301,36 @@ class Model:
                 return ""
         return ""
 
-    def adjust(self, word: AdjustPosition) -> None:
+    def adjust(self, word: AdjustPosition) -> str:
+        """The quantity of `as_of`, and what was booked since and is stamped after it."""
         desk = self.desk
         key = (word.account, word.venue, word.strategy, word.symbol, word.position_side)
-        desk.moves.setdefault(key, []).append(("set", exact(word.quantity)))
+        moment = desk.now if word.as_of is None else word.as_of
+        if not self.may_adjust(word, key, moment):
+            return "refused"
+        since = [one for one in desk.booked.get(key, ()) if one.booked_at > moment]
+        if any(one.said.ts is None for one in since):
+            return "refused"
+        later = [one.moves(desk.parameters.instrument(word.symbol)) for one in since if one.said.ts > moment]
+        desk.moves.setdefault(key, []).append(("set", exact(word.quantity) + sum(later, ZERO)))
+        open_then = {
+            known.key for known in desk.open() if (*known.place[:2], known.order.strategy, *known.place[2:]) == key
+        }
+        desk.adjusted.setdefault(key, []).append((moment, open_then))
         if word.price is not None:
             desk.prices.booked[word.symbol, None] = exact(word.price)
         if desk.has("unfit"):
             stops.unfit(desk, (word.account, word.venue, word.symbol, word.position_side))
+        return "done"
+
+    def may_adjust(self, word: AdjustPosition, key: tuple[str, ...], moment: float) -> bool:
+        """Neither ahead of now nor before the last one or the memory; all that is open in the symbol is named."""
+        desk = self.desk
+        resting = {
+            known.key[2] for known in desk.open() if known.key[0] == word.account and known.order.symbol == word.symbol
+        }
+        last = max((at for at, _ in desk.adjusted.get(key, ())), default=0.0)
+        return last <= moment <= desk.now and resting <= set(word.orders)
 
     # --- operators and time -----------------------------------------------------------------------------------------
 
