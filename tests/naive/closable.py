@@ -56,9 +56,9 @@ def rank(known: Known) -> tuple[bool, bool, bool, bool, Fraction, int]:
 def in_sequence(orders: Iterable[Known]) -> list[list[Known]]:
     """Orders one by one, what has ended before all; groups together, each ranks as its stop, stops before others."""
     units: dict[object, list[Known]] = {}
-    for known in sorted(orders, key=rank):
+    for known in sorted(orders, key=lambda known: (not known.is_stop, rank(known))):
         units.setdefault(known.seq if known.ended else group_of(known) or known.seq, []).append(known)
-    return list(units.values())
+    return sorted(units.values(), key=lambda unit: rank(unit[0]))
 
 
 def keep(

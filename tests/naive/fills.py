@@ -14,7 +14,7 @@ def place_of(desk: Desk, fill: ReportFill, known: Known | None) -> Place:
     return (fill.account, venue, fill.symbol, leg)
 
 
-def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Execution) -> str:
+def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Execution) -> str:  # noqa: C901
     """`same`, `booked`, `late`, or the cause of the doubt."""
     seen = desk.executions.get(execution.key, [])
     for earlier in seen:

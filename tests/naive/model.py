@@ -55,7 +55,7 @@ class Model:
                 if known.ended or known.over:
                     known.asked_back = False
                 if known.over and known.over_since is None:
-                    known.over_since = desk.day
+                    known.over_since, known.over_at = desk.day, desk.now
             desk.forget_prices()
             desk.history.append(Entry(seq, now, command, answer))
         return answer
@@ -314,7 +314,9 @@ class Model:
         later = [one.moves(desk.parameters.instrument(word.symbol)) for one in since if one.said.ts > moment]
         desk.moves.setdefault(key, []).append(("set", exact(word.quantity) + sum(later, ZERO)))
         open_then = {
-            known.key for known in desk.open() if (*known.place[:2], known.order.strategy, *known.place[2:]) == key
+            known.key
+            for known in desk.orders.values()
+            if (*known.place[:2], known.order.strategy, *known.place[2:]) == key and known.at <= moment < known.over_at
         }
         desk.adjusted.setdefault(key, []).append((moment, open_then))
         if word.price is not None:
