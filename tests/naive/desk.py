@@ -45,7 +45,8 @@ class Desk:
     booked: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
     """All that was booked in each."""
     adjusted: dict[tuple[str, ...], list[tuple[float, set[OrderKey]]]] = field(default_factory=dict)
-    """Of each the moments of its adjustments, and the orders that were open when it was said."""
+    """Of each the moments of its adjustments, and its orders that were approved by then: what became of them may have
+    been executed before."""
     summed: dict[tuple[str, ...], tuple[int, Fraction]] = field(default_factory=dict)
     """Of each, how many there were when they were summed, and the sum."""
     executions: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
