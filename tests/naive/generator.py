@@ -284,7 +284,10 @@ class Days:
         r = self.random
         symbol = r.choice((*SYMBOLS, *RATES))
         price = r.choice((Decimal("0.5"), Decimal("0.6"))) if symbol in RATES else r.choice(PRICES)
-        return Mark(symbol=symbol, price=price)
+        venue = None
+        if "venue_marks" in self.features and symbol not in RATES:
+            venue = r.choice((None, None, *self.venues))
+        return Mark(symbol=symbol, price=price, venue=venue)
 
     def equity(self, model: Model) -> ReportEquity:
         r, account = self.random, self.random.choice((*ACCOUNTS, "main"))

@@ -330,7 +330,9 @@ class Model:
         """Neither ahead of now nor before the last one or the memory; all that is open in the symbol is named."""
         desk = self.desk
         resting = {
-            known.key[2] for known in desk.open() if known.key[0] == word.account and known.order.symbol == word.symbol
+            known.key[2]
+            for known in desk.open()
+            if known.key[0] == word.account and known.order.symbol == word.symbol and not known.ended
         }
         last = max((at for at, _ in desk.adjusted.get(key, ())), default=0.0)
         last = max(last, (desk.day - 1) * DAY)
