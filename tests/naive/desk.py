@@ -132,9 +132,11 @@ class Desk:
     # --- exposure ---------------------------------------------------------------------------------------------------
 
     def value(self, place: Place) -> Fraction | None:
-        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment."""
+        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment. Which mark is fresh is
+        looked at when one of the symbol arrives."""
         _, venue, symbol, _ = place
-        mark = self.prices.of(symbol, venue, self.now - self.parameters.max_mark_age_seconds)
+        looked = self.prices.chosen.get(symbol, 0.0)
+        mark = self.prices.of(symbol, venue, looked - self.parameters.max_mark_age_seconds)
         price = mark.price if mark is not None else self.prices.booked.get((symbol, None))
         return None if price is None else self.in_base(symbol, price)
 
