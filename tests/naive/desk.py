@@ -132,8 +132,10 @@ class Desk:
     # --- exposure ---------------------------------------------------------------------------------------------------
 
     def value(self, place: Place) -> Fraction | None:
-        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment. Which mark is fresh is
-        looked at when one of the symbol arrives."""
+        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment.
+
+        Which mark is fresh is looked at when one of the symbol arrives.
+        """
         _, venue, symbol, _ = place
         looked = self.prices.chosen.get(symbol, 0.0)
         mark = self.prices.of(symbol, venue, looked - self.parameters.max_mark_age_seconds)
