@@ -49,7 +49,7 @@ def test_forecasts_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path = written(tmp_path, "date,return,var,quantile", *rows)
     assert main(["var", "validate", path, "--dates", "date"]) == 0
     assert "2024-01-09" in capsys.readouterr().out
-    assert main(["var", "validate", path, "--var", "quantile", "--var-as", "quantile", "--simulate", "99"]) == 0
+    assert main(["var", "validate", path, "--var", "quantile", "--var-as", "quantile", "--simulate", "17999"]) == 0
     assert "simulated" in capsys.readouterr().out
 
 
@@ -98,7 +98,7 @@ def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.Ca
         (("p,var", "1,1"), ("--prices", "p"), "p: one price makes no return"),
         (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 0 has the wrong sign"),
         (("p", "1", "2"), ("--prices", "p", "--model", "normal"), "window: must be from 10"),
-        (("return,var", "0.1,1"), ("--simulate", "9"), "replications: must be at least 99, not 9"),
+        (("return,var", "0.1,1"), ("--simulate", "9999"), "replications: 9999 can never make a light red"),
         (("return,var,u", "0.1,1,2"), ("--probabilities", "u"), "probabilities of var: row 0 is not between 0 and 1"),
     ],
 )
@@ -154,7 +154,7 @@ def test_portfolios_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_expected_shortfall_and_the_distribution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{-2 - day / 100 if day % 40 == 9 else 0.1},1,1.4,{0.005 if day % 40 == 9 else 0.5}" for day in range(200)]
     path = written(tmp_path, "return,var,es,u", *rows)
-    arguments = ["var", "validate", path, "--es", "es", "--probabilities", "u", "--simulate", "199", "--json"]
+    arguments = ["var", "validate", path, "--es", "es", "--probabilities", "u", "--simulate", "17999", "--json"]
     assert main([*arguments, "--level", "0.975"]) in (0, 1)
     (found,) = json.loads(capsys.readouterr().out)["validations"]
     methods = {test["name"]: test["method"] for test in found["tests"]}

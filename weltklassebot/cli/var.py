@@ -48,8 +48,8 @@ def var() -> None:
 @click.option("--missing", default="refuse", show_default=True, type=click.Choice(("refuse", "drop", "exception")),
               help="What a row without a number is.")  # fmt: skip
 @click.option("--size", default=0.05, show_default=True, help="How often a right model may be rejected.")
-@click.option("--simulate", "replications", default=0, metavar="N", help="Replications for p-values, from 99.")
-@click.option("--seed", default=1, show_default=True, help="Of the simulation.")
+@click.option("--simulate", "replications", default=0, metavar="N", help="Replications for p-values, from 17999.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulation.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report with pictures there.")
 @click.option("--json-file", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON there, with all of it.")
 @pass_invocation
@@ -73,7 +73,8 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     found, compared = _run(series, options, file)
     overall = VaRBacktestRunner.overall(found)
     head = {
-        "light": str(overall), "over_all": dict(VaRBacktestRunner.over_all(found)), "file": file.name,
+        "light": str(overall), "verdict": VaRBacktestRunner.overall_verdict(found),
+        "over_all": dict(VaRBacktestRunner.over_all(found)), "file": file.name,
         "sha256": _digest(file), "version": __version__,
         "input": _said(asked, options),
         **{name: options[name] for name in ("level", "size", "missing", "replications", "seed")},
