@@ -16,7 +16,7 @@ from weltklassebot.var.multiplicity import holm
 from weltklassebot.var.results import InputError, Light, TestResult, check_replications
 from weltklassebot.var.sequential import MOST_ROWS, Betting, EProcess, e_backtest, e_backtest_forecasts
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
-from weltklassebot.var.violations import Aligned, Missing, VarAs, Violation, align, listed, tail_probability
+from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed, tail_probability
 
 __all__ = ["RED_SIZE", "Validation", "VaRBacktestRunner", "validate"]
 
@@ -76,7 +76,7 @@ class Validation:
 def validate(
     returns: npt.ArrayLike, var: npt.ArrayLike, level: float = 0.99, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
+    dates: GivenDates | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
     replications: int = 9_999, name: str = "",
 ) -> Validation:  # fmt: skip
     """Run every test on one series of forecasts.
@@ -104,7 +104,7 @@ def validate(
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
     light, reasons, smallest = _light(basel, tests, size, too_many=x > expected)
-    first, last = (int(rows.rows[at]) if rows.dates is None else rows.dates[at] for at in (0, -1))
+    first, last = (int(rows.rows[at]) if rows.dates is None else rows.date(at) for at in (0, -1))
     return Validation(
         name=name,
         level=level,
@@ -172,7 +172,7 @@ class VaRBacktestRunner:
 
     def add(
         self, name: str, returns: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike | None = None,
-        *, dates: Sequence[Any] | None = None, probabilities: npt.ArrayLike | None = None,
+        *, dates: GivenDates | None = None, probabilities: npt.ArrayLike | None = None,
     ) -> None:  # fmt: skip
         """One model on one portfolio. Raises InputError where the name stands there already."""
         if name in self._series:

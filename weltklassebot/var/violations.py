@@ -35,6 +35,9 @@ __all__ = [
     "tail_series",
 ]
 
+Dates = tuple[Any, ...] | npt.NDArray[np.datetime64]
+"""An array stays one: a tuple of ten million dates takes a gibibyte."""
+GivenDates = Sequence[Any] | npt.NDArray[np.datetime64]
 VarAs = Literal["loss", "quantile"]
 Missing = Literal["refuse", "drop", "exception"]
 _VAR_AS: Final = ("loss", "quantile")
@@ -56,8 +59,15 @@ class Aligned:
     hits: Bools
     filled: Bools
     rows: Ints
-    dates: tuple[Any, ...] | None
+    dates: Dates | None
     missing: int
+
+    def date(self, at: int) -> Any:
+        """Of a row that counts, as Python has it; None without dates."""
+        if self.dates is None:
+            return None
+        date = self.dates[at]
+        return date.item() if isinstance(date, np.datetime64) else date
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def tail_probability(level: float) -> float:
 def align(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, name: str = "",
+    dates: GivenDates | None = None, name: str = "",
 ) -> Aligned:  # fmt: skip
     """Check the series and bring them to one sign. Raises InputError, which names the series and the row.
 
@@ -121,14 +131,14 @@ def align(
         hits=(loss > risk) | filled,
         filled=filled,
         rows=keep.astype(np.int64),
-        dates=None if dates is None else tuple(dates[int(row)] for row in keep),
+        dates=_kept_dates(dates, keep),
         missing=int(gap.sum()),
     )
 
 
 def detect_violations(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None,
+    dates: GivenDates | None = None,
 ) -> tuple[Violation, ...]:  # fmt: skip
     """Every hit with its row, date, size and severity."""
     return listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
@@ -138,7 +148,7 @@ def listed(aligned: Aligned) -> tuple[Violation, ...]:
     """The hits of rows that are already aligned."""
     found = []
     for at in np.flatnonzero(aligned.hits):
-        row, date = int(aligned.rows[at]), None if aligned.dates is None else aligned.dates[at]
+        row, date = int(aligned.rows[at]), aligned.date(int(at))
         if aligned.filled[at]:
             found.append(Violation(row, date, None, None, None, None))
             continue
@@ -225,11 +235,25 @@ def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) ->
         raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
 
 
-def _check_dates(dates: Sequence[Any] | None, rows: int, name: str) -> None:
+def _kept_dates(dates: GivenDates | None, keep: Ints) -> Dates | None:
+    if dates is None:
+        return None
+    return dates[keep] if isinstance(dates, np.ndarray) else tuple(dates[int(row)] for row in keep)
+
+
+def _check_dates(dates: GivenDates | None, rows: int, name: str) -> None:
     if dates is None:
         return
     if len(dates) != rows:
         raise InputError(f"{name}: has {len(dates)} rows, the returns have {rows}")
+    if isinstance(dates, np.ndarray):
+        falls = ~(dates[1:] > dates[:-1])
+        if not falls.any():
+            return
+        dates = dates[int(np.argmax(falls)) :][:2]
+        rows, shift = 2, int(np.argmax(falls))
+    else:
+        shift = 0
     for row in range(1, rows):
         try:
             ascending = bool(dates[row - 1] < dates[row])
@@ -237,4 +261,4 @@ def _check_dates(dates: Sequence[Any] | None, rows: int, name: str) -> None:
             raise InputError(f"{name}: row {row} cannot be compared with the one before: {dates[row]!r}") from None
         if not ascending:
             what = "stands there twice" if dates[row - 1] == dates[row] else f"comes after {dates[row - 1]}"
-            raise InputError(f"{name}: row {row} {what}: {dates[row]}")
+            raise InputError(f"{name}: row {shift + row} {what}: {dates[row]}")
