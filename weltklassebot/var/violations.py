@@ -45,6 +45,20 @@ _MISSING: Final = ("refuse", "drop", "exception")
 
 
 @dataclass(frozen=True, slots=True)
+class Days:
+    """Of rows that count, each as Python has it: no list of ten million dates is made."""
+
+    _given: Dates | Ints
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, at: int) -> Any:
+        day = self._given[at]
+        return day.item() if isinstance(day, np.generic) else day
+
+
+@dataclass(frozen=True, slots=True)
 class Aligned:
     """Rows that count, with one sign for everything: `loss`, `var` and `es` are positive for losses.
 
@@ -62,12 +76,10 @@ class Aligned:
     dates: Dates | None
     missing: int
 
-    def date(self, at: int) -> Any:
-        """Of a row that counts, as Python has it; None without dates."""
-        if self.dates is None:
-            return None
-        date = self.dates[at]
-        return date.item() if isinstance(date, np.datetime64) else date
+    @property
+    def days(self) -> Days:
+        """Dates, or rows where there are none."""
+        return Days(self.rows if self.dates is None else self.dates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +158,9 @@ def detect_violations(
 
 def listed(aligned: Aligned) -> tuple[Violation, ...]:
     """The hits of rows that are already aligned."""
-    found = []
+    found, days = [], aligned.days
     for at in np.flatnonzero(aligned.hits):
-        row, date = int(aligned.rows[at]), aligned.date(int(at))
+        row, date = int(aligned.rows[at]), None if aligned.dates is None else days[int(at)]
         if aligned.filled[at]:
             found.append(Violation(row, date, None, None, None, None))
             continue

@@ -225,18 +225,22 @@ class Others:
             able = np.flatnonzero(_INITIALS[cells.buffer[np.minimum(cells.start, len(cells.buffer) - 1)]])
             if not len(able):
                 return
-            words, rows = cells.at(able).words(), able.tolist()
+            words = cells.at(able).words()
         elif isinstance(cells, np.ndarray):
             return
         else:
-            words, rows = cells, range(len(cells))
+            words, able = cells, np.arange(len(cells))
         found = [
-            (row, word) for row, word in zip(rows, words, strict=True)
-            if isinstance(word, str) and word.strip().casefold().rstrip(":") in _TOTALS
+            (row, word) for row, word in zip(able.tolist(), words, strict=True)
+            if _is_text(word) and word.strip().casefold().rstrip(":") in _TOTALS
         ]  # fmt: skip
         if found:
             row, count, word = self._totals.get(at, (first + found[0][0], 0, found[0][1]))
             self._totals[at] = row, count + len(found), word
+
+
+def _is_text(cell: Any) -> bool:
+    return isinstance(cell, str)
 
 
 def _filled(cells: Any, count: int) -> Any:

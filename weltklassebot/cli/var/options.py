@@ -16,7 +16,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _OPTIONS: Final = (
     click.option("--delimiter", metavar="CHARACTER", help="Between fields.  [default: found, of , ; tab |]"),
     click.option("--decimal", type=click.Choice((".", ",")), help="The decimal sign.  [default: found]"),
-    click.option("--encoding", metavar="NAME", help="Of a csv, like cp1252.  [default: UTF-8, or by its byte order mark]"),
+    click.option("--encoding", metavar="NAME",
+                 help="Of a csv, like cp1252.  [default: UTF-8, or by its byte order mark]"),
     click.option("--skip-rows", type=click.IntRange(0), default=0, show_default=True, help="Lines above the head."),
     click.option("--no-head", is_flag=True, help="There is no head; columns are asked for by number, from 1."),
     click.option("--sheet", metavar="NAME", help="Of a workbook.  [default: the only one that holds anything]"),

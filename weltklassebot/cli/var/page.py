@@ -20,7 +20,7 @@ TEMPLATE: Final = """<!doctype html>
 {% macro draw(picture) %}<div style="height: {{ picture.height }}px" id="{{ picture.id }}"></div>
 <script>Plotly.newPlot({{ picture.id | tojson }}, {{ picture.data | safe }}, {{ picture.layout | safe }},
  {displaylogo: false, responsive: true})</script>{% endmacro %}
-<h1>VaR validation {{ light(head.light) }}</h1>
+<h1>VaR validation {{ light(head.light) }} <small>{{ head.verdict.partition(", ")[2] }}</small></h1>
 <p>{{ head.file }} <small>sha256 {{ head.sha256 }}; weltklassebot {{ head.version }}</small><br>
  {% for name, value in head.input.items() %}{{ name }} {{ value if value is string or value is number else
  value | join(", ") }}{% if not loop.last %}; {% endif %}{% endfor %}<br>
@@ -29,15 +29,18 @@ TEMPLATE: Final = """<!doctype html>
  {% if head.replications %}{{ head.replications }} replications, seed {{ head.seed }}{% else %}nothing simulated
  {%- endif %}. The light is Basel's zone, and exact or simulated p-values after Holm's correction.</p>
 <table><tr><th>series</th><th>light</th><th>days</th><th>hits</th><th>expected</th><th>p</th>
-{% if found | length > 1 %}<th>over all</th>{% endif %}<th>zone</th><th>multiplier
- 1996</th><th>MAR32</th><th>every day</th></tr>
-{% for result in found %}<tr><td>{{ result.name }}</td><td>{{ light(result.light) }}</td>
+{% if found | length > 1 %}<th>over all</th>{% endif %}<th>last 250 days</th><th>MAR32</th>
+<th>1996</th><th>every day</th></tr>
+{% for result in found %}<tr><td>{{ result.name }}</td><td>{{ light(result.light) }}
+ <small>{{ result.verdict.partition(", ")[2] }}</small></td>
  <td>{{ result.observations }}</td><td>{{ result.hits }}</td><td>{{ "%g" | format(result.expected) }}</td>
  <td>{% if result.smallest_p is not none %}{{ "%.2g" | format(result.smallest_p) }}{% endif %}</td>
  {% if found | length > 1 %}<td>{% if result.name in head.over_all %}{{ "%.2g" | format(head.over_all[result.name]) }}
  {% endif %}</td>{% endif %}
- <td>{{ result.traffic_light.zone }}</td><td>{{ "%.2f" | format(result.traffic_light.multiplier_1996) }}</td>
- <td>{{ "%.2f" | format(result.traffic_light.multiplier_mar32) }}</td><td>{{ result.running.light }}</td></tr>
+ <td>{{ result.regulator.hits }} hits, {{ result.regulator.zone }}</td>
+ {% for each in (result.regulator.multiplier_mar32, result.regulator.multiplier_1996) %}<td>{% if each is not none %}
+ {{- "%.2f" | format(each) }}{% if result.regulator.multipliers_by == "formula" %} (formula){% endif %}{% endif %}</td>
+ {% endfor %}<td>{{ result.running.light }}</td></tr>
 {% endfor %}</table>
 {% if zones %}{{ draw(zones) }}{% endif %}
 {% for portfolio, each in compared.items() %}<h2>Models compared{% if portfolio %}: {{ portfolio }}{% endif %}</h2>
@@ -53,13 +56,14 @@ TEMPLATE: Final = """<!doctype html>
  <td>{% if pair.adjusted is not none %}{{ "%.3g" | format(pair.adjusted) }}{% endif %}</td></tr>
 {% endfor %}</table>{% endfor %}
 {% for result, pictures in models %}
-<h2>{{ result.name }} {{ light(result.light) }}</h2>
+<h2>{{ result.name }} {{ light(result.light) }} <small>{{ result.verdict.partition(", ")[2] }}</small></h2>
 <p>{{ result.first }} to {{ result.last }}: {{ result.observations }} observations at {{ result.level }},
  {{ result.hits }} hits, {{ "%g" | format(result.expected) }} expected
  {%- if result.missing %}, {{ result.missing }} missing{% endif %}.
  Traffic light {{ result.traffic_light.zone }}: yellow from {{ result.traffic_light.yellow_from }}, red from
  {{ result.traffic_light.red_from }} hits. Looked at every day: {{ result.running.light }}
  {%- if result.running_es %}, with ES {{ result.running_es.light }}{% endif %}.</p>
+{% if result.warnings %}<ul>{% for each in result.warnings %}<li>Warning: {{ each }}</li>{% endfor %}</ul>{% endif %}
 {% if result.reasons %}<ul>{% for reason in result.reasons %}<li>{{ reason }}</li>{% endfor %}</ul>{% endif %}
 {% for picture in pictures %}{{ draw(picture) }}{% endfor %}
 <table><tr><th>test</th><th>null</th><th>statistic</th><th>p</th><th>which</th><th>decision</th><th>remark</th></tr>

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _ROW: Final = re.compile(r"\brow (\d+)")
+_OPTIONS: Final = (("missing='drop' or 'exception'", "--missing drop or exception"), ("var_as='", "'--var-as "))
+"""What the library calls them, and the command line."""
 
 
 def run(
@@ -48,6 +50,8 @@ def _located(message: str, series: list[Series], table: Table) -> str:
     own = next((each for each in series if each.name == name), None)
     if own is None:
         return f"{table.file}: {message}"
+    for theirs, ours in _OPTIONS:
+        rest = rest.replace(theirs, ours)
     column = own.columns.get(kind)
     located = _ROW.sub(lambda found: table.place(int(own.rows[int(found[1])])), rest)
     return f"{table.file}: {said}" + (f" (column {column!r})" if column else "") + f": {located}"

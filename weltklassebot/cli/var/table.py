@@ -85,10 +85,10 @@ def read_table(file: Path, wanted: Wanted, said: Said) -> Table:
     rows = _read(source, wanted, numbers, dates, labels, Others(source, file.name, wanted.names))
     if not rows:
         raise Usage(f"{file}: has no rows ({source})")
+    own, names = (None, []) if labels is None else labels.values(rows)
     return Table(
         file.name, rows, {name: each.values(rows) for name, each in numbers.items()},
-        None if dates is None else dates.values(rows), *((None, []) if labels is None else labels.values(rows)),
-        source, decimal,
+        None if dates is None else dates.values(rows), own, names, source, decimal,
     )  # fmt: skip
 
 
