@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.discrete_weibull import LEAST_SHAPE, Counted, DiscreteFit, discrete_statistic, fit_discrete
 from weltklassebot.var.durations import MOST_SHAPE, durations_of
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = [
     "discrete_weibull_cc",

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["MOST_SHAPE", "Durations", "WeibullFit", "durations_of", "fit_weibull", "weibull_cc", "weibull_independence"]
 

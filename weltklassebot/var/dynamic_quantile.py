@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["dq_statistics", "dynamic_quantile"]
 

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var import exact
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.likelihood import independence_ratio, pof_ratio, transitions, tuff_ratio
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, chi2_sf
 from weltklassebot.var.unconditional import NO_HIT, NO_ROWS
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["cc", "cci", "tbf", "tbfi", "waits"]
 

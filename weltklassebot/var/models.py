@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import InputError
 from weltklassebot.var.special import Floats, normal_quantile, student_quantile
-from weltklassebot.var.violations import tail_probability
 
 __all__ = ["MODELS", "Forecast", "Model", "forecast"]
 

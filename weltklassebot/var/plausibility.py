@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.special import Floats, binomial_cdf, binomial_sf, normal_quantile
-from weltklassebot.var.violations import Aligned, Dates, tail_probability
+from weltklassebot.var.violations import Aligned, Dates
 
 __all__ = ["remarks"]
 
@@ -92,6 +93,10 @@ def _length(days: int) -> Iterator[str]:
 def _missing(rows: Aligned, *, dropped: bool) -> Iterator[str]:
     if rows.missing and dropped:
         yield f"{rows.missing} days without a number are left out; a regulator counts them as hits (MAR32.5)"
+    for name, values in (("ES", rows.es), ("probability", rows.probabilities)):
+        without = 0 if values is None else int((np.isnan(values) & ~rows.filled).sum())
+        if without:
+            yield f"{without} days have no {name}: the tests that need one leave them out"
 
 
 def _gaps(dates: Dates | None) -> Iterator[str]:

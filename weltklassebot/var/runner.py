@@ -46,14 +46,13 @@ class VaRBacktestRunner:
     def run(self) -> Mapping[str, Validation]:
         """Every series by its name. Raises InputError that names the first series that cannot be tested.
 
-        With `rng` each series has a generator of its own, spawned from it: what is drawn for one does not depend on how
-        much was drawn for those before it.
+        With `rng` each series has a generator of its own, made of its seed and the series' name: what is drawn for one
+        does not depend on which others were added, or when.
         """
         rng: np.random.Generator | None = self._options.get("rng")
-        own = [{}] * len(self._series) if rng is None else [{"rng": each} for each in rng.spawn(len(self._series))]
         return MappingProxyType({
-            name: validate(name=name, **(self._options | given | drawn))
-            for (name, given), drawn in zip(self._series.items(), own, strict=True)
+            name: validate(name=name, **(self._options | given | ({} if rng is None else {"rng": _own(rng, name)})))
+            for name, given in self._series.items()
         })  # fmt: skip
 
     def compare(self, *names: str) -> Comparison:
@@ -101,3 +100,11 @@ class VaRBacktestRunner:
             sum(len(result.not_counted) for result in results.values()),
             simulated=all(result.simulated for result in results.values()),
         )
+
+
+def _own(rng: np.random.Generator, name: str) -> np.random.Generator:
+    seed = rng.bit_generator.seed_seq
+    if not isinstance(seed, np.random.SeedSequence):
+        raise InputError("rng: must be made of a seed, as numpy.random.default_rng does")
+    own = (*seed.spawn_key, *name.encode())
+    return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=own, pool_size=seed.pool_size))

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import InputError, Light
 from weltklassebot.var.special import Floats
-from weltklassebot.var.violations import tail_probability
 
 __all__ = ["EProcess", "e_backtest", "e_backtest_forecasts", "e_values"]
 

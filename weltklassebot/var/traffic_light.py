@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import InputError, Light
 from weltklassebot.var.special import Ints, binomial_cdf, binomial_sf, normal_quantile
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["ADD_ON_1996", "ADD_ON_MAR32", "TrafficLight", "traffic_light", "type_ii_error", "zone_table"]
 

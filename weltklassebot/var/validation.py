@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var.battery import battery
+from weltklassebot.var.checks import TOLERANCE, strictly_inside, tail_probability
 from weltklassebot.var.plausibility import remarks
 from weltklassebot.var.regulator import Regulator, regulator
 from weltklassebot.var.results import InputError, Light, TestResult
@@ -17,7 +18,7 @@ from weltklassebot.var.sequential import MOST_ROWS, Betting, EProcess, e_backtes
 from weltklassebot.var.special import tail_of
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
 from weltklassebot.var.verdict import FEWEST_FOR_RED, judge, refuse_too_few, words
-from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed, tail_probability
+from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed
 
 __all__ = ["Validation", "validate"]
 
@@ -117,8 +118,7 @@ def validate(
     else green. Asymptotic p-values are shown and do not count, which `verdict` says. Too few hits make yellow at most.
     With `rng`, `replications` must be enough to make red. Raises InputError.
     """
-    if not 0.0 < size < 1.0:
-        raise InputError(f"size: must be strictly between 0 and 1, like 0.05, not {size!r}")
+    strictly_inside(size, "size", "0.05")
     if rng is not None:
         refuse_too_few(replications)
     rows = align(
@@ -161,9 +161,11 @@ def validate(
 
 
 def _running_es(rows: Aligned, level: float) -> EProcess | None:
-    """Where there is an ES that is greater than VaR on every day; of the days that have numbers."""
-    known = ~rows.filled
-    if rows.es is None or not known.any() or not (rows.es[known] > rows.var[known]).all():
+    """Where there is an ES that is greater than VaR on every day, by more than rounding; of the days that have one."""
+    if rows.es is None:
+        return None
+    known = ~rows.filled & ~np.isnan(rows.es)
+    if not known.any() or not (rows.es[known] > rows.var[known] * (1.0 + TOLERANCE)).all():
         return None
     betting: Betting = "grem" if int(known.sum()) <= MOST_ROWS else "gree"
     return e_backtest_forecasts(rows.loss[known], rows.var[known], level, es=rows.es[known], betting=betting)
@@ -172,6 +174,8 @@ def _running_es(rows: Aligned, level: float) -> EProcess | None:
 def _severity(rows: Aligned, p: float) -> tuple[float | None, float | None]:
     """Mean loss over VaR on the hits, and what it should be."""
     at = rows.hits & ~rows.filled & (rows.var > 0)
+    if rows.es is not None:
+        at &= ~np.isnan(rows.es)
     if not at.any():
         return None, None
     normal = tail_of(p, math.inf)[1] if p < 0.5 else None
