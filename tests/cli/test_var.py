@@ -65,41 +65,57 @@ def test_a_compressed_file(tmp_path: Path) -> None:
 def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, "day,return,var", "1/9/2024,0.1,1", "1/10/2024,-2,1", "2/1/2024,0.1,1")
     assert main(["var", "validate", path, "--dates", "day"]) == 2
-    assert "row 0 is no date in ISO 8601 (--date-format says otherwise): '1/9/2024'" in capsys.readouterr().err
+    assert "row 0 (line 2) is no date in ISO 8601 (--date-format says otherwise): '1/9/2024'" in capsys.readouterr().err
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%m/%d/%Y"]) == 0
     assert "2024-01-09 to 2024-02-01" in capsys.readouterr().out
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%d/%m/%Y"]) == 2
-    assert "dates of var: row 2 comes after 2024-10-01" in capsys.readouterr().err
+    assert "day: row 2 (line 4) comes after 2024-10-01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("rows", "more", "says"),
     [
-        (("return,var", "0.1,-1"), (), "row 0 has the wrong sign for var_as='loss' (is it a quantile?)"),
-        (("return,var", "0.1,1", "x,1"), (), "return: row 1 is no number: 'x'"),
-        (("return,var", "0.1,1", ",1"), (), "row 1 is missing"),
-        (("return,var", "0.1,1,2"), (), "row 0 has 3 fields, the head has 2"),
-        (("return,return", "0.1,1"), (), "column 'return' stands there twice"),
+        (
+            ("return,var", "0.1,-1"),
+            (),
+            "var of var (column 'var'): row 0 (line 2) has the wrong sign for '--var-as loss'",
+        ),
+        (
+            ("return,var", "0.1,1", "x,1"),
+            (),
+            "return: row 1 (line 3) is no number: 'x' (delimiter ',', encoding utf-8, decimal '.')",
+        ),
+        (
+            ("return,var", "0.1,1", ",1"),
+            (),
+            "(column 'return'): row 1 (line 3) is missing (say --missing drop or exception)",
+        ),
+        (("return,var", "0.1,1,2"), (), "row 0 (line 2) has 3 fields, the head has 2"),
+        (("return,return,var", "0.1,1,1"), (), "column 'return' stands there twice"),
         (("return,risk", "0.1,1"), (), "has no column 'var', only 'return', 'risk'"),
         (("return,var",), (), "has no rows"),
-        (("return,var", "0.1,1"), ("--level", "99"), "level: must be strictly between 0 and 1"),
+        (("return,var", "0.1,1"), ("--level", "99"), "--level 99: must be strictly between 0 and 1; was 0.99 meant?"),
         (("return,var", "0.1,1"), ("--var", "var", "--model", "normal"), "one or the other"),
-        (("return,var", "0.1,1", "inf,1"), (), "returns of var: row 1 is infinite"),
+        (("return,var", "0.1,1", "inf,1"), (), "return: row 1 (line 3) is no number: 'inf'"),
         (("return,var", "0.1,1"), ("--es", "var", "--es", "var"), "--es: 2 for 1 --var"),
         (("a,b,v", "0.1,1,1"), ("--returns", "a", "--returns", "b", "--var", "v"), "--var: 1 for 2 portfolios"),
-        (("desk,return,var", "x,0.1,1", ",0.1,1"), ("--portfolio", "desk"), "desk: row 1 names no portfolio"),
+        (("desk,return,var", "x,0.1,1", ",0.1,1"), ("--portfolio", "desk"), "desk: row 1 (line 3) names no portfolio"),
         (
             ("desk,return,var", "x,0.1,1", "y,0.1,-1"),
             ("--portfolio", "desk"),
-            "var of y / var: row 0 has the wrong sign",
+            "var of y / var (column 'var'): row 1 (line 3) has the wrong sign",
         ),
-        (("desk,return,var", "x,0.1,1", "y,z,1"), ("--portfolio", "desk"), "y: return: row 0 is no number: 'z'"),
-        (("p,var", "1,1", "0,1"), ("--prices", "p"), "p: row 1 is no positive price: 0.0"),
+        (("desk,return,var", "x,0.1,1", "y,z,1"), ("--portfolio", "desk"), "return: row 1 (line 3) is no number: 'z'"),
+        (("p,var", "1,1", "0,1"), ("--prices", "p"), "p: row 1 (line 3) is no positive price: 0.0"),
         (("p,var", "1,1"), ("--prices", "p"), "p: one price makes no return"),
-        (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 0 has the wrong sign"),
+        (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 1 (line 3) has the wrong sign"),
         (("p", "1", "2"), ("--prices", "p", "--model", "normal"), "window: must be from 10"),
         (("return,var", "0.1,1"), ("--simulate", "9999"), "replications: 9999 can never make a light red"),
-        (("return,var,u", "0.1,1,2"), ("--probabilities", "u"), "probabilities of var: row 0 is not between 0 and 1"),
+        (
+            ("return,var,u", "0.1,1,2"),
+            ("--probabilities", "u"),
+            "probabilities of var (column 'u'): row 0 (line 2) is not between 0 and 1",
+        ),
     ],
 )
 def test_bad_files(
@@ -172,7 +188,7 @@ def test_parquet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet.write_table(pa.table({"date": days, "return": gains, "var": [1.0] * 60}), path)
     arguments = ["var", "validate", str(path), "--level", "0.99", "--dates", "date"]
     assert main(arguments) == 2
-    assert "returns of var: row 5 is missing" in capsys.readouterr().err
+    assert "returns of var (column 'return'): row 5 is missing" in capsys.readouterr().err
     assert main([*arguments, "--missing", "drop", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["validations"]
     assert (found["first"], found["hits"], found["missing"]) == ("2024-01-01", 1, 1)

@@ -107,12 +107,14 @@ def refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) -> 
         raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
 
 
-def ascending(dates: Sequence[Any] | None, rows: int, name: str) -> None:
+def ascending(dates: Sequence[Any] | npt.NDArray[np.datetime64] | None, rows: int, name: str) -> None:
     """Strictly."""
     if dates is None:
         return
     if len(dates) != rows:
         raise InputError(f"{name}: has {len(dates)} rows, the returns have {rows}")
+    if isinstance(dates, np.ndarray) and bool((dates[1:] > dates[:-1]).all()):
+        return
     try:
         if all(map(lt, dates, dates[1:])):
             return

@@ -5,15 +5,15 @@ Each is a question to whoever made the file; a right file may raise one, a wrong
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.special import Floats, binomial_cdf, binomial_sf, normal_quantile
-from weltklassebot.var.violations import Aligned
+from weltklassebot.var.violations import Aligned, Dates
 
 __all__ = ["remarks"]
 
@@ -99,11 +99,16 @@ def _missing(rows: Aligned, *, dropped: bool) -> Iterator[str]:
             yield f"{without} days have no {name}: the tests that need one leave them out"
 
 
-def _gaps(dates: Sequence[Any] | None) -> Iterator[str]:
+def _gaps(dates: Dates | None) -> Iterator[str]:
     """Business days are Monday to Friday. Of dates alone; a series by the week or the month has other gaps."""
-    if dates is None or len(dates) < 2 or not all(isinstance(day, date) for day in dates):
+    if dates is None or len(dates) < 2:
         return
-    days = np.array([day.toordinal() - _EPOCH for day in dates]).astype("datetime64[D]")
+    if isinstance(dates, np.ndarray):
+        days = dates.astype("datetime64[D]")
+    elif all(isinstance(day, date) for day in dates):
+        days = np.array([day.toordinal() - _EPOCH for day in dates]).astype("datetime64[D]")
+    else:
+        return
     steps = np.diff(days).astype(np.int64)
     if float(np.median(steps)) >= 4:
         yield f"the dates are {np.median(steps):g} days apart: a VaR of a day is tested by days"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 from weltklassebot.var.results import Light
 from weltklassebot.var.special import Bools
 from weltklassebot.var.traffic_light import traffic_light, zone_table
+from weltklassebot.var.violations import Days
 
 __all__ = ["YEAR", "Change", "Regulator", "regulator"]
 
@@ -62,7 +62,7 @@ class Regulator:
         return value | {"zone": str(self.zone), "changes": changes}
 
 
-def regulator(hits: Bools, level: float, days: Sequence[Any]) -> Regulator:
+def regulator(hits: Bools, level: float, days: Days) -> Regulator:
     """`hits` are booleans in time order, `days` their dates or rows. Source: MAR32.4 to 32.9; BCBS 22 (1996)."""
     recent = traffic_light(hits[-YEAR:], level)
     return Regulator(
@@ -82,7 +82,7 @@ def regulator(hits: Bools, level: float, days: Sequence[Any]) -> Regulator:
     )
 
 
-def _changes(hits: Bools, level: float, days: Sequence[Any]) -> tuple[Change, ...]:
+def _changes(hits: Bools, level: float, days: Days) -> tuple[Change, ...]:
     if len(hits) <= YEAR:
         return ()
     total = np.concatenate(([0], np.cumsum(hits)))

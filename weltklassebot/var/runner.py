@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from weltklassebot.var.multiplicity import holm
 from weltklassebot.var.results import InputError, Light
 from weltklassebot.var.validation import Validation, validate
 from weltklassebot.var.verdict import words
-from weltklassebot.var.violations import align
+from weltklassebot.var.violations import GivenDates, align
 
 __all__ = ["VaRBacktestRunner"]
 
@@ -35,7 +35,7 @@ class VaRBacktestRunner:
 
     def add(
         self, name: str, returns: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike | None = None,
-        *, dates: Sequence[Any] | None = None, probabilities: npt.ArrayLike | None = None,
+        *, dates: GivenDates | None = None, probabilities: npt.ArrayLike | None = None,
     ) -> None:  # fmt: skip
         """One model on one portfolio. Raises InputError where the name stands there already."""
         if name in self._series:

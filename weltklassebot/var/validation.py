@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from weltklassebot.var.sequential import MOST_ROWS, Betting, EProcess, e_backtes
 from weltklassebot.var.special import tail_of
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
 from weltklassebot.var.verdict import FEWEST_FOR_RED, judge, refuse_too_few, words
-from weltklassebot.var.violations import Aligned, Missing, VarAs, Violation, align, listed
+from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed
 
 __all__ = ["Validation", "validate"]
 
@@ -104,7 +103,7 @@ class Validation:
 def validate(
     returns: npt.ArrayLike, var: npt.ArrayLike, level: float = 0.99, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
+    dates: GivenDates | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
     replications: int = FEWEST_FOR_RED, name: str = "",
 ) -> Validation:  # fmt: skip
     """Run every test on one series of forecasts.
@@ -132,7 +131,7 @@ def validate(
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
     judged = judge(basel, tests, size, too_many=x > expected)
-    days = rows.rows.tolist() if rows.dates is None else rows.dates
+    days = rows.days
     severity, expected_severity = _severity(rows, p)
     return Validation(
         name=name,

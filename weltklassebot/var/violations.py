@@ -47,10 +47,27 @@ __all__ = [
     "tail_series",
 ]
 
+Dates = tuple[Any, ...] | npt.NDArray[np.datetime64]
+"""An array stays one: a tuple of ten million dates takes a gibibyte."""
+GivenDates = Sequence[Any] | npt.NDArray[np.datetime64]
 VarAs = Literal["loss", "quantile"]
 Missing = Literal["refuse", "drop", "exception"]
 _VAR_AS: Final = ("loss", "quantile")
 _MISSING: Final = ("refuse", "drop", "exception")
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Of rows that count, each as Python has it: no list of ten million dates is made."""
+
+    _given: Dates | Ints
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, at: int) -> Any:
+        day = self._given[at]
+        return day.item() if isinstance(day, np.generic) else day
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +85,13 @@ class Aligned:
     hits: Bools
     filled: Bools
     rows: Ints
-    dates: tuple[Any, ...] | None
+    dates: Dates | None
     missing: int
+
+    @property
+    def days(self) -> Days:
+        """Dates, or rows where there are none."""
+        return Days(self.rows if self.dates is None else self.dates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +109,7 @@ class Violation:
 def align(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, name: str = "",
+    dates: GivenDates | None = None, name: str = "",
 ) -> Aligned:  # fmt: skip
     """Check the series and bring them to one sign. Raises InputError, which names the series and the row.
 
@@ -120,14 +142,14 @@ def align(
         hits=(loss > risk) | filled,
         filled=filled,
         rows=keep.astype(np.int64),
-        dates=None if dates is None else tuple(dates if len(keep) == len(gap) else (dates[int(row)] for row in keep)),
+        dates=None if dates is None else _kept(dates, keep, len(gap)),
         missing=int(gap.sum()),
     )
 
 
 def detect_violations(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None,
+    dates: GivenDates | None = None,
 ) -> tuple[Violation, ...]:  # fmt: skip
     """Every hit with its row, date, size and severity."""
     return listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
@@ -135,9 +157,9 @@ def detect_violations(
 
 def listed(aligned: Aligned) -> tuple[Violation, ...]:
     """The hits of rows that are already aligned."""
-    found = []
+    found, days = [], aligned.days
     for at in np.flatnonzero(aligned.hits):
-        row, date = int(aligned.rows[at]), None if aligned.dates is None else aligned.dates[at]
+        row, date = int(aligned.rows[at]), None if aligned.dates is None else days[int(at)]
         if aligned.filled[at]:
             found.append(Violation(row, date, None, None, None, None))
             continue
@@ -184,3 +206,9 @@ def _as_long(values: npt.ArrayLike, name: str, losses: Floats) -> Floats:
     if array.ndim and array.shape != losses.shape:
         raise InputError(f"{name}: has shape {array.shape}, the losses have {losses.shape}")
     return np.broadcast_to(array, losses.shape)
+
+
+def _kept(dates: GivenDates, keep: Ints, rows: int) -> Dates:
+    if isinstance(dates, np.ndarray):
+        return dates if len(keep) == rows else dates[keep]
+    return tuple(dates if len(keep) == rows else (dates[int(row)] for row in keep))

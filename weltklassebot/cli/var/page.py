@@ -1,4 +1,4 @@
-"""The page that `var_report.py` fills."""
+"""The page that `report.py` fills."""
 
 from __future__ import annotations
 

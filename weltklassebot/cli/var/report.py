@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from weltklassebot.cli.exits import Usage
-from weltklassebot.cli.var_page import TEMPLATE
-from weltklassebot.cli.var_text import worst_first
+from weltklassebot.cli.var.page import TEMPLATE
+from weltklassebot.cli.var.text import worst_first
 
 if TYPE_CHECKING:
-    from weltklassebot.cli.var_input import Series
+    from weltklassebot.cli.var.series import Series
     from weltklassebot.var import Comparison, Rolling, Validation
 
 __all__ = ["MOST_PICTURED", "page"]
@@ -41,8 +42,8 @@ class _Pictured(NamedTuple):
 def page(
     head: dict[str, Any], found: dict[str, Validation], compared: dict[str, Comparison], series: list[Series],
     var_as: Any,
-) -> str:  # fmt: skip
-    """The page. Raises Usage where jinja2 or plotly are not installed."""
+) -> Iterator[bytes]:  # fmt: skip
+    """The page, piece by piece. Raises Usage where jinja2 or plotly are not installed."""
     try:
         import jinja2
 
@@ -56,10 +57,11 @@ def page(
     ]
     shown = [(each.result, _pictures(number, each)) for number, each in enumerate(pictured)]
     zones = _picture("all", 0, _zones_of_all(pictured)) if len(pictured) > 1 else None
-    return environment.from_string(TEMPLATE).render(
+    made = environment.from_string(TEMPLATE).generate(
         head=head, found=list(found.values()), compared=compared, zones=zones, models=shown, plotly=script,
         left_out=len(found) - len(shown), colours=_COLOURS,
     )  # fmt: skip
+    return (piece.encode() for piece in made)
 
 
 def _pictured(result: Validation, series: Series, var_as: Any, missing: Any) -> _Pictured:
@@ -68,7 +70,7 @@ def _pictured(result: Validation, series: Series, var_as: Any, missing: Any) -> 
     rows = align(series.returns, series.var, es=series.es, probabilities=series.probabilities, var_as=var_as,
                  missing=missing, dates=series.dates)  # fmt: skip
     windows = rolling(rows.hits, result.level, window=_WINDOW) if len(rows.hits) >= _WINDOW else None
-    return _Pictured(result, rows.loss, rows.var, rows.hits, _days(list(rows.dates or ())), windows)
+    return _Pictured(result, rows.loss, rows.var, rows.hits, _days(rows), windows)
 
 
 def _pictures(number: int, model: _Pictured) -> list[dict[str, str]]:
@@ -169,8 +171,11 @@ def _layout(title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "margin": {"t": 50, "b": 40, "l": 60, "r": 20}, "hovermode": "x", "height": 360}
 
 
-def _days(dates: list[Any]) -> list[Any]:
-    return [date if isinstance(date, int | str) else str(date) for date in dates]
+def _days(rows: Any) -> list[Any]:
+    """Dates, or places in the file."""
+    if rows.dates is None:
+        return list(rows.rows.tolist())
+    return [str(date) for date in (rows.dates.tolist() if hasattr(rows.dates, "tolist") else rows.dates)]
 
 
 def _numbers(values: Any) -> list[float | None]:
