@@ -53,7 +53,7 @@ def test_what_is_never_counted_is_said_too() -> None:
 def test_overall_says_it_as_well() -> None:
     runner = VaRBacktestRunner(0.99)
     runner.add("clustered", tenth_of_a_fortnight(), 1.0)
-    runner.add("good", gains(hits_at(250, 20, 130)), 1.0)
+    runner.add("good", gains(hits_at(250)), 1.0)
     results = runner.run()
     assert results["good"].verdict == "GREEN"
     assert runner.overall_verdict(results) == "GREEN, not counting 8 rejections: run with --simulate"
