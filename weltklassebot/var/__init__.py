@@ -23,7 +23,7 @@ from weltklassebot.var.discrete_durations import (
 from weltklassebot.var.durations import weibull_cc, weibull_independence
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
-from weltklassebot.var.models import MODELS, Forecast, forecast
+from weltklassebot.var.models import DECAYS, MODELS, Forecast, forecast
 from weltklassebot.var.multiplicity import benjamini_hochberg, holm
 from weltklassebot.var.regulator import Change, Regulator
 from weltklassebot.var.results import Decision, InputError, Light, TestResult
@@ -40,7 +40,7 @@ from weltklassebot.var.verdict import FAMILY, FEWEST_FOR_RED
 from weltklassebot.var.violations import Violation, align, detect_violations
 
 __all__ = [
-    "Change", "Comparison", "Decision", "DeskBacktest", "DeskRules", "EProcess", "FAMILY", "FEWEST_FOR_RED",
+    "Change", "Comparison", "DECAYS", "Decision", "DeskBacktest", "DeskRules", "EProcess", "FAMILY", "FEWEST_FOR_RED",
     "Forecast", "Forecasts", "InputError", "Light", "MODELS", "Pair", "Regulator", "Rolling", "SIMULATED",
     "TestResult", "TrafficLight", "VaRBacktestRunner", "Validation", "Violation", "ZoneChange", "acerbi_szekely",
     "align", "benjamini_hochberg", "binomial_z", "cc", "cci", "compare", "desk_backtest", "desk_rules",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["var"]
 
-_MODELS: Final = ("historical", "age-weighted", "filtered", "normal", "student", "cornish-fisher")
+_MODELS: Final = ("historical", "age-weighted", "filtered", "normal", "student", "cornish-fisher", "garch", "evt")
 
 
 @click.group(cls=Group)
@@ -52,6 +52,9 @@ var.add_command(desk)
               help="Whether VaR is a loss (at least 0) or a quantile of the return (at most 0).")  # fmt: skip
 @click.option("--model", "models", multiple=True, type=click.Choice(_MODELS), help="Forecast by it; once a model.")
 @click.option("--window", default=250, show_default=True, help="Rows that --model learns from.")
+@click.option("--decay", type=float, metavar="SHARE",
+              help="Of --model age-weighted and filtered, a day's weight over the next's.  [default: 0.98, 0.94]"
+              )  # fmt: skip
 @click.option("--dates", metavar="COLUMN", help="Dates; they must ascend.")
 @click.option("--date-format", metavar="FORMAT",
               help="Of --dates, like %m/%d/%Y.  [default: ISO 8601, YYYYMMDD, or time since 1970]")  # fmt: skip
@@ -127,7 +130,8 @@ def _said(asked: Asked, options: dict[str, Any], table: Table) -> dict[str, Any]
     said = {
         "returns": [] if asked.prices else list(asked.sources), "prices": list(asked.prices),
         "portfolio": asked.portfolio, "dates": asked.dates or "none: the order of the rows was not checked",
-        "model": list(asked.models), "window": asked.window if asked.models else None, "var": list(asked.risks),
+        "model": list(asked.models), "window": asked.window if asked.models else None,
+        "decay": asked.decay, "var": list(asked.risks),
         "var as": None if asked.models else options["var_as"], "es": list(asked.es),
         "probabilities": list(asked.probabilities), "read as": table.read_as,
     }  # fmt: skip

@@ -36,6 +36,7 @@ class Asked:
     probabilities: tuple[str, ...]
     models: tuple[str, ...]
     window: int
+    decay: float | None
     dates: str | None
     date_format: str | None
     missing: str
@@ -97,6 +98,8 @@ def _refuse_contradictions(asked: Asked) -> None:
         raise Usage("--model and --var, --es or --probabilities: one or the other")
     if asked.prices and asked.returns:
         raise Usage("--prices and --returns: one or the other")
+    if asked.decay is not None and not {"age-weighted", "filtered"} & set(asked.models):
+        raise Usage("--decay: is for --model age-weighted or filtered")
     many = len(asked.prices or asked.returns)
     if asked.portfolio and many > 1:
         raise Usage("--portfolio and more than one --returns or --prices: one or the other")
@@ -219,7 +222,7 @@ def _given(asked: Asked, at: int | None, own: _Portfolio, columns: dict[str, Any
 
 def _forecasts(table: Table, asked: Asked, own: _Portfolio) -> Iterator[Series]:
     """Models learn from the rows that have a return; a row that has none is dropped, or a hit."""
-    from weltklassebot.var import InputError, forecast
+    from weltklassebot.var import DECAYS, InputError, forecast
 
     gap = np.isnan(own.gains)
     if gap.any() and asked.missing == "refuse":
@@ -230,7 +233,8 @@ def _forecasts(table: Table, asked: Asked, own: _Portfolio) -> Iterator[Series]:
     window = asked.window
     for model in asked.models:
         try:
-            made = forecast(gains, model, asked.level, window=window)  # type: ignore[arg-type] # click has checked it
+            decay = asked.decay if model in DECAYS else None
+            made = forecast(gains, model, asked.level, window=window, decay=decay)  # type: ignore[arg-type] # click has checked it
         except InputError as error:
             of = f" of {own.name}" if own.name else ""
             raise Usage(f"{table.file}: {own.source}{of}: {error}") from None
