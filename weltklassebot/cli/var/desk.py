@@ -40,6 +40,7 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
     except ModuleNotFoundError as error:
         raise Usage(f"{error.name} is not installed: pip install 'weltklassebot[var]'") from None
     from weltklassebot.cli.output import table
+    from weltklassebot.cli.var.run import in_file
     from weltklassebot.cli.var.series import check_dates
     from weltklassebot.cli.var.table import Wanted, read_table
 
@@ -53,7 +54,7 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
             apl, hpl, {0.99: var_99, 0.975: var_975}, var_as=options["var_as"], missing=options["missing"]
         )  # fmt: skip
     except InputError as error:
-        raise Usage(f"{file}: {error}") from None
+        raise Usage(f"{file.name}: {in_file(str(error), range(read.rows), read)}") from None
     verdict = "passed" if found.passed else "FAILED"
     words = verdict if found.complete else f"{verdict}, on less than a year of days"
     text = "\n".join([*table([each.as_dict() for each in found.backtests]), "", words])
