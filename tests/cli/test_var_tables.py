@@ -115,10 +115,10 @@ def test_thousands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "more", "says"),
     [
-        ("return;var\n1,250;1,500\n2,250;1,500\n", (), "row 0 (line 2): '1,250' may have a decimal sign or mean thousands"),
+        ("return;var\n1,250;1,500\n2,250;1,500\n", (), "'1,250' may have a decimal sign or mean thousands"),
         ('return,var\n12,1\n12,1\n"1,250",1\n', (), "return: row 2 (line 4): '1,250' may have a decimal sign"),
         ("return;var\n1.250;1.500\n", (), "say --decimal (delimiter ';', encoding utf-8)"),
-        ('return,var\n"1,250",1.5\n0.5,"1,5"\n', (), "var: row 1 (line 3) is no number: '1,5' (delimiter ',', encoding"),
+        ('return,var\n"1,250",1.5\n0.5,"1,5"\n', (), "var: row 1 (line 3) is no number: '1,5' (delimiter ','"),
         ("return;var\n0,5;1\n0.5;1\n", (), "is no number: '0.5' (delimiter ';', encoding utf-8, decimal ',')"),
         ("return,var\n1_000,1\n", (), "return: row 0 (line 2) is no number: '1_000'"),
         ("return,var\n\u0661,1\n", (), "is no number: '\u0661'"),
