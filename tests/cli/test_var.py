@@ -40,7 +40,7 @@ def test_the_text_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["var", "validate", GOOG, "--prices", "Close", "--dates", "", "--model", "normal"]) == 1
     text = capsys.readouterr().out
     assert "normal: RED" in text
-    assert "because: exact_binomial" in text
+    assert "because: Binomial, too many hits" in text
     assert "overall: RED" in text
 
 
@@ -219,7 +219,7 @@ def test_a_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["var", "desk", short, "--var-99", "other"]) == 2
     assert "has no column 'other'" in capsys.readouterr().err
     assert main(["var", "desk", written(tmp_path, "apl,hpl,var_99,var_975", "0.1,0.1,-3,2")]) == 2
-    assert "var of actual at 0.99: row 0 has the wrong sign" in capsys.readouterr().err
+    assert "var of actual at 0.99: row 0 (line 2) has the wrong sign" in capsys.readouterr().err
 
 
 def test_a_desk_whose_risk_model_does_not_see_its_profit_and_loss(

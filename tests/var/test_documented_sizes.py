@@ -98,5 +98,5 @@ def test_a_right_model_is_yellow_or_red_as_often_as_the_page_says(level: float, 
     found = lights.rates(level, days, series, np.random.default_rng(13), simulate=simulate)[-2:]
     for printed, rate in zip(table_of_lights()[level, days][2 * simulate :][:2], found, strict=True):
         share = printed / 100
-        # Both are replicated, the page's from 25,000 series at least; a red light is a matter of one in thousands.
-        assert abs(rate / 100 - share) <= 4 * math.sqrt(share * (1 - share) * (1 / series + 1 / 25_000)) + 0.0007
+        # Both are replicated, the page's from 20,000 series at least; a red light is a matter of one in thousands.
+        assert abs(rate / 100 - share) <= 4 * math.sqrt(share * (1 - share) * (1 / series + 1 / 20_000)) + 0.0007

@@ -9,8 +9,9 @@ import numpy as np
 
 from weltklassebot.var.acerbi_szekely import Z, acerbi_szekely
 from weltklassebot.var.discrete_durations import discrete_weibulls, gmm_durations
-from weltklassebot.var.durations import weibull_cc, weibull_independence
+from weltklassebot.var.durations import weibulls
 from weltklassebot.var.dynamic_quantile import dynamic_quantile
+from weltklassebot.var.fits import Fits
 from weltklassebot.var.independence import cc, cci, tbf, tbfi
 from weltklassebot.var.results import Claim, TestResult, undefined
 from weltklassebot.var.shortfall import du_escanciano, exceedance_residuals, mcneil_frey, nolde_ziegel
@@ -25,13 +26,15 @@ _Z: Final[tuple[Z, ...]] = ("z1", "z2", "z3")
 
 
 def battery(
-    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int
-) -> tuple[TestResult, ...]:
-    """With `rng`, p-values that would be poor are simulated, each test's from a stream of its own: what is drawn for
-    one does not depend on which others are asked for. Raises InputError."""
+    rows: Aligned, level: float, size: float, rng: np.random.Generator | None, replications: int,
+    fits: Fits | None = None,
+) -> tuple[TestResult, ...]:  # fmt: skip
+    """`fits` are those of these rows, if they are there already. With `rng`, p-values that would be poor are simulated,
+    each test's from a stream of its own: what is drawn for one does not depend on which others are asked for. Raises
+    InputError."""
     drawn = None if rng is None else _Drawn(tuple(int(word) for word in rng.integers(0, 2**63, 2)), replications)
     return (
-        *_of_hits(rows, level, size, drawn), *_of_shortfall(rows, level, size, drawn),
+        *_of_hits(rows, level, size, drawn, fits), *_of_shortfall(rows, level, size, drawn),
         *_of_distribution(rows, level, size, drawn),
     )  # fmt: skip
 
@@ -44,7 +47,9 @@ class _Drawn(NamedTuple):
         return np.random.default_rng([*self.root, crc32(test.encode())])
 
 
-def _of_hits(rows: Aligned, level: float, size: float, drawn: _Drawn | None) -> tuple[TestResult, ...]:
+def _of_hits(
+    rows: Aligned, level: float, size: float, drawn: _Drawn | None, fits: Fits | None
+) -> tuple[TestResult, ...]:
     hits = rows.hits
     # A missing day that counts as a hit has no VaR that could foretell it.
     regressor = None if rows.filled.any() else rows.var
@@ -61,8 +66,8 @@ def _of_hits(rows: Aligned, level: float, size: float, drawn: _Drawn | None) -> 
         )  # fmt: skip
     return (
         *certain, tbfi(hits, level, size=size), tbf(hits, level, size=size),
-        weibull_independence(hits, level, size=size), weibull_cc(hits, level, size=size),
-        *discrete_weibulls(hits, level, size=size),
+        *weibulls(hits, level, size=size, fit=fits and fits.weibull),
+        *discrete_weibulls(hits, level, size=size, fit=fits and fits.discrete),
         gmm_durations(hits, level, size=size), dynamic_quantile(hits, regressor, level, size=size),
     )  # fmt: skip
 

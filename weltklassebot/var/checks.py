@@ -73,7 +73,7 @@ def forecasts(values: npt.ArrayLike, name: str, rows: int, sign: float) -> Float
     if len(array) != rows:
         first = min(len(array), rows)
         raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}: row {first} has no partner")
-    losses = array * sign
+    losses = array if sign > 0 else -array
     below = losses < 0
     if below.any():
         said, other = ("loss", "quantile") if sign > 0 else ("quantile", "loss")

@@ -66,8 +66,14 @@ def _units(loss: Floats, var: Floats, level: float) -> Iterator[str]:
 
 def _size(values: Floats) -> float | None:
     """The median of what is not 0."""
-    there = np.abs(values[values != 0])
-    return float(np.median(there)) if len(there) else None
+    there = np.abs(values)
+    there = there[there > 0]
+    if not len(there):
+        return None
+    middle = len(there) // 2
+    low = middle - 1 + len(there) % 2
+    there.partition((low, middle))
+    return float(there[low] + there[middle]) / 2.0
 
 
 def _sign(loss: Floats, var: Floats, level: float) -> Iterator[str]:

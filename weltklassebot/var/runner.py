@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.comparison import Comparison, Forecasts, compare
+from weltklassebot.var.fits import Fits, fit_all
 from weltklassebot.var.multiplicity import holm
 from weltklassebot.var.results import InputError, Light
-from weltklassebot.var.validation import Validation, validate
+from weltklassebot.var.validation import Validation, validate_rows
 from weltklassebot.var.verdict import words
 from weltklassebot.var.violations import GivenDates, align
 
 __all__ = ["VaRBacktestRunner"]
+
+
+_TOGETHER: Final = 256
+"""So many series are fitted at once."""
+_ALIGNED: Final = ("var_as", "missing", "dates", "es", "probabilities")
 
 
 class VaRBacktestRunner:
@@ -50,10 +57,26 @@ class VaRBacktestRunner:
         does not depend on which others were added, or when.
         """
         rng: np.random.Generator | None = self._options.get("rng")
-        return MappingProxyType({
-            name: validate(name=name, **(self._options | given | ({} if rng is None else {"rng": _own(rng, name)})))
-            for name, given in self._series.items()
-        })  # fmt: skip
+        own: list[np.random.Generator | None] = [None if rng is None else _own(rng, name) for name in self._series]
+        names = list(self._series)
+        found: dict[str, Validation] = {}
+        for first in range(0, len(names), _TOGETHER):
+            some = names[first : first + _TOGETHER]
+            found.update(zip(some, self._validated(some, own[first:]), strict=True))
+        return MappingProxyType(found)
+
+    def _validated(self, names: list[str], rngs: list[np.random.Generator | None]) -> list[Validation]:
+        options = self._options | {"rng": None}
+        level, missing = options.pop("level"), options.get("missing", "refuse")
+        rows = [align(**(_picked(options, _ALIGNED) | self._series[name]), name=name) for name in names]
+        fits: list[Fits | None] = [None] * len(rows)
+        if rngs[0] is None and len(rows) > 1 and all(len(each.hits) for each in rows):
+            fits = [*fit_all([each.hits for each in rows], tail_probability(level))]
+        judged = _picked(options, ("size", "replications"))
+        return [
+            validate_rows(each, level, rng=rng, name=name, dropped=missing == "drop", fits=fit, **judged)
+            for name, each, rng, fit in zip(names, rows, rngs, fits, strict=False)
+        ]
 
     def compare(self, *names: str) -> Comparison:
         """Which of these models of one portfolio is best (all that were added, if none is named), on the days on which
@@ -108,3 +131,7 @@ def _own(rng: np.random.Generator, name: str) -> np.random.Generator:
         raise InputError("rng: must be made of a seed, as numpy.random.default_rng does")
     own = (*seed.spawn_key, *name.encode())
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=own, pool_size=seed.pool_size))
+
+
+def _picked(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from weltklassebot.var.battery import battery
 from weltklassebot.var.checks import TOLERANCE, strictly_inside, tail_probability
+from weltklassebot.var.fits import Fits
 from weltklassebot.var.plausibility import remarks
 from weltklassebot.var.regulator import Regulator, regulator
 from weltklassebot.var.results import InputError, Light, TestResult
@@ -20,7 +21,7 @@ from weltklassebot.var.traffic_light import TrafficLight, traffic_light
 from weltklassebot.var.verdict import FEWEST_FOR_RED, judge, refuse_too_few, words
 from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed
 
-__all__ = ["Validation", "validate"]
+__all__ = ["Validation", "validate", "validate_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +119,27 @@ def validate(
     else green. Asymptotic p-values are shown and do not count, which `verdict` says. Too few hits make yellow at most.
     With `rng`, `replications` must be enough to make red. Raises InputError.
     """
-    strictly_inside(size, "size", "0.05")
-    if rng is not None:
-        refuse_too_few(replications)
     rows = align(
         returns, var, es=es, probabilities=probabilities, var_as=var_as, missing=missing, dates=dates, name=name
     )
+    return validate_rows(
+        rows, level, size=size, rng=rng, replications=replications, name=name, dropped=missing == "drop"
+    )
+
+
+def validate_rows(
+    rows: Aligned, level: float, *, size: float = 0.05, rng: np.random.Generator | None = None,
+    replications: int = FEWEST_FOR_RED, name: str = "", dropped: bool = False, fits: Fits | None = None,
+) -> Validation:  # fmt: skip
+    """As `validate`, of rows that are aligned; `dropped` where those without a number were left out, `fits` as
+    `battery` takes them."""
+    strictly_inside(size, "size", "0.05")
+    if rng is not None:
+        refuse_too_few(replications)
     if not len(rows.hits):
         raise InputError(f"returns{' of ' + name if name else ''}: no row is left of {rows.missing} that are missing")
     p = tail_probability(level)
-    tests = battery(rows, level, size, rng, replications)
+    tests = battery(rows, level, size, rng, replications, fits)
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
     judged = judge(basel, tests, size, too_many=x > expected)
@@ -141,7 +153,7 @@ def validate(
         reasons=judged.reasons,
         not_counted=judged.not_counted,
         simulated=rng is not None,
-        warnings=remarks(rows, level, dropped=missing == "drop"),
+        warnings=remarks(rows, level, dropped=dropped),
         smallest_p=judged.smallest_p,
         observations=len(rows.hits),
         hits=x,

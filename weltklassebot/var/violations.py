@@ -132,16 +132,19 @@ def align(
         for what, values in (("returns", gain), ("var", risk), ("es", shortfall), ("probabilities", ranks)):
             if values is not None:
                 refuse_first(np.isnan(values), f"{what}{of}", "is missing (say missing='drop' or 'exception')", values)
-    keep = np.flatnonzero(~gap) if missing == "drop" else np.arange(len(gain), dtype=np.int64)
-    loss, risk, filled = -gain[keep], risk[keep], gap[keep]
+    keep: Ints = np.arange(len(gain), dtype=np.int64)
+    kept: Ints | slice = slice(None)
+    if missing == "drop" and gap.any():
+        keep = kept = np.flatnonzero(~gap)
+    loss, risk, filled = -gain[kept], risk[kept], gap[kept]
     return Aligned(
         loss=loss,
         var=risk,
-        es=None if shortfall is None else shortfall[keep],
-        probabilities=None if ranks is None else ranks[keep],
+        es=None if shortfall is None else shortfall[kept],
+        probabilities=None if ranks is None else ranks[kept],
         hits=(loss > risk) | filled,
         filled=filled,
-        rows=keep.astype(np.int64),
+        rows=keep,
         dates=None if dates is None else _kept(dates, keep, len(gap)),
         missing=int(gap.sum()),
     )

@@ -13,6 +13,7 @@ from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
 from weltklassebot.cli.var.options import said_of, table_options
 
 if TYPE_CHECKING:
+    from weltklassebot.cli.var.table import Table
     from weltklassebot.var import Attribution
 
 __all__ = ["bank", "desk"]
@@ -62,8 +63,8 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
     from weltklassebot.cli.output import table
 
     names = [options[name] for name in ("actual", "hypothetical", "var_99", "var_975")]
-    read = _columns(file, [*names, *filter(None, [options["theoretical"]])], options)
-    apl, hpl, var_99, var_975 = (read[name] for name in names)
+    read = _read(file, [*names, *filter(None, [options["theoretical"]])], options)
+    apl, hpl, var_99, var_975 = (read.numbers[name] for name in names)
     attributed: Attribution | None = None
     try:
         found = desk_rules(
@@ -72,9 +73,9 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
         if options["theoretical"]:
             # A day without a number is an exception to VaR; two P&Ls are compared on the days that have both.
             gaps = "refuse" if options["missing"] == "refuse" else "drop"
-            attributed = attribution(hpl, read[options["theoretical"]], missing=gaps)
+            attributed = attribution(hpl, read.numbers[options["theoretical"]], missing=gaps)
     except InputError as error:
-        raise Usage(f"{file}: {error}") from None
+        raise _refused(error, file, read) from None
     passed = found.passed and (attributed is None or attributed.zone != "red")
     complete = found.complete and (attributed is None or attributed.complete)
     answer = found.as_dict() | {"passed": passed, "complete": complete}
@@ -120,11 +121,13 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
     except ModuleNotFoundError as error:
         raise Usage(f"{error.name} is not installed: pip install 'weltklassebot[var]'") from None
     names = [options[name] for name in ("actual", "hypothetical", "var_99")]
-    read = _columns(file, names, options)
+    read = _read(file, names, options)
     try:
-        found = bank_backtest(*(read[name] for name in names), var_as=options["var_as"], missing=options["missing"])
+        found = bank_backtest(
+            *(read.numbers[name] for name in names), var_as=options["var_as"], missing=options["missing"]
+        )
     except InputError as error:
-        raise Usage(f"{file}: {error}") from None
+        raise _refused(error, file, read) from None
     by = " (formula, for want of 250 days)" if found.multipliers_by == "formula" else ""
     text = (
         f"{found.exceptions} exceptions in the last {found.days} days: {found.actual} by actual, {found.hypothetical} "
@@ -134,15 +137,21 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
     return invocation.verdict(found.as_dict(), REFUSED if found.zone == "red" else DONE, text)
 
 
-def _columns(file: Path, names: list[str], options: dict[str, Any]) -> dict[str, Any]:
-    """By name; dates, where they are asked for, ascend."""
+def _read(file: Path, names: list[str], options: dict[str, Any]) -> Table:
+    """Dates, where they are asked for, ascend."""
     from weltklassebot.cli.var.series import check_dates
     from weltklassebot.cli.var.table import Wanted, read_table
 
     wanted = Wanted(tuple(dict.fromkeys(names)), options["dates"], options["date_format"])
     read = read_table(file, wanted, said_of(options))
     check_dates(read, options["dates"], "", range(read.rows), read.dates)
-    return {name: read.numbers[name] for name in names}
+    return read
+
+
+def _refused(error: Exception, file: Path, read: Table) -> Usage:
+    from weltklassebot.cli.var.run import in_file
+
+    return Usage(f"{file.name}: {in_file(str(error), range(read.rows), read)}")
 
 
 def _words(passed: bool, complete: bool) -> str:

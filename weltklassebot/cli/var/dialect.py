@@ -123,9 +123,10 @@ def _lacks(head: Head, lines: list[str], said: Said, wanted: list[str], file: st
     if not said.head:
         return words if name.isdigit() else f"{words}; with --no-head, columns are asked for by number, from 1"
     for number, line in enumerate(lines[:_LOOKED_AT]):
-        cells = [cell.strip().strip('"') for cell in line.split(head.dialect.delimiter)]
-        if number != said.skip_rows and all(each in cells for each in wanted):
-            return f"{words}; line {number + 1} has them: say --skip-rows {number}"
+        for delimiter in (said.delimiter,) if said.delimiter else DELIMITERS:
+            cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+            if number != said.skip_rows and all(each in cells for each in wanted):
+                return f"{words}; line {number + 1} has them: say --skip-rows {number}"
     if all(re.fullmatch(r"[-+0-9.,eE:/ ]*", each) for each in head.names):
         words += "; if the file has no head, say --no-head and columns by number, from 1"
     return words

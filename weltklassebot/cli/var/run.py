@@ -14,7 +14,7 @@ from weltklassebot.cli.var.table import Table
 if TYPE_CHECKING:
     from weltklassebot.var import Comparison, Validation
 
-__all__ = ["run"]
+__all__ = ["in_file", "run"]
 
 _ROW: Final = re.compile(r"\brow (\d+)")
 _OPTIONS: Final = (("missing='drop' or 'exception'", "--missing drop or exception"), ("var_as='", "'--var-as "))
@@ -50,8 +50,13 @@ def _located(message: str, series: list[Series], table: Table) -> str:
     own = next((each for each in series if each.name == name), None)
     if own is None:
         return f"{table.file}: {message}"
-    for theirs, ours in _OPTIONS:
-        rest = rest.replace(theirs, ours)
     column = own.columns.get(kind)
-    located = _ROW.sub(lambda found: table.place(int(own.rows[int(found[1])])), rest)
-    return f"{table.file}: {said}" + (f" (column {column!r})" if column else "") + f": {located}"
+    named = f" (column {column!r})" if column else ""
+    return f"{table.file}: {said}{named}: {in_file(rest, own.rows, table)}"
+
+
+def in_file(message: str, rows: Any, table: Table) -> str:
+    """What the library says, with `rows` of the file for rows of a series, and with options for its parameters."""
+    for theirs, ours in _OPTIONS:
+        message = message.replace(theirs, ours)
+    return _ROW.sub(lambda found: table.place(int(rows[int(found[1])])), message)

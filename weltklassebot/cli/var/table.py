@@ -124,32 +124,21 @@ def _read(
 
 def _decimal(source: Source, wanted: Wanted, file: str) -> str:
     """The decimal sign of the numbers that are asked for. Raises Usage where they leave it open."""
-    delimiter = source.dialect.delimiter if isinstance(source, TextFile) else None
     place = [source.head.index(name) for name in wanted.numbers]
     open_still: tuple[int, str, str] | None = None
     rows = 0
     for block in source.blocks():
         for name, at in zip(wanted.numbers, place, strict=True):
-            cells = block.column(at)
-            if isinstance(cells, Fields):
-                if delimiter == ",":
-                    return "."  # a comma would have made two fields of it
-                if not _has_sign(cells):
-                    continue
-            elif isinstance(cells, np.ndarray):
-                continue
-            for first in range(0, len(cells), _LOOKED_AT):
-                words = _words(cells, first)
+            for row, words in _signed(block.column(at)):
                 if (found := decimal_sign(words)) is not None:
                     return found
-                word = ambiguous(words) if open_still is None else None
-                if word is not None:
-                    open_still = rows + first + words.index(word), name, word
+                if open_still is None and (word := ambiguous(words)) is not None:
+                    open_still = rows + row + words.index(word), name, word
         rows += block.count
     if open_still is None:
         return "."
     row, name, word = open_still
-    if delimiter == "," and "," not in word:
+    if "," not in word and isinstance(source, TextFile) and source.dialect.delimiter == ",":
         return "."
     raise Usage(
         f"{file}: {name}: {source.place(row)}: {word!r} may have a decimal sign or mean thousands, and no other value "
@@ -157,14 +146,19 @@ def _decimal(source: Source, wanted: Wanted, file: str) -> str:
     )
 
 
+def _signed(cells: Any) -> Iterator[tuple[int, list[str]]]:
+    """Some words at a time, with the place of the first; but for cells that have types, or no sign anywhere."""
+    if isinstance(cells, np.ndarray):
+        return
+    for first in range(0, len(cells), _LOOKED_AT):
+        if first == _LOOKED_AT and isinstance(cells, Fields):
+            rest = cells.at(slice(first, None)).matrix()
+            if not ((rest == ord(".")) | (rest == ord(","))).any():
+                return
+        yield first, _words(cells, first)
+
+
 def _words(cells: Any, first: int) -> list[str]:
     last = first + _LOOKED_AT
     some = cells.at(slice(first, last)).words() if isinstance(cells, Fields) else cells[first:last]
     return [word if isinstance(word, str) else "" for word in some]
-
-
-def _has_sign(cells: Fields) -> bool:
-    """Whether any of these fields can hold a point or a comma."""
-    low, high = int(cells.start.min(initial=0)), int(cells.stop.max(initial=0))
-    part = cells.buffer[low:high]
-    return bool(((part == ord(".")) | (part == ord(","))).any())

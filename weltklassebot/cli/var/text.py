@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from weltklassebot.cli.output import table
+from weltklassebot.cli.var.answers import interval, worst_first, worst_violations
+from weltklassebot.cli.var.names import plain_name, plain_reason
 
 if TYPE_CHECKING:
     from weltklassebot.var import Comparison, Regulator, Validation
@@ -34,12 +36,6 @@ def verdict(head: dict[str, Any], found: dict[str, Validation], compared: dict[s
     return "\n\n".join(parts)
 
 
-def worst_first(found: dict[str, Validation]) -> list[str]:
-    """Red, yellow, green, and as they came."""
-    order = ("red", "yellow", "green")
-    return sorted(found, key=lambda name: order.index(str(found[name].light)))
-
-
 def _settings(head: dict[str, Any]) -> list[str]:
     words = {
         "file": f"{head['file']} (sha256 {head['sha256']})",
@@ -65,14 +61,14 @@ def _summary(found: dict[str, Validation], over_all: Mapping[str, float]) -> lis
     rows = [
         {
             "series": name, "light": each.verdict, "days": each.observations, "hits": each.hits,
-            "expected": f"{each.expected:g}", "p": words(each.smallest_p),
+            "expected": f"{each.expected:g}", "ratio": f"{each.ratio:.2f}", "p": words(each.smallest_p),
             "over all": words(over_all.get(name)) if len(found) > 1 else None,
             "last 250 days": f"{each.regulator.hits} hits, {each.regulator.zone}",
             "MAR32": _multiplier(each.regulator.multiplier_mar32, each.regulator.multipliers_by),
             "1996": _multiplier(each.regulator.multiplier_1996, each.regulator.multipliers_by),
             "every day": str(each.running.light),
         }
-        for name, each in found.items()
+        for name, each in ((name, found[name]) for name in worst_first(found))
     ]  # fmt: skip
     return list(table(rows))
 
@@ -83,17 +79,18 @@ def _details(name: str, result: Validation) -> str:
     head = [
         f"{name}: {result.verdict}",
         f"  {result.first} to {result.last}: {_counts(result)}",
+        f"  observed level {100 * result.observed_level:.4g} %, {interval(result)}{_severity(result)}",
         f"  traffic light {basel.zone}: yellow from {basel.yellow_from}, red from {basel.red_from} hits",
         f"  type I: as many hits by a right model, {basel.type_i:.2g}; type II: fewer by one of 97 %, {fewer:.2g}",
         *_regulator(result.regulator),
         f"  looked at every day: {result.running.light} (p {result.running.p_value:.2g}, valid at any time)"
         + (f"; with ES: {result.running_es.light} (p {result.running_es.p_value:.2g})" if result.running_es else ""),
-        *(f"  because: {reason}" for reason in result.reasons),
+        *(f"  because: {plain_reason(reason)}" for reason in result.reasons),
         *(f"  warning: {warning}" for warning in result.warnings),
     ]
     rows = [
         {
-            "test": test.name,
+            "test": plain_name(test.name),
             "statistic": None if test.statistic is None else f"{test.statistic:.4f}",
             "p": None if test.p_value is None else f"{test.p_value:.4g}",
             "which": test.method if test.informative else None,
@@ -102,7 +99,7 @@ def _details(name: str, result: Validation) -> str:
         }
         for test in result.tests
     ]
-    worst = sorted(result.violations, key=lambda each: -(each.excess or 0.0))[:_VIOLATIONS_SHOWN]
+    worst = worst_violations(result, _VIOLATIONS_SHOWN)
     hits = [
         {"date": each.date, "loss": _short(each.loss), "var": _short(each.var), "loss / var": _short(each.severity)}
         for each in worst
@@ -154,6 +151,12 @@ def _comparison(portfolio: str, compared: Comparison) -> str:
 def _counts(result: Validation) -> str:
     words = f"{result.observations} observations, {result.hits} hits, {result.expected:g} expected"
     return f"{words}, {result.missing} missing" if result.missing else words
+
+
+def _severity(result: Validation) -> str:
+    if result.severity is None or result.expected_severity is None:
+        return ""
+    return f"; losses on hits {result.severity:.3g} times VaR, {result.expected_severity:.3g} expected"
 
 
 def _short(value: float | None) -> str | None:
