@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.util
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from weltklassebot.var import MODELS, Light, VaRBacktestRunner, forecast, rolling, validate
 
 GREEN, YELLOW, RED = range(3)
+PAGE = Path(__file__).parents[2] / "runbooks" / "var-validation.md"
 
 
 @cache
@@ -86,6 +88,20 @@ def test_the_days_on_which_the_light_of_the_s_and_p_changed() -> None:
     certain = [days[250 + int(row)] for row, p in zip(found.last, crisis, strict=True) if p <= 0.05]
     assert certain
     assert {day.year for day in certain} <= {2008, 2009}
+
+
+@pytest.mark.parametrize("name", ["sp500", "nasdaq"])
+def test_the_red_windows_of_the_page(name: str) -> None:
+    days, gains = returns(name)
+    found = rolling(gains[250:] < -forecast(gains, "historical", 0.99).var[250:], 0.99)
+    red = np.flatnonzero(found.zone[:, 0] == RED)
+    stretches = np.split(red, np.flatnonzero(np.diff(red) > 1) + 1)
+    rows = [
+        (str(days[250 + int(found.last[at[0]])]), str(days[250 + int(found.last[at[-1]])]), str(found.hits[at].max()))
+        for at in stretches
+    ]
+    called = {"sp500": "S&P 500", "nasdaq": "Nasdaq"}[name]
+    assert re.findall(rf"^\| {called} \| (\S+) \| (\S+) \| (\d+) \|$", PAGE.read_text(), re.MULTILINE) == rows
 
 
 def test_a_model_that_follows_volatility_does_not_go_red() -> None:
