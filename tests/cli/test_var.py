@@ -220,3 +220,34 @@ def test_a_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no column 'other'" in capsys.readouterr().err
     assert main(["var", "desk", written(tmp_path, "apl,hpl,var_99,var_975", "0.1,0.1,-3,2")]) == 2
     assert "var of actual at 0.99: row 0 (line 2) has the wrong sign" in capsys.readouterr().err
+
+
+def test_a_desk_whose_risk_model_does_not_see_its_profit_and_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(turned: int) -> list[str]:
+        gains = [((day * 37) % 251) / 100 - 1.25 for day in range(251)]
+        return [f"{g},{g},{-g if day < turned else g},3,2" for day, g in enumerate(gains)]
+
+    head = "apl,hpl,rtpl,var_99,var_975"
+    good, bad = written(tmp_path, head, *rows(0)), tmp_path / "bad.csv"
+    bad.write_text("\n".join([head, *rows(150)]))
+    assert main(["var", "desk", good, "--theoretical", "rtpl"]) == 0
+    assert "P&L attribution of 250 days: green" in capsys.readouterr().out
+    assert main(["var", "desk", str(bad), "--theoretical", "rtpl", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["passed"], found["attribution"]["zone"], found["attribution"]["ks_zone"]) == (False, "red", "green")
+    assert main(["var", "desk", str(bad)]) == 0
+    assert main(["var", "desk", good, "--theoretical", "gone"]) == 2
+
+
+def test_a_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{-5 if day < 7 else 0.1},{-5 if day < 3 else 0.1},3" for day in range(250)]
+    path = written(tmp_path, "apl,hpl,var_99", *rows)
+    assert main(["var", "bank", path]) == 0
+    text = capsys.readouterr().out
+    assert "7 exceptions in the last 250 days: 7 by actual, 3 by hypothetical P&L" in text
+    assert "zone yellow; multiplier MAR32 1.83, 1996 3.65" in text
+    red = written(tmp_path, "apl,hpl,var_99", *rows[:7], *rows[:3], *rows[10:])
+    assert main(["var", "bank", red, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["multiplier_mar32"] == 2.0

@@ -9,12 +9,21 @@ To read the code: `violations.py` (signs, gaps, bad input), `results.py`, `likel
 `scoring.py`, `sequential.py` for expected shortfall, comparison of models and a verdict for every day. `battery.py`
 and `validation.py` run all on one series, `verdict.py` has the rule of the light, `regulator.py` the last 250 days,
 `plausibility.py` remarks on the input; `runner.py` does it for many series, `comparison.py` holds models against each
-other, `rolling.py` runs some on every window of many, `desk.py` has the rules for desks, `models.py` makes forecasts.
+other, `rolling.py` runs some on every window of many, `desk.py` has the rules for desks and banks, `attribution.py`
+that of P&L attribution, `models.py` makes forecasts.
 """
 
 from weltklassebot.var.acerbi_szekely import acerbi_szekely, z3_statistic
+from weltklassebot.var.attribution import Attribution, attribution
 from weltklassebot.var.comparison import Comparison, Forecasts, Pair, compare
-from weltklassebot.var.desk import DeskBacktest, DeskRules, desk_backtest, desk_rules
+from weltklassebot.var.desk import (
+    BankBacktest,
+    DeskBacktest,
+    DeskRules,
+    bank_backtest,
+    desk_backtest,
+    desk_rules,
+)
 from weltklassebot.var.discrete_durations import (
     discrete_weibull_cc,
     discrete_weibull_independence,
@@ -40,13 +49,13 @@ from weltklassebot.var.verdict import FAMILY, FEWEST_FOR_RED
 from weltklassebot.var.violations import Violation, align, detect_violations
 
 __all__ = [
-    "Change", "Comparison", "DECAYS", "Decision", "DeskBacktest", "DeskRules", "EProcess", "FAMILY", "FEWEST_FOR_RED",
-    "Forecast", "Forecasts", "InputError", "Light", "MODELS", "Pair", "Regulator", "Rolling", "SIMULATED",
-    "TestResult", "TrafficLight", "VaRBacktestRunner", "Validation", "Violation", "ZoneChange", "acerbi_szekely",
-    "align", "benjamini_hochberg", "binomial_z", "cc", "cci", "compare", "desk_backtest", "desk_rules",
-    "detect_violations", "diebold_mariano", "discrete_weibull_cc", "discrete_weibull_independence", "du_escanciano",
-    "dynamic_quantile", "e_backtest", "e_backtest_forecasts", "e_values", "exact_binomial", "exceedance_residuals",
-    "fissler_ziegel_loss", "forecast", "gmm_durations", "hit_matrix", "holm", "mcneil_frey", "nolde_ziegel", "pof",
-    "rolling", "simulated", "tbf", "tbfi", "tick_loss", "traffic_light", "tuff", "type_ii_error", "validate",
-    "weibull_cc", "weibull_independence", "z3_statistic",
+    "Attribution", "BankBacktest", "Change", "Comparison", "DECAYS", "Decision", "DeskBacktest", "DeskRules",
+    "EProcess", "FAMILY", "FEWEST_FOR_RED", "Forecast", "Forecasts", "InputError", "Light", "MODELS", "Pair",
+    "Regulator", "Rolling", "SIMULATED", "TestResult", "TrafficLight", "VaRBacktestRunner", "Validation", "Violation",
+    "ZoneChange", "acerbi_szekely", "align", "attribution", "bank_backtest", "benjamini_hochberg", "binomial_z", "cc",
+    "cci", "compare", "desk_backtest", "desk_rules", "detect_violations", "diebold_mariano", "discrete_weibull_cc",
+    "discrete_weibull_independence", "du_escanciano", "dynamic_quantile", "e_backtest", "e_backtest_forecasts",
+    "e_values", "exact_binomial", "exceedance_residuals", "fissler_ziegel_loss", "forecast", "gmm_durations",
+    "hit_matrix", "holm", "mcneil_frey", "nolde_ziegel", "pof", "rolling", "simulated", "tbf", "tbfi", "tick_loss",
+    "traffic_light", "tuff", "type_ii_error", "validate", "weibull_cc", "weibull_independence", "z3_statistic",
 ]  # fmt: skip

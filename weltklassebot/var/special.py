@@ -10,7 +10,7 @@ from scipy import special
 
 __all__ = [
     "Bools", "Floats", "Ints", "beta_cdf", "binomial_cdf", "binomial_log_pmf", "binomial_sf", "chi2_sf",
-    "clopper_pearson", "implied_degrees", "log_choose", "log_gamma", "normal_cdf", "normal_quantile",
+    "clopper_pearson", "implied_degrees", "kolmogorov_sf", "log_choose", "log_gamma", "normal_cdf", "normal_quantile",
     "normal_quantiles", "student_cdf", "student_quantile", "student_quantiles", "tail_of", "xlog_ratio", "xlogx",
 ]  # fmt: skip
 
@@ -59,6 +59,11 @@ def normal_quantiles(probabilities: Floats) -> Floats:
 
 def student_quantiles(probabilities: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     return np.asarray(special.stdtrit(df, probabilities), dtype=np.float64)
+
+
+def kolmogorov_sf(distance: float) -> float:
+    """P(the largest distance of a Brownian bridge from 0 > distance): the limit for Kolmogorov and Smirnov's test."""
+    return float(special.kolmogorov(distance))
 
 
 def log_gamma(x: Floats) -> Floats:

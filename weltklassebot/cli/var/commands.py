@@ -13,7 +13,7 @@ import click
 from weltklassebot import __version__
 from weltklassebot.cli.exits import DONE, REFUSED, Usage
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
-from weltklassebot.cli.var.desk import desk
+from weltklassebot.cli.var.desk import bank, desk
 from weltklassebot.cli.var.digest import Digest
 from weltklassebot.cli.var.options import refuse_level, said_of, table_options
 
@@ -35,6 +35,7 @@ def var() -> None:
 
 
 var.add_command(desk)
+var.add_command(bank)
 
 
 @var.command("validate", cls=Command)
