@@ -62,9 +62,10 @@ def simulated(hits: np.ndarray, p: float, rng: np.random.Generator) -> dict[str,
     found: dict[str, np.ndarray] = {test: np.empty(len(hits)) for test in SIMULATED}
     for at in range(0, len(hits), GROUP):
         part = hits[at : at + GROUP]
-        null = statistics(rng.random((FEWEST_FOR_RED, hits.shape[1])) < p, p)
+        null = statistics(rng.random((int(1.6 * FEWEST_FOR_RED), hits.shape[1])) < p, p)
         for test, values in statistics(part, p).items():
-            known = np.sort(null[test][~np.isnan(null[test])])
+            # As `replicated`: so many in which the test has something to say.
+            known = np.sort(null[test][~np.isnan(null[test])][:FEWEST_FOR_RED])
             floor = values - 1e-9 * np.maximum(1.0, np.abs(values))
             above = len(known) - np.searchsorted(known, floor)
             found[test][at : at + GROUP] = np.where(np.isnan(values), np.nan, (1 + above) / (1 + len(known)))

@@ -79,7 +79,7 @@ def test_simulated_lights_of_many_series_are_those_of_one() -> None:
     """Drawn otherwise, so not the same near a limit."""
     rng = np.random.default_rng(12)
     hits = rng.random((12, 250)) < np.repeat([0.01, 0.02, 0.06], 4)[:, None]
-    hits[0] = hits_at(250, *range(100, 116, 4))
+    hits[0] = hits_at(250, *range(100, 124, 4))
     found = lights.lights(hits, 0.99, rng).simulated
     want = [list(Light).index(validate(np.where(row, -2.0, 0.1), 1.0, rng=rng).light) for row in hits]
     assert found is not None

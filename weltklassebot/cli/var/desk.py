@@ -75,7 +75,7 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
             gaps = "refuse" if options["missing"] == "refuse" else "drop"
             attributed = attribution(hpl, read.numbers[options["theoretical"]], missing=gaps)
     except InputError as error:
-        raise _refused(error, file, read) from None
+        raise _located(error, read) from None
     passed = found.passed and (attributed is None or attributed.zone != "red")
     complete = found.complete and (attributed is None or attributed.complete)
     answer = found.as_dict() | {"passed": passed, "complete": complete}
@@ -127,7 +127,7 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
             *(read.numbers[name] for name in names), var_as=options["var_as"], missing=options["missing"]
         )
     except InputError as error:
-        raise _refused(error, file, read) from None
+        raise _located(error, read) from None
     by = " (formula, for want of 250 days)" if found.multipliers_by == "formula" else ""
     text = (
         f"{found.exceptions} exceptions in the last {found.days} days: {found.actual} by actual, {found.hypothetical} "
@@ -138,7 +138,7 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
 
 
 def _read(file: Path, names: list[str], options: dict[str, Any]) -> Table:
-    """Dates, where they are asked for, ascend."""
+    """The columns of these names; dates, where they are asked for, ascend."""
     from weltklassebot.cli.var.series import check_dates
     from weltklassebot.cli.var.table import Wanted, read_table
 
@@ -148,10 +148,11 @@ def _read(file: Path, names: list[str], options: dict[str, Any]) -> Table:
     return read
 
 
-def _refused(error: Exception, file: Path, read: Table) -> Usage:
+def _located(error: Exception, read: Table) -> Usage:
+    """With file and line."""
     from weltklassebot.cli.var.run import in_file
 
-    return Usage(f"{file.name}: {in_file(str(error), range(read.rows), read)}")
+    return Usage(f"{read.file}: {in_file(str(error), range(read.rows), read)}")
 
 
 def _words(passed: bool, complete: bool) -> str:
