@@ -3,7 +3,7 @@
     python -m tests.var.lights [SERIES]
 
 The p-values of many series at once are looked up where they depend on counts, and simulated against one block of
-replications for a thousand series; a test compares both with `validate`, series by series.
+replications for five thousand; a test compares both with `validate`, series by series.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from weltklassebot.var.special import binomial_sf
 from weltklassebot.var.verdict import _TWO_SIDED, LIGHT_SIZE, RED_SIZE
 
 LEVELS, DAYS = (0.99, 0.975), (250, 500, 1000)
-GROUP = 1_000
+GROUP = 5_000
 
 
 class Lights(NamedTuple):
@@ -58,13 +58,14 @@ def judged(p_values: dict[str, np.ndarray], zone: np.ndarray, too_many: np.ndarr
 
 
 def simulated(hits: np.ndarray, p: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Each thousand of series against replications of its own."""
+    """Each five thousand series against replications of their own."""
     found: dict[str, np.ndarray] = {test: np.empty(len(hits)) for test in SIMULATED}
     for at in range(0, len(hits), GROUP):
         part = hits[at : at + GROUP]
-        null = statistics(rng.random((FEWEST_FOR_RED, hits.shape[1])) < p, p)
+        null = statistics(rng.random((int(1.6 * FEWEST_FOR_RED), hits.shape[1])) < p, p)
         for test, values in statistics(part, p).items():
-            known = np.sort(null[test][~np.isnan(null[test])])
+            # As `replicated`: so many in which the test has something to say.
+            known = np.sort(null[test][~np.isnan(null[test])][:FEWEST_FOR_RED])
             floor = values - 1e-9 * np.maximum(1.0, np.abs(values))
             above = len(known) - np.searchsorted(known, floor)
             found[test][at : at + GROUP] = np.where(np.isnan(values), np.nan, (1 + above) / (1 + len(known)))
@@ -98,7 +99,7 @@ def rows(series: int) -> Iterator[str]:
         for days in DAYS:
             rng = np.random.default_rng([days, int(1000 * level)])
             found = rates(level, days, series, rng, simulate=False)
-            found += rates(level, days, series // 4, rng, simulate=True)[2:]
+            found += rates(level, days, series // 5, rng, simulate=True)[2:]
             cells = [f"{each:.1f}" if at % 2 == 0 else f"{each:.2f}" for at, each in enumerate(found)]
             yield f"| {100 * level:g} % | {days:,} | {' | '.join(cells)} |"
 

@@ -79,7 +79,7 @@ def test_simulated_lights_of_many_series_are_those_of_one() -> None:
     """Drawn otherwise, so not the same near a limit."""
     rng = np.random.default_rng(12)
     hits = rng.random((12, 250)) < np.repeat([0.01, 0.02, 0.06], 4)[:, None]
-    hits[0] = hits_at(250, *range(100, 116, 4))
+    hits[0] = hits_at(250, *range(100, 124, 4))
     found = lights.lights(hits, 0.99, rng).simulated
     want = [list(Light).index(validate(np.where(row, -2.0, 0.1), 1.0, rng=rng).light) for row in hits]
     assert found is not None
@@ -98,5 +98,5 @@ def test_a_right_model_is_yellow_or_red_as_often_as_the_page_says(level: float, 
     found = lights.rates(level, days, series, np.random.default_rng(13), simulate=simulate)[-2:]
     for printed, rate in zip(table_of_lights()[level, days][2 * simulate :][:2], found, strict=True):
         share = printed / 100
-        # Both are replicated, the page's from 25,000 series at least; a red light is a matter of one in thousands.
-        assert abs(rate / 100 - share) <= 4 * math.sqrt(share * (1 - share) * (1 / series + 1 / 25_000)) + 0.0007
+        # Both are replicated, the page's from 20,000 series at least; a red light is a matter of one in thousands.
+        assert abs(rate / 100 - share) <= 4 * math.sqrt(share * (1 - share) * (1 / series + 1 / 20_000)) + 0.0007

@@ -57,8 +57,7 @@ class VaRBacktestRunner:
         does not depend on which others were added, or when.
         """
         rng: np.random.Generator | None = self._options.get("rng")
-        count = len(self._series)
-        own: list[np.random.Generator | None] = [None] * count if rng is None else [*rng.spawn(count)]
+        own: list[np.random.Generator | None] = [None if rng is None else _own(rng, name) for name in self._series]
         names = list(self._series)
         found: dict[str, Validation] = {}
         for first in range(0, len(names), _TOGETHER):
