@@ -86,13 +86,13 @@ def red_times(found: Regulator) -> str:
     for change in found.changes:
         if str(change.after) == "red":
             since = change.date
-        elif since is not None:
-            times.append(f"{since} to {change.date}")
+        elif str(change.before) == "red":
+            times.append(f"until {change.date}" if since is None else f"{since} to {change.date}")
             since = None
     if since is not None:
         times.append(f"since {since}")
     if not times:
-        return "; never red after a change" if found.changes else ""
+        return "; never red before" if str(found.zone) != "red" and found.complete else ""
     left_out = len(times) - _RED_TIMES
     return f"; red {f'{left_out} times before, ' if left_out > 0 else ''}{', '.join(times[-_RED_TIMES:])}"
 
