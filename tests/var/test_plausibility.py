@@ -46,8 +46,8 @@ def test_a_right_file_is_left_alone() -> None:
         (np.abs(right()), VAR, "there is no loss on any of 250 days: are losses given as positive?"),
         (-np.abs(right()), VAR, "there is no gain on any of 250 days: are the signs right?"),
         (np.where(np.arange(250) % 25 == 3, 0.05, right() / 3), VAR, "10 gains but 0 losses are larger than VaR"),
-        (right(29), VAR, "29 days are fewer than 30: whatever the light, they say little"),
-        (right(1), VAR, "1 days are fewer than 30"),
+        (right(29), VAR, "29 days are fewer than 30: whatever the light, that says little"),
+        (right(1), VAR, "1 day is fewer than 30"),
     ],
 )
 def test_what_does_not_fit_is_said(returns: np.ndarray, var: float | np.ndarray, says: str) -> None:
@@ -75,11 +75,11 @@ def test_gaps_are_said() -> None:
     holes = right(250)
     holes[[3, 9]] = np.nan
     (said,) = validate(holes, VAR, missing="drop").warnings
-    assert said == "2 days without a number are left out; a regulator counts them as hits (MAR32.5)"
+    assert said == "2 days are left out for want of a number; a regulator counts that as a hit (MAR32.5)"
     es = np.full(250, 0.03)
     es[7] = np.nan
     assert validate(right(), VAR, es=es, missing="exception").warnings == (
-        "1 days have no ES: the tests that need one leave them out",
+        "1 day is without an ES, and left out of the tests that need it",
     )
 
 
