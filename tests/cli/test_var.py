@@ -251,3 +251,59 @@ def test_a_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     red = written(tmp_path, "apl,hpl,var_99", *rows[:7], *rows[:3], *rows[10:])
     assert main(["var", "bank", red, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["multiplier_mar32"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "fault", [ArithmeticError("no number"), PermissionError(13, "Permission denied", "/x"), MemoryError()]
+)
+def test_a_fault_never_ends_with_the_exit_code_of_a_red_light(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("weltklassebot.var.validation.battery", broken)
+    assert main(["var", "validate", written(tmp_path, "return,var", "0.1,1")]) == 70
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--level", "0.9999999999"), "level: is nearer to 0 or 1 than 1e-09: 0.9999999999"),
+        (("--size", "1e-12"), "size: is nearer to 0 or 1 than 1e-09: 1e-12"),
+        (("--size", "nan"), "size: must be strictly between 0 and 1"),
+        (("--simulate", "17999", "--seed", "-1"), "-1 is not in the range x>=0"),
+        (("--simulate", "-5"), "replications"),
+        (("--decay", "0.9"), "--decay: is for --model age-weighted or filtered"),
+        (("--model", "filtered", "--window", "10", "--decay", "nan"), "decay: must be strictly between 0 and 1"),
+    ],
+)
+def test_options_at_the_rim_are_refused_in_one_line(
+    options: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "return,var", *["0.1,1", "-0.2,1"] * 10)
+    assert main(["var", "validate", path, *options]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1e80", "1e-200"])
+@pytest.mark.parametrize("more", [(), ("--model", "normal"), ("--model", "cornish-fisher"), ("--model", "garch")])
+def test_values_that_cannot_be_squared_are_refused_in_one_line(
+    value: str, more: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "return,var", *["0.1,1", "-0.2,1"] * 60, f"{value},1")
+    assert main(["var", "validate", path, *more, *(("--window", "50") if more else ())]) == 2
+    said = capfd.readouterr().err
+    assert "too large" in said or "too close to 0" in said
+    assert said.count("\n") == 1
+
+
+def test_a_light_says_what_it_leaves_out_in_its_own_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten hits in twenty of a thousand days."""
+    path = written(tmp_path, "return,var", *[f"{-2 if 500 <= day < 520 and day % 2 else 0.1},1" for day in range(1000)])
+    assert main(["var", "validate", path]) == 0
+    assert "overall: GREEN, not counting 8 rejections: run with --simulate" in capsys.readouterr().out
+    assert main(["var", "validate", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"].startswith("GREEN, not counting 8")

@@ -112,7 +112,7 @@ def test_models_name_bad_input(returns: list, options: dict, says: str) -> None:
 
 
 def test_evt_is_for_the_tail() -> None:
-    with pytest.raises(InputError, match=r"level: evt knows the tail beyond 0\.9, not 0\.9"):
+    with pytest.raises(InputError, match=r"level: evt needs one above 0\.9, not 0\.9"):
         forecast(RETURNS, "evt", 0.9, window=100)
 
 

@@ -18,14 +18,14 @@ from weltklassebot.var.results import InputError
 from weltklassebot.var.special import Bools, Floats
 
 __all__ = [
-    "TOLERANCE", "ascending", "at_least", "forecasts", "magnitudes", "probabilities", "refuse_first", "series",
-    "strictly_inside", "tail_probability",
+    "SMALLEST", "TOLERANCE", "ascending", "at_least", "forecasts", "magnitudes", "probabilities", "refuse_first",
+    "series", "strictly_inside", "tail_probability",
 ]  # fmt: skip
 
 TOLERANCE: Final = 8 * float(np.finfo(np.float64).eps)
 """Of a number, or of the largest of its series where 0 is meant."""
 _LARGEST: Final = 1e70
-_SMALLEST: Final = 1e-70
+SMALLEST: Final = 1e-70
 _RIM: Final = 1e-9
 """So near to 0 or 1 no probability of a day can be tested."""
 
@@ -63,7 +63,7 @@ def magnitudes(array: Floats, name: str) -> None:
     if not size.max(initial=0.0) <= _LARGEST:  # also where there is a NaN, which is no fault
         refuse_first(np.isinf(array), name, "is infinite", array)
         refuse_first(size > _LARGEST, name, f"is too large to be squared (at most {_LARGEST:g})", array)
-    refuse_first((size < _SMALLEST) & (size > 0), name, f"is too close to 0 to be squared ({_SMALLEST:g})", array)
+    refuse_first((size < SMALLEST) & (size > 0), name, f"is too close to 0 to be squared ({SMALLEST:g})", array)
 
 
 def forecasts(values: npt.ArrayLike, name: str, rows: int, sign: float) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from weltklassebot.var.checks import refuse_first, series, strictly_inside, tail_probability
+from weltklassebot.var.checks import SMALLEST, refuse_first, series, strictly_inside, tail_probability
 from weltklassebot.var.garch import fit_garch
 from weltklassebot.var.peaks import TAIL_SHARE, fit_peaks, pareto_tail
 from weltklassebot.var.results import InputError
@@ -30,6 +30,7 @@ _FEWEST: Final[dict[Model, int]] = {"garch": 50, "evt": 100}
 """Rows that a window needs: a likelihood of three parameters, ten excesses over the threshold; else ten."""
 
 
+_LARGEST: Final = 1e60
 _DUST: Final = 1e-12
 """Of binary fractions, where two numbers are equal by theory."""
 
@@ -63,6 +64,8 @@ def forecast(
     if model not in MODELS:
         raise InputError(f"model: must be one of {', '.join(MODELS)}, not {model!r}")
     refuse_first(np.isnan(gains), "returns", "is not a finite number", gains)
+    # So that what a model makes of them, far out in a tail, is within what may be tested.
+    refuse_first(np.abs(gains) > _LARGEST, "returns", f"is too large for a model (at most {_LARGEST:g})", gains)
     fewest = _FEWEST.get(model, 10)
     if not fewest <= window < len(gains):
         of = f" for {model}" if fewest > 10 else ""
@@ -74,7 +77,7 @@ def forecast(
         if model not in DECAYS:
             raise InputError(f"decay: {model} has none, only {', '.join(DECAYS)}")
     if model == "evt" and p >= TAIL_SHARE:
-        raise InputError(f"level: evt knows the tail beyond {1 - TAIL_SHARE:g}, not {level:g}")
+        raise InputError(f"level: evt needs one above {1 - TAIL_SHARE:g}, not {level:g}")
     before = sliding_window_view(gains, window)[:-1]
     if model == "filtered":
         found = _filtered(gains, window, p, DECAYS[model] if decay is None else decay)
@@ -82,9 +85,9 @@ def forecast(
         found = _age_weighted(before, p, DECAYS[model] if decay is None else decay)
     else:
         found = _SIMPLE[model](before, p)
-    var = np.maximum(found.var, 0.0)
+    var = np.where(found.var < SMALLEST, 0.0, found.var)
     # ES is at least VaR; that rounding may turn two equal ones around is nobody's business.
-    es = None if found.es is None else np.maximum(found.es, var)
+    es = None if found.es is None else np.maximum(np.where(found.es < SMALLEST, 0.0, found.es), var)
     return Forecast(_placed(var, window), None if es is None else _placed(es, window))
 
 

@@ -93,16 +93,20 @@ def _sign(loss: Floats, var: Floats, level: float) -> Iterator[str]:
 
 def _length(days: int) -> Iterator[str]:
     if days < FEWEST_DAYS:
-        yield f"{days} days are fewer than {FEWEST_DAYS}: whatever the light, they say little"
+        yield f"{_days(days)} fewer than {FEWEST_DAYS}: whatever the light, that says little"
 
 
 def _missing(rows: Aligned, *, dropped: bool) -> Iterator[str]:
     if rows.missing and dropped:
-        yield f"{rows.missing} days without a number are left out; a regulator counts them as hits (MAR32.5)"
-    for name, values in (("ES", rows.es), ("probability", rows.probabilities)):
+        yield f"{_days(rows.missing)} left out for want of a number; a regulator counts that as a hit (MAR32.5)"
+    for name, values in (("an ES", rows.es), ("a probability", rows.probabilities)):
         without = 0 if values is None else int((np.isnan(values) & ~rows.filled).sum())
         if without:
-            yield f"{without} days have no {name}: the tests that need one leave them out"
+            yield f"{_days(without)} without {name}, and left out of the tests that need it"
+
+
+def _days(count: int) -> str:
+    return "1 day is" if count == 1 else f"{count} days are"
 
 
 def _gaps(dates: Dates | None) -> Iterator[str]:

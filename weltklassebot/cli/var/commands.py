@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from weltklassebot import __version__
-from weltklassebot.cli.exits import DONE, REFUSED, Usage
+from weltklassebot.cli.exits import DONE, REFUSED, CommandError, Fault, Usage, exit_code
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 from weltklassebot.cli.var.desk import bank, desk
 from weltklassebot.cli.var.digest import Digest
@@ -26,7 +26,19 @@ __all__ = ["var"]
 _MODELS: Final = ("historical", "age-weighted", "filtered", "normal", "student", "cornish-fisher", "garch", "evt")
 
 
-@click.group(cls=Group)
+class _Verdicts(Group):
+    """Exit code 1 is a verdict's alone: an error that would end with it elsewhere is a fault here."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (CommandError, OSError) as error:
+            if exit_code(error) != REFUSED:
+                raise
+            raise Fault(f"no verdict: {error}") from error
+
+
+@click.group(cls=_Verdicts)
 def var() -> None:
     """Value at Risk: validate forecasts against realised P&L.
 
