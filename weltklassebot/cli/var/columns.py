@@ -15,13 +15,13 @@ from weltklassebot.cli.var.numerals import Numerals
 
 __all__ = ["Labels", "Moments", "Numbers", "Others"]
 
-MOST: Final = 1e150
-"""A number beyond has a square that overflows."""
+MOST: Final = 1e70
+"""The library takes no larger one: squares and ratios must not overflow."""
 _NO_DATE: Final = np.iinfo(np.int64).min
 _PLAIN: Final = str.maketrans("", "", "0123456789+-.eE")
 _TOTALS: Final = frozenset({
     "total", "totals", "grand total", "subtotal", "sub-total", "sum", "sums", "average", "mean", "summe", "gesamt",
-    "gesamtsumme", "zwischensumme", "mittelwert", "somme", "totale", "suma", "total general", "\u03a3",
+    "gesamtsumme", "zwischensumme", "mittelwert", "somme", "totale", "suma", "total general", "\u03c3",
 })  # fmt: skip
 _INITIALS: Final = np.isin(
     np.arange(256), np.frombuffer(b"tTgGsSaAmMzZ \xce", dtype=np.uint8)
