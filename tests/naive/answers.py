@@ -165,8 +165,8 @@ def size(desk: Desk, order: CheckOrder, place: Place) -> set[str]:
 
 
 def notional(desk: Desk, order: CheckOrder, place: Place) -> Fraction | None:
-    """The largest of its worths at limit, stop and last fresh mark, and at the mark that its book is valued at until the
-    next one of the symbol arrives."""
+    """The largest of its worths at limit, stop and last fresh mark, and at the mark that its book is valued at while no
+    other one of the symbol arrives."""
     worths = [desk.in_base(order.symbol, price) for price in own_prices(order)]
     if any(mark for mark in desk.prices.marks if mark[0] == order.symbol):
         worths.append(desk.value(place))
