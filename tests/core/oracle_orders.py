@@ -128,8 +128,11 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill, now: float, part: Fraction | None = None) -> None:
-        """A fill that is true, or taken to be; of one that turns its leg this part."""
+    def book(
+        self, fill: ReportFill, now: float, part: Fraction | None = None, at: tuple[str, str] | None = None
+    ) -> None:
+        """A fill that is true, or taken to be; of one that turns its leg this part. `at`: at which venue and in which
+        leg, where its order is forgotten."""
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity) if part is None else part
         mine = known is not None and self.agrees(fill, known)
@@ -141,8 +144,9 @@ class Orders:
                 known.remaining -= min(quantity, known.remaining)
                 if not known.remaining:
                     self.end(known)
-        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
-        key = (fill.account, venue, fill.strategy, fill.symbol, leg)
+        if known is not None or at is None:
+            at = (self.executions.venue(fill, known), self.executions.leg(fill, known))
+        key = (fill.account, at[0], fill.strategy, fill.symbol, at[1])
         bought = quantity if fill.side == "buy" else -quantity
         change = bought - self.facts.fee_in_asset(fill)
         self.set_position(key, self.facts.positions.get(key, ZERO) + change)
@@ -202,4 +206,4 @@ class Orders:
         if command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
-            self.book(doubt.fill, now)
+            self.book(doubt.fill, now, at=(doubt.venue, doubt.leg))
