@@ -57,7 +57,8 @@ from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
-from weltklassebot.core.state import State
+from weltklassebot.core.shares import can_open_market, share_of
+from weltklassebot.core.state import FITTING, State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
@@ -82,10 +83,17 @@ class Engine:
         self._aliases: dict[str, str] = {}
 
     def handle(
-        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+        self,
+        command: AnyCommand,
+        *,
+        seq: int,
+        now: float,
+        released_through_seq: int | None = None,
+        principal: str = "",
     ) -> Recorded | Replayed:
         """Decide, and fold what was decided.
 
+        `principal`: who was authenticated, as the record will name it; empty where there is but one.
         `released_through_seq`: the highest sequence number whose answer has left; a stop withdraws approvals behind it.
         Raises `Refused` (`Conflict`, `NotFound`) for what is not possible now; then nothing has changed.
         """
@@ -99,6 +107,7 @@ class Engine:
                 self._configure(command.parameters)
             elif now >= self.state.next_due and type(command) is not Tick:
                 raise AssertionError("something is due: submit a Tick before any other command")
+            self._hear(principal)
             if type(command) is CheckOrder:
                 return self._check(command, seq, now)
             decided = self._decide(command, seq, now, released_through_seq)
@@ -128,7 +137,13 @@ class Engine:
         return [answer] if cooldown is None else [answer, cooldown]
 
     def decide(
-        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+        self,
+        command: AnyCommand,
+        *,
+        seq: int,
+        now: float,
+        released_through_seq: int | None = None,
+        principal: str = "",
     ) -> list[AnyEvent]:
         """What `handle` would record, without folding it: for proof that a journal's answers can be repeated."""
         before = getcontext()
@@ -137,6 +152,7 @@ class Engine:
             command = respelled(command, self._aliases)
             if type(command) is Start:
                 self._configure(command.parameters)
+            self._hear(principal)
             if type(command) is CheckOrder:
                 return self._answer(command, now)
             decided = self._decide(command, seq, now, released_through_seq)
@@ -148,6 +164,7 @@ class Engine:
         """Go on from a state that another engine left; it belongs to this one from now on."""
         self.state = state
         self._configure(state.configured)
+        self.state.open_tally = self.state.doubt_tally = None
 
     def apply(self, record: Record) -> None:
         """Fold one record of the journal."""
@@ -160,6 +177,7 @@ class Engine:
                 command = respelled(command, self._aliases)
             if type(command) is Start:
                 self._configure(command.parameters)
+            self._hear(record.principal)
             self._fold(record.events, command, record.seq, record.ts)
         finally:
             if before is not EXACT:
@@ -176,6 +194,11 @@ class Engine:
     def _configure(self, parameters: Parameters) -> None:
         self._calendar = TradingCalendar.of(parameters)
         self._aliases = aliases_of(parameters)
+        self.state.open_share = share_of(parameters, parameters.max_open_orders)
+
+    def _hear(self, principal: str) -> None:
+        state = self.state
+        state.principal = principal if state.format >= FITTING else ""
 
     def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
         state = self.state
@@ -241,7 +264,7 @@ class Engine:
     def _decide_mark(self, mark: Mark, now: float) -> list[AnyEvent]:
         state = self.state
         market = state.markets.get(mark.symbol)
-        if market is None and len(state.markets) >= state.parameters.max_symbols:
+        if market is None and not can_open_market(state):
             raise Refused(f"more than {state.parameters.max_symbols} symbols", code="overloaded")
         as_of = now if mark.ts is None else min(mark.ts, now)
         if market is not None and market.mark is not None and as_of < market.as_of:

@@ -67,7 +67,7 @@ __all__ = [
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account",
+    "fee_exceeds_fill", "unknown_account", "no_room",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -102,6 +102,8 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Decimal | None = None
     missing: str | None = None
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
+    share: Literal["strategy", "principal"] | None = None
+    """The limit is the share of one of these in a bound of the desk."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", kw_only=True, gc=False):
@@ -141,6 +143,8 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Behind the end of its order, or beyond what the end said. It is true all the same: it raced a cancel."""
     shared: bool = False
     """Another execution had its fill id."""
+    unremembered: bool = False
+    """There was no room to know it again: its account is halted, and what else comes of its order is doubtful."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
@@ -300,6 +304,8 @@ class Unprotected(Event, frozen=True, tag="unprotected"):
 class AccountHalted(Event, frozen=True, tag="account_halted"):
     account: str
     doubtful_fills: int
+    no_room: bool = False
+    """For a fill that found no room."""
 
 
 class AccountResumed(Event, frozen=True, tag="account_resumed"):

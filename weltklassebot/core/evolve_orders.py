@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.checks import own_price
 from weltklassebot.core.commands import (
@@ -30,13 +32,14 @@ from weltklassebot.core.events import (
     PositionAdjusted,
     Reason,
 )
-from weltklassebot.core.executions import Found, Place, doubtful_key
+from weltklassebot.core.executions import NO_ROOM, UNVALUED, DoubtfulKey, Found, Place, doubtful_key
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, place_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
+from weltklassebot.core.shares import denials_fill, remember, see
 from weltklassebot.core.state import Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 
@@ -47,9 +50,11 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     key = (order.account, order.strategy, order.client_order_id)
     known = OpenOrder(
         order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
-        order.quantity,
+        order.quantity, principal=state.principal,
     )  # fmt: skip
     state.orders[key] = known
+    if state.open_tally is not None:
+        state.open_tally.add(key[:2], state.principal, 1)
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
@@ -57,6 +62,7 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
+        market.pair, market.principal = key[:2], state.principal
     book = market.books.get(order.account)
     if book is None:
         book = open_book(market, order.account)
@@ -73,7 +79,10 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
     ring.put(
         order.key,
         Denied(content(order), seq, now, state.risk.state, event.denials, event.max_reducing_quantity),
+        state.principal,
     )
+    see(state, order.account, order.strategy, state.principal)
+    denials_fill(state, (order.account, order.strategy))
     while len(ring) > state.parameters.max_remembered_denials:
         ring.forget_oldest()
 
@@ -152,17 +161,20 @@ def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
 
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     order = known.order
+    owner = (order.account, order.strategy)
     del state.orders[order.key]
+    if state.open_tally is not None:
+        state.open_tally.add(owner, known.principal, -1)
+    see(state, *owner, known.principal)
     _forget_cancel(state, known)
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
-        venue=None if order.venue == "default" else order.venue,
+        venue=None if order.venue == "default" else order.venue, unremembered=known.unremembered,
     )  # fmt: skip
     state.ended.put(order.key, ended)
-    owner = (order.account, order.strategy)
-    state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    remember(state, owner, known.principal)
     close_book(state, order.symbol, order.account)
 
 
@@ -170,13 +182,16 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
+    kept = None
+    if not event.unremembered:
+        kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None, known)
     if known is not None:
         _name_fill(known, kept)
         known.filled += fill.quantity
         _release(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
+        ended.unremembered = ended.unremembered or event.unremembered
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)
     _hold(state, fill.account, fill.strategy, fill.symbol, event.position, abs(fill.price))
     if event.ended and known is not None:
@@ -193,18 +208,25 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, *, slot_taken: bool
 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
+    place, contradicts = place_of(state, fill), event.cause == "contradicts_fill"
+    if event.cause == "no_room":
+        fill = _sum_up(state, place, fill, valued=event.valued)
     doubtful = DoubtfulFill(
         fill=fill, seq=seq, ts=now, cause=event.cause, own=abs(fill.price), remaining=fill.quantity,
-        valued=event.valued,
+        valued=event.valued, principal=state.principal,
     )  # fmt: skip
-    key = doubtful_key(place_of(state, fill), fill, contradicts=event.cause == "contradicts_fill")
+    key = doubtful_key(place, fill, contradicts=contradicts)
     state.doubtful[key] = doubtful
+    if state.doubt_tally is not None:
+        state.doubt_tally.add((fill.account, fill.strategy), state.principal, 1)
     if (known := state.orders.get(fill.order_key)) is not None:
         known.doubted = True
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+    if not market.principal:
+        market.pair, market.principal = (fill.account, fill.strategy), state.principal
     book = market.books.get(fill.account) or open_book(market, fill.account)
     if event.valued:
         book.side(fill.side).add(key, doubtful)
@@ -215,8 +237,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
+    kept = _remember_settled(state, fill, known)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
         _name_fill(known, kept)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
@@ -235,15 +257,23 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     fill = _settle(state, command)
-    _remember_settled(state, fill)
+    if fill.fill_id != NO_ROOM:
+        _remember_settled(state, fill, state.orders.get(fill.order_key))
     close_book(state, fill.symbol, fill.account)
 
 
 def _settle(state: State, command: AcceptFill) -> ReportFill:
     """Take a doubtful fill out of the exposure."""
     key, doubtful = find_doubtful(state, command)
+    _let_go(state, key, doubtful)
+    return doubtful.fill
+
+
+def _let_go(state: State, key: DoubtfulKey, doubtful: DoubtfulFill) -> None:
     del state.doubtful[key]
     fill = doubtful.fill
+    if state.doubt_tally is not None:
+        state.doubt_tally.add((fill.account, fill.strategy), doubtful.principal, -1)
     market = state.markets[fill.symbol]
     book = market.books[fill.account]
     if doubtful.valued:
@@ -251,29 +281,47 @@ def _settle(state: State, command: AcceptFill) -> ReportFill:
     else:
         book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
-    return fill
+
+
+def _sum_up(state: State, place: Place, fill: ReportFill, *, valued: bool) -> ReportFill:
+    """What stands for all that found no room here, with this one; it takes the place of what stood there before."""
+    name = NO_ROOM if valued else UNVALUED
+    summed = ReportFill(
+        fill_id=NO_ROOM, client_order_id=name, symbol=fill.symbol, side=fill.side, quantity=fill.quantity,
+        price=abs(fill.price), account=fill.account, strategy=NO_ROOM, venue=place[0],
+    )  # fmt: skip
+    key = doubtful_key(place, summed)
+    before = state.doubtful.get(key)
+    if before is None:
+        return summed
+    _let_go(state, key, before)
+    return replace(summed, quantity=summed.quantity + before.fill.quantity, price=max(summed.price, before.fill.price))
 
 
 def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
     state.shared_fill_ids.append(event.venue)
 
 
-def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
+def _remember_settled(state: State, fill: ReportFill, known: OpenOrder | None) -> tuple[str, str, str]:
     place = place_of(state, fill)
-    return _remember_fill(state, place, fill, state.find_fill(place, fill))
+    return _remember_fill(state, place, fill, state.find_fill(place, fill), known)
 
 
-def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> tuple[str, str, str]:
-    """Returns the venue, symbol and name under which it is remembered."""
+def _remember_fill(
+    state: State, place: Place, fill: ReportFill, found: Found | None, known: OpenOrder | None
+) -> tuple[str, str, str]:
+    """Returns the venue, symbol and name under which it is remembered. It counts to the principal of its order; where
+    that is not open any more, to the one that reports it."""
     name = state.fills.put(place, fill, found)
-    owner = (fill.account, fill.strategy)
-    state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    remember(state, (fill.account, fill.strategy), state.principal if known is None else known.principal)
     return (place[0], place[2], name)
 
 
-def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
+def _name_fill(known: OpenOrder, kept: tuple[str, str, str] | None) -> None:
     """Before it is counted as filled."""
-    if known.fills is not None:
+    if kept is None:
+        known.unremembered = True
+    elif known.fills is not None:
         known.fills.append(kept)
     elif not known.filled:
         known.fills = [kept]

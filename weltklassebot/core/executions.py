@@ -21,7 +21,7 @@ from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.remembered import Kept, cut
 
-__all__ = ["DoubtfulKey", "Fills", "FillsPart", "Found", "Place", "doubtful_key", "full_name"]
+__all__ = ["NO_ROOM", "UNVALUED", "DoubtfulKey", "Fills", "FillsPart", "Found", "Place", "doubtful_key", "full_name"]
 
 Place = tuple[str, str, str]
 """(venue, account, symbol)"""
@@ -31,6 +31,10 @@ FillsPart = tuple[Place, dict[str, int]]
 Found = Literal["same", "other", "shared"]
 """Reported before; reported before with another quantity or price; the id was another execution's."""
 
+NO_ROOM: Final = "no-room"
+"""The id of what stands for all doubtful fills of a book's side that found no room,"""
+UNVALUED: Final = "no-room-unvalued"
+"""and of those, the client order id where nobody knows what they are worth."""
 _SEPARATOR: Final = "\x1f"  # no id has a control character in it
 _BITS: Final = 30  # two digits of a Python int hold two digests and no more
 _MASK: Final = (1 << _BITS) - 1

@@ -134,6 +134,10 @@ class Market:
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[str, Book] = field(default_factory=dict)
+    pair: tuple[str, str] = ("", "")
+    """(account, strategy) of the order or fill that brought the symbol in,"""
+    principal: str = ""
+    """and who sent it."""
 
     def reprice(self, book: Book) -> Decimal:
         """Value the book anew; return by how much its exposure changed."""

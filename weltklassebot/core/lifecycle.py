@@ -44,6 +44,7 @@ from weltklassebot.core.memory import (
 )
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.remembered import Ended
+from weltklassebot.core.shares import can_open_market, doubts_fill, fills_fill
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
@@ -158,7 +159,7 @@ def decide_fill(
     ended = None if known is not None else state.recall_ended(fill.order_key)
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is None:
-        _check_memory(state, fill)
+        unremembered = _finds_no_room(state, fill, known)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
         done = known is not None and (
             known.remaining <= fill.quantity
@@ -171,10 +172,22 @@ def decide_fill(
         if fill.fee_currency is not None:
             position -= _fee_in_asset(state, fill)
         shared = found == "shared"
-        booked = FillBooked(position=position, ended=done, slot_taken=recount, late=late, shared=shared)
-        return [booked, *_news_of_venue(state, place[0])] if shared else [booked]
-    if len(state.doubtful) >= state.parameters.max_doubtful:
-        raise Refused("too many doubtful fills wait for an operator", code="overloaded")
+        events: list[AnyEvent] = [
+            FillBooked(
+                position=position, ended=done, slot_taken=recount, late=late, shared=shared, unremembered=unremembered
+            )
+        ]
+        if shared:
+            events += _news_of_venue(state, place[0])
+        return events if not unremembered else events + _halt_for_room(state, fill, seq, released_through_seq)
+    if doubts_fill(state, (fill.account, fill.strategy)):
+        return _doubt_without_room(state, fill, seq, released_through_seq)
+    return _hold_in_doubt(state, fill, cause, seq, now, released_through_seq)
+
+
+def _hold_in_doubt(
+    state: State, fill: ReportFill, cause: DoubtCause, seq: int, now: float, released_through_seq: int | None
+) -> list[AnyEvent]:
     valued = not state.corrected or _worth_is_known(state, fill)
     events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued)]
     since = now - state.parameters.doubtful_fill_window_seconds
@@ -182,12 +195,37 @@ def decide_fill(
     too_many = count >= state.parameters.max_doubtful_fills or not valued
     if too_many and fill.account not in state.halted_accounts:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
-        policy = state.parameters
-        events += stop_orders(
-            state, seq, released_through_seq, policy, "account_halted",
-            spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
-        )  # fmt: skip
+        events += _stop_account(state, fill.account, seq, released_through_seq)
     return events
+
+
+def _stop_account(state: State, account: str, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    policy = state.parameters
+    return stop_orders(
+        state, seq, released_through_seq, policy, "account_halted",
+        spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(account,),
+    )  # fmt: skip
+
+
+def _halt_for_room(state: State, fill: ReportFill, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """Its account is not what is known of it any more."""
+    if fill.account in state.halted_accounts:
+        return []
+    halted = AccountHalted(account=fill.account, doubtful_fills=0, no_room=True)
+    return [halted, *_stop_account(state, fill.account, seq, released_through_seq)]
+
+
+def _doubt_without_room(state: State, fill: ReportFill, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    """See `core.shares`. Raises `Refused` where nothing can be wrong but the fill."""
+    if not state.fitting or not holds(state, fill.account):
+        raise Refused("too many doubtful fills wait for an operator", code="overloaded")
+    fits = fill.symbol in state.markets or can_open_market(state)
+    if fits and len(state.doubtful) < 2 * state.parameters.max_doubtful:
+        events: list[AnyEvent] = [FillDoubted(cause="no_room", valued=_worth_is_known(state, fill))]
+        return events + _halt_for_room(state, fill, seq, released_through_seq)
+    if fill.account in state.halted_accounts:
+        raise Refused("too many doubtful fills wait for an operator; its account is halted", code="overloaded")
+    return _halt_for_room(state, fill, seq, released_through_seq)
 
 
 def _worth_is_known(state: State, fill: ReportFill) -> bool:
@@ -226,18 +264,17 @@ def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
     return [] if venue in told or len(told) >= _MOST_VENUES_TOLD else [FillIdShared(venue=venue)]
 
 
-def _check_memory(state: State, fill: ReportFill) -> None:
-    """What is booked must be known again. A quarter on top of the bounds for orders is kept for fills of open ones; a
-    fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
-    parameters = state.parameters
+def _finds_no_room(state: State, fill: ReportFill, known: OpenOrder | None) -> bool:
+    """Whether it cannot be known again. Raises `Refused` by the rule before format 5: its order's reservation stood for
+    it, and it was reported again when there was room."""
     desk = state.remembered_count()
-    if desk < parameters.max_remembered_per_strategy:
-        return  # so nobody has more
-    owner = (fill.account, fill.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
-        if count >= room + max(1, room // 4) + len(state.orders):
-            raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
+    if desk < state.parameters.max_remembered_per_strategy:
+        return False  # so nobody has more
+    principal = state.principal if known is None else known.principal
+    count = fills_fill(state, (fill.account, fill.strategy), principal, desk)
+    if count is not None and not state.fitting:
+        raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
+    return count is not None
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
@@ -255,6 +292,8 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
             return "conflicts_with_order"
+        if known.unremembered:
+            return "older_than_memory"
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
@@ -265,6 +304,8 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
             return "conflicts_with_order"
         if ended.resolved and state.corrected:
             return "conflicts_with_order"
+        if ended.unremembered:
+            return "older_than_memory"
         return "exceeds_order" if fill.quantity > ended.unfilled else None
     return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"
 
@@ -281,6 +322,11 @@ def decide_accept_fill(state: State, command: AcceptFill) -> list[AnyEvent]:
     if command.discard:
         return [FillDiscarded()]
     fill = doubtful.fill
+    if doubtful.cause == "no_room":
+        raise Refused(
+            f"it stands for all fills of account {fill.account} in {fill.symbol} that found no room: hold the position "
+            "against the venue's, `positions adjust` it, and discard this one"
+        )
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
     held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -23,7 +23,7 @@ from weltklassebot.core.events import Denial, Reason, RiskState
 __all__ = ["Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "Kept", "cut"]
 
 EndedPart = tuple[tuple[str, str], dict[str, bytes]]
-DeniedPart = list[tuple[tuple[str, str], str, bytes]]
+DeniedPart = list["DeniedRow"]
 T = TypeVar("T")
 
 
@@ -48,6 +48,8 @@ class Ended(Struct, gc=False):
     """It was not sent, or an operator said how much was filled: a later fill contradicts that."""
     venue: str | None = None
     """Of the order; None where it names none, and in older snapshots."""
+    unremembered: bool = False
+    """A fill of it found no room."""
 
     @property
     def filled(self) -> Decimal | None:
@@ -79,11 +81,15 @@ def _unpacked(packed: bytes) -> Ended:
 class _Names(dict[str, bytes]):
     """By name, of one owner."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("empty", "owner", "principal")
 
-    def __init__(self, owner: tuple[str, str]) -> None:
+    def __init__(self, owner: tuple[str, str], principal: str) -> None:
         super().__init__()
         self.owner = owner
+        self.principal = principal
+        """Who sent the first of them."""
+        self.empty: dict[str, int] = {}
+        """How many places of this name in the ring are empty: all older than the one that is not."""
 
 
 class Kept(ABC):
@@ -144,19 +150,41 @@ class EndedOrders(Kept):
         self.count += len(names)
 
 
-class DeniedOrders(Kept):
-    """The newest denials: a ring, cut to its bound by whoever puts one in."""
+class DeniedRow(Struct, array_like=True, gc=False):
+    """One denial, as it moves from one process to the next."""
 
-    __slots__ = ("_names", "_order", "by_owner")
+    owner: tuple[str, str]
+    name: str
+    packed: bytes
+    principal: str = ""
+
+
+class DeniedOrders(Kept):
+    """The newest denials: a ring, cut to its bound by whoever puts one in.
+
+    What is forgotten before its turn leaves an empty place in the ring. With each of those two places are looked at,
+    and what is not empty moves on: there are never many more of them than of the others, and nobody waits.
+    """
+
+    __slots__ = ("_empty", "_fresh", "_looked_at", "_owners", "_sizes", "by_owner", "count")
 
     def __init__(self) -> None:
         self.by_owner: dict[tuple[str, str], _Names] = {}
-        self._order: deque[_Names] = deque()
-        self._names: deque[str] = deque()
-        """Side by side, the oldest first: a tuple for each would take more than the names themselves."""
+        self.count = 0
+        self._looked_at, self._fresh = _Ring(), _Ring()
+        """The oldest first: all of the first are older than all of the second."""
+        self._empty = 0
+        self._owners: dict[str, dict[tuple[str, str], None]] = {}
+        """Of each principal, those of which it sent the oldest denial;"""
+        self._sizes: dict[str, int] = {}
+        """and how many denials they have."""
 
     def __len__(self) -> int:
-        return len(self._names)
+        return self.count
+
+    def counts(self, owner: tuple[str, str], principal: str) -> tuple[int, int]:
+        """Of the owner, and of the principal."""
+        return len(self.by_owner.get(owner, ())), self._sizes.get(principal, 0)
 
     def __contains__(self, key: OrderKey) -> bool:
         return key[2] in self.by_owner.get(key[:2], ())
@@ -167,39 +195,120 @@ class DeniedOrders(Kept):
         packed = None if names is None else names.get(name)
         return None if packed is None else Denied(*_denied(packed))
 
-    def put(self, key: OrderKey, denied: Denied) -> None:
+    def put(self, key: OrderKey, denied: Denied, principal: str = "") -> None:
         """Under a key that is not in it."""
         account, strategy, name = key
-        self._append((account, strategy), name, _pack(astuple(denied)))
+        self._append((account, strategy), name, _pack(astuple(denied)), principal)
 
-    def _append(self, owner: tuple[str, str], name: str, packed: bytes) -> None:
+    def _append(self, owner: tuple[str, str], name: str, packed: bytes, principal: str) -> None:
         names = self.by_owner.get(owner)
         if names is None:
-            names = self.by_owner[owner] = _Names(owner)
+            names = self.by_owner[owner] = _Names(owner, principal)
+            self._owners.setdefault(principal, {})[owner] = None
         names[name] = packed
-        self._order.append(names)
-        self._names.append(name)
+        self._fresh.put(names, name)
+        self.count += 1
+        self._sizes[names.principal] = self._sizes.get(names.principal, 0) + 1
 
     def forget_oldest(self) -> None:
-        names = self._order.popleft()
-        del names[self._names.popleft()]
+        while True:
+            names, name = (self._looked_at if self._looked_at else self._fresh).take()
+            if not self._is_empty(names, name):
+                self._forget(names, name)
+                return
+
+    def forget_of(self, whose: tuple[str, str] | str, most: int) -> None:
+        """The oldest of an owner; or of a principal, those of the owner that it has had for longest."""
+        owners = islice(self._owners[whose], most) if isinstance(whose, str) else (whose,)
+        rows = ((names, name) for owner in owners for names in (self.by_owner[owner],) for name in names)
+        for names, name in list(islice(rows, most)):
+            names.empty[name] = names.empty.get(name, 0) + 1
+            self._empty += 1
+            self._forget(names, name)
+            self._look_on()
+
+    def _forget(self, names: _Names, name: str) -> None:
+        del names[name]
+        self.count -= 1
+        left = self._sizes[names.principal] = self._sizes[names.principal] - 1
         if not names:
             del self.by_owner[names.owner]
+            del self._owners[names.principal][names.owner]
+        if not left:
+            del self._sizes[names.principal], self._owners[names.principal]
+
+    def _is_empty(self, names: _Names, name: str) -> bool:
+        """Whether this place, the oldest of this name, was emptied; it is not to be looked at again."""
+        times = names.empty.get(name)
+        if times is None:
+            return False
+        self._empty -= 1
+        if times > 1:
+            names.empty[name] = times - 1
+        else:
+            del names.empty[name]
+        return True
+
+    def _look_on(self) -> None:
+        for _ in range(2):
+            if not self._fresh:
+                self._looked_at, self._fresh = self._fresh, self._looked_at
+            if self._fresh:
+                names, name = self._fresh.take()
+                if not self._is_empty(names, name):
+                    self._looked_at.put(names, name)
+
+    def _rows(self) -> Iterator[tuple[_Names, str]]:
+        """Of what is kept, the oldest first."""
+        if not self._empty:
+            yield from self._looked_at
+            yield from self._fresh
+            return
+        passed: dict[tuple[int, str], int] = {}
+        for names, name in chain(self._looked_at, self._fresh):
+            place = (id(names), name)
+            if passed.get(place, 0) < names.empty.get(name, 0):
+                passed[place] = passed.get(place, 0) + 1
+            else:
+                yield names, name
 
     def items(self) -> Iterator[tuple[OrderKey, Denied]]:
         """The oldest first."""
-        for names, name in zip(self._order, self._names, strict=True):
+        for names, name in self._rows():
             yield (*names.owner, name), Denied(*_denied(names[name]))
 
     def parts(self, most: int) -> Iterator[DeniedPart]:
-        """No more than so many, the oldest first: owner, name, and what is kept of it."""
-        rows = ((names.owner, name, names[name]) for names, name in zip(self._order, self._names, strict=True))
+        """No more than so many, the oldest first."""
+        rows = (DeniedRow(names.owner, name, names[name], names.principal) for names, name in self._rows())
         while part := list(islice(rows, most)):
             yield part
 
     def take(self, part: DeniedPart) -> None:
-        for owner, name, packed in part:
-            self._append(owner, name, packed)
+        for row in part:
+            self._append(row.owner, row.name, row.packed, row.principal)
+
+
+class _Ring:
+    """Whose, and under which name: side by side, for a tuple for each would take more than the names themselves."""
+
+    __slots__ = ("_names", "_owners")
+
+    def __init__(self) -> None:
+        self._owners: deque[_Names] = deque()
+        self._names: deque[str] = deque()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[tuple[_Names, str]]:
+        return zip(self._owners, self._names, strict=True)
+
+    def put(self, names: _Names, name: str) -> None:
+        self._owners.append(names)
+        self._names.append(name)
+
+    def take(self) -> tuple[_Names, str]:
+        return self._owners.popleft(), self._names.popleft()
 
 
 def cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:

@@ -20,8 +20,10 @@ from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
+from weltklassebot.core.tally import Tally
 
 __all__ = [
+    "FITTING",
     "AccountEquity",
     "AccountStatus",
     "Cancel",
@@ -36,7 +38,8 @@ __all__ = [
 
 
 _CORRECTED: Final = 4
-_FITTING: Final = 5
+FITTING: Final = 5
+"""From this format of the journal on: see `State.fitting`."""
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -75,6 +78,10 @@ class OpenOrder(Struct, gc=False):
     fills: list[tuple[str, str, str]] | None = None
     """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
     some."""
+    principal: str = ""
+    """Who asked for it; before format 5 nobody kept that."""
+    unremembered: bool = False
+    """A fill of it found no room: what else is reported of it may be that one again."""
 
     @property
     def fills_known(self) -> bool:
@@ -92,6 +99,8 @@ class DoubtfulFill(Struct, kw_only=True):
     own: Decimal
     remaining: Decimal
     valued: bool = True
+    principal: str = ""
+    """Who reported it."""
 
 
 class AccountEquity(Struct, kw_only=True):
@@ -121,6 +130,8 @@ class AccountEquity(Struct, kw_only=True):
     """What it said last while it was unconfirmed."""
     moved: Decimal = ZERO
     """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
+    principal: str = ""
+    """Who reported it first."""
 
     @property
     def in_doubt(self) -> bool:
@@ -250,6 +261,23 @@ class State:
     """Accounts whose equity does not count, unconfirmed or retired: they open nothing."""
     requires_equity: bool = False
     """An account opens nothing before it has reported its equity."""
+    # shares; see `core.shares`
+    remembered_by: dict[str, int] = field(default_factory=dict)
+    """As `remembered`, per principal."""
+    remembered_by_before: dict[str, int] = field(default_factory=dict)
+    seen_pairs: list[tuple[str, str]] = field(default_factory=list)
+    """The first two (account, strategy) that were there today,"""
+    seen_principals: list[str] = field(default_factory=list)
+    """and the first two principals."""
+    # no part of what is remembered: neither compared, nor written down
+    principal: str = field(default="", repr=False, compare=False)
+    """Who asks: an input of what is decided and folded, as `now` is. Empty in process, and before format 5."""
+    open_share: int = field(default=0, repr=False, compare=False)
+    """From how many open orders on a share may be full."""
+    open_tally: Tally | None = field(default=None, repr=False, compare=False)
+    """Open orders, counted when somebody asks;"""
+    doubt_tally: Tally | None = field(default=None, repr=False, compare=False)
+    """and doubtful fills."""
 
     @property
     def corrected(self) -> bool:
@@ -259,7 +287,7 @@ class State:
     @property
     def fitting(self) -> bool:
         """Decide by the rules of format 5: exposure, closable and halts ask which set of orders fits a position."""
-        return self.format >= _FITTING
+        return self.format >= FITTING
 
     def takes_slot(self, *, reducing: bool) -> bool:
         """Whether an approval is one of the day's trades: what reduces is none."""

@@ -8,13 +8,17 @@ from weltklassebot.core.commands import Mark
 from weltklassebot.core.events import MarkTaken
 from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.parameters import Parameters
+from weltklassebot.core.shares import make_room
 from weltklassebot.core.state import State
 
 __all__ = ["close_book", "mark_taken", "open_book", "open_market", "reprice", "reprice_all", "revalue_all", "unit_of"]
 
 
 def mark_taken(state: State, event: MarkTaken, mark: Mark, seq: int, now: float) -> None:
-    market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
+    market = state.markets.get(mark.symbol)
+    if market is None:
+        market = open_market(state, mark.symbol)
+        market.principal = state.principal
     if state.parameters.max_equity_age_seconds is not None and state.corrected:
         _note_gains(state, market, mark.price)
     market.mark = mark.price
@@ -67,6 +71,8 @@ def unit_of(state: State, symbol: str, parameters: Parameters | None = None) -> 
 
 
 def open_market(state: State, symbol: str) -> Market:
+    if len(state.markets) >= state.parameters.max_symbols and state.fitting:
+        make_room(state)
     market = state.markets[symbol] = Market(unit=unit_of(state, symbol))
     return market
 

@@ -9,7 +9,7 @@ base64: a full memory is read in a fifth of the time. Numbers are printed plainl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from decimal import Decimal
 from itertools import islice
 from sys import intern
@@ -81,6 +81,8 @@ class _Market(Struct, forbid_unknown_fields=True):
     delta: Decimal | None
     unit: Decimal | None
     books: dict[str, _Book]
+    pair: tuple[str, str] = ("", "")
+    principal: str = ""
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -139,6 +141,10 @@ class Image(Struct, forbid_unknown_fields=True):
     doubted_losses: dict[str, Decimal] = {}
     barred: dict[str, AccountStatus] = {}
     requires_equity: bool = False
+    remembered_by: dict[str, int] = {}
+    remembered_by_before: dict[str, int] = {}
+    seen_pairs: list[tuple[str, str]] = []
+    seen_principals: list[str] = []
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -169,7 +175,7 @@ _REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
 def encode_state(state: State) -> Iterator[bytes]:
     """The JSON object, in parts of bounded size."""
     separator = b"{"
-    for field in fields(State):
+    for field in _fields():
         yield b'%b"%b":' % (separator, field.name.encode())
         value = getattr(state, field.name)
         if field.name in _REMEMBERED:
@@ -182,6 +188,11 @@ def encode_state(state: State) -> Iterator[bytes]:
             yield encode_plainly(value)
         separator = b","
     yield b"}"
+
+
+def _fields() -> Iterator[Field[Any]]:
+    """Of the state, what is written."""
+    return (field for field in fields(State) if field.compare)
 
 
 def _encode_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
@@ -201,7 +212,9 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
     separator = b"{"
     for symbol, market in markets.items():
         books = {account: _book(book) for account, book in market.books.items()}
-        image = _Market(market.price, market.mark, market.as_of, market.delta, market.unit, books)
+        image = _Market(
+            market.price, market.mark, market.as_of, market.delta, market.unit, books, market.pair, market.principal
+        )
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
     yield b"}" if separator == b"," else b"{}"
@@ -248,7 +261,7 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
                     else:
                         found.put(key, value)
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"]}
-    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    scalars = {field.name: getattr(image, field.name) for field in _fields()}
     for name in ("rolled_at", "rolled_before_at"):
         scalars[name] = image.now if scalars[name] is None else scalars[name]
     state = State(**{**scalars, **maps, "markets": {}})
@@ -292,7 +305,10 @@ def _restored_market(
         )
         for account, book in image.books.items()
     }  # fmt: skip
-    return Market(price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books)
+    return Market(
+        price=image.price, mark=image.mark, as_of=image.as_of, delta=image.delta, unit=unit, books=books,
+        pair=image.pair, principal=image.principal,
+    )  # fmt: skip
 
 
 def _restored_side(
