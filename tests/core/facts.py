@@ -58,6 +58,10 @@ class Order:
     """A stop, no larger than the position and what was open to build it."""
     settled: bool = False
     """It was not sent, or an operator said how much was filled."""
+    by: str = ""
+    """Who asked for it."""
+    unremembered: bool = False
+    """A fill of it was counted and could not be remembered."""
 
     @property
     def own(self) -> Fraction:
@@ -78,6 +82,7 @@ class Doubt:
     """The same execution was reported before, with another quantity or price."""
     valued: bool = True
     """False: nobody knew what it is worth when it came."""
+    by: str = ""
 
 
 @dataclass

@@ -22,6 +22,8 @@ class Booked:
     day: int
     order: Order | None
     """Whose it is, if it agrees with it."""
+    by: str = ""
+    """To whose share it counts."""
 
 
 def spelled(facts: Facts, symbol: str) -> str:

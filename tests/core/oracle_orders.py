@@ -103,6 +103,8 @@ class Orders:
         room = Fraction(known.order.quantity) - known.filled
         if Fraction(fill.quantity) > room:
             return "exceeds_order"
+        if known.unremembered:
+            return "older_than_memory"
         return "fee_exceeds_fill" if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity) else None
 
     def seen(self, fill: ReportFill) -> str | None:
@@ -111,13 +113,15 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill) -> None:
+    def book(self, fill: ReportFill, *, unremembered: bool = False) -> None:
         """A fill that is true, or taken to be."""
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity)
         mine = known is not None and self.agrees(fill, known)
-        self.remember(fill, known, mine=mine)
+        if not unremembered:
+            self.remember(fill, known, mine=mine)
         if mine:
+            known.unremembered |= unremembered
             known.reported = True
             known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
             if not known.gone:
@@ -131,31 +135,40 @@ class Orders:
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
         venue = self.executions.venue(fill, known)
-        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None))
+        by = self.by if known is None or known.gone else known.by
+        self.executions.booked.append(Booked(fill, venue, self.day_number, known if mine else None, by))
 
     def set_position(self, key: tuple[str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, seq: int, now: float) -> bool:
+    def doubt(self, fill: ReportFill, seq: int, now: float, *, no_room: bool = False) -> bool:
         """Hold a fill as doubtful; says whether its account is halted now."""
         p = self.facts.parameters
         known = self.find(fill.order_key)
+        if no_room and self.uncounted(fill, self.executions.venue(fill, known), valued=self.worth_is_known(fill)):
+            return self.halt_account(fill.account, now)
         contradicts = self.seen(fill) == "other"
         valued = self.worth_is_known(fill)
         venue = self.executions.venue(fill, known)
-        self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued))
+        if no_room:
+            self.sum_up(fill, seq, venue, valued)
+        else:
+            self.facts.doubtful.append(Doubt(fill, seq, venue, contradicts, valued, self.by))
         if known is not None:
             known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
         recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
-        enough = recent >= p.max_doubtful_fills or not valued
-        if not enough or fill.account in self.halted_accounts:
+        enough = recent >= p.max_doubtful_fills or not valued or no_room
+        return enough and self.halt_account(fill.account, now)
+
+    def halt_account(self, account: str, now: float) -> bool:
+        if account in self.halted_accounts:
             return False
-        self.halted_accounts[fill.account] = now
-        self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
+        self.halted_accounts[account] = now
+        self.account_stops.append((now, account, self.facts.parameters.allow_reducing_when_halted != "never"))
         return True
 
     def worth_is_known(self, fill: ReportFill) -> bool:
@@ -175,7 +188,9 @@ class Orders:
     def settle(self, command: AcceptFill) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
         self.facts.doubtful.remove(doubt)
-        if command.discard:
+        if doubt.fill.strategy == "no-room":
+            assert command.discard
+        elif command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
             self.book(doubt.fill)

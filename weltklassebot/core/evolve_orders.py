@@ -32,7 +32,7 @@ from weltklassebot.core.events import (
     PositionAdjusted,
     Reason,
 )
-from weltklassebot.core.executions import NO_ROOM, UNVALUED, DoubtfulKey, Found, Place, doubtful_key
+from weltklassebot.core.executions import NO_ROOM, DoubtfulKey, Found, Place, doubtful_key, standing_for
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
 from weltklassebot.core.memory import content, find_doubtful, place_of
@@ -285,11 +285,7 @@ def _let_go(state: State, key: DoubtfulKey, doubtful: DoubtfulFill) -> None:
 
 def _sum_up(state: State, place: Place, fill: ReportFill, *, valued: bool) -> ReportFill:
     """What stands for all that found no room here, with this one; it takes the place of what stood there before."""
-    name = NO_ROOM if valued else UNVALUED
-    summed = ReportFill(
-        fill_id=NO_ROOM, client_order_id=name, symbol=fill.symbol, side=fill.side, quantity=fill.quantity,
-        price=abs(fill.price), account=fill.account, strategy=NO_ROOM, venue=place[0],
-    )  # fmt: skip
+    summed = standing_for(place, fill, valued=valued)
     key = doubtful_key(place, summed)
     before = state.doubtful.get(key)
     if before is None:

@@ -31,7 +31,7 @@ from weltklassebot.core.events import (
     OrderUpdated,
     PositionAdjusted,
 )
-from weltklassebot.core.executions import Found, Place
+from weltklassebot.core.executions import Found, Place, doubtful_key, standing_for
 from weltklassebot.core.machines import TERMINAL
 from weltklassebot.core.memory import (
     NotFound,
@@ -157,7 +157,12 @@ def decide_fill(
         return Replayed(seq=0, allowed=True)
     known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
-    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
+    cause = (
+        _doubt_of_id(state, place, found)
+        or _doubt(state, fill, known, ended)
+        or _doubt_of_memory(known or ended)
+        or _doubt_of_fee(state, fill)
+    )
     if cause is None:
         unremembered = _finds_no_room(state, fill, known)
         held = state.positions.get((fill.account, fill.strategy, fill.symbol), ZERO)
@@ -181,7 +186,7 @@ def decide_fill(
             events += _news_of_venue(state, place[0])
         return events if not unremembered else events + _halt_for_room(state, fill, seq, released_through_seq)
     if doubts_fill(state, (fill.account, fill.strategy)):
-        return _doubt_without_room(state, fill, seq, released_through_seq)
+        return _doubt_without_room(state, place, fill, seq, released_through_seq)
     return _hold_in_doubt(state, fill, cause, seq, now, released_through_seq)
 
 
@@ -215,13 +220,17 @@ def _halt_for_room(state: State, fill: ReportFill, seq: int, released_through_se
     return [halted, *_stop_account(state, fill.account, seq, released_through_seq)]
 
 
-def _doubt_without_room(state: State, fill: ReportFill, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+def _doubt_without_room(
+    state: State, place: Place, fill: ReportFill, seq: int, released_through_seq: int | None
+) -> list[AnyEvent]:
     """See `core.shares`. Raises `Refused` where nothing can be wrong but the fill."""
     if not state.fitting or not holds(state, fill.account):
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
+    valued = _worth_is_known(state, fill)
     fits = fill.symbol in state.markets or can_open_market(state)
-    if fits and len(state.doubtful) < 2 * state.parameters.max_doubtful:
-        events: list[AnyEvent] = [FillDoubted(cause="no_room", valued=_worth_is_known(state, fill))]
+    known = doubtful_key(place, standing_for(place, fill, valued=valued)) in state.doubtful
+    if known or (fits and len(state.doubtful) < 2 * state.parameters.max_doubtful):
+        events: list[AnyEvent] = [FillDoubted(cause="no_room", valued=valued)]
         return events + _halt_for_room(state, fill, seq, released_through_seq)
     if fill.account in state.halted_accounts:
         raise Refused("too many doubtful fills wait for an operator; its account is halted", code="overloaded")
@@ -249,6 +258,11 @@ def _fee_in_asset(state: State, fill: ReportFill) -> Decimal:
         return ZERO
     instrument = state.parameters.symbols.get(fill.symbol)
     return fill.fee if instrument is not None and instrument.asset == fill.fee_currency else ZERO
+
+
+def _doubt_of_memory(order: OpenOrder | Ended | None) -> DoubtCause | None:
+    """A fill of its order was counted without room to know it again: this may be that one."""
+    return "older_than_memory" if order is not None and order.unremembered else None
 
 
 def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
@@ -292,8 +306,6 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
     if known is not None:
         if (known.order.symbol, known.order.side) != (fill.symbol, fill.side):
             return "conflicts_with_order"
-        if known.unremembered:
-            return "older_than_memory"
         if known.resolved and state.corrected and fill.quantity > known.remaining:
             return "conflicts_with_order"
         return "exceeds_order" if fill.quantity > known.order.quantity - known.filled else None
@@ -304,8 +316,6 @@ def _doubt(state: State, fill: ReportFill, known: OpenOrder | None, ended: Ended
             return "conflicts_with_order"
         if ended.resolved and state.corrected:
             return "conflicts_with_order"
-        if ended.unremembered:
-            return "older_than_memory"
         return "exceeds_order" if fill.quantity > ended.unfilled else None
     return "conflicts_with_order" if fill.order_key in state.denied else "unknown_order"
 

@@ -23,7 +23,6 @@ from weltklassebot.core.events import Denial, Reason, RiskState
 __all__ = ["Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "Kept", "cut"]
 
 EndedPart = tuple[tuple[str, str], dict[str, bytes]]
-DeniedPart = list["DeniedRow"]
 T = TypeVar("T")
 
 
@@ -65,6 +64,20 @@ class Denied(Struct, gc=False):
     max_reducing_quantity: Decimal | None
 
 
+class DeniedRow(Struct, array_like=True, gc=False):
+    """One denial, as it moves from one process to the next."""
+
+    owner: tuple[str, str]
+    name: str
+    packed: bytes
+    principal: str = ""
+    since: int = 0
+    """When its owner was denied first, of what is remembered: a record's number."""
+
+
+DeniedPart = list[DeniedRow]
+
+
 class _PackedEnded(Ended, array_like=True, gc=False):
     """Older snapshots leave out what was added since."""
 
@@ -81,11 +94,12 @@ def _unpacked(packed: bytes) -> Ended:
 class _Names(dict[str, bytes]):
     """By name, of one owner."""
 
-    __slots__ = ("empty", "owner", "principal")
+    __slots__ = ("empty", "owner", "principal", "since")
 
-    def __init__(self, owner: tuple[str, str], principal: str) -> None:
+    def __init__(self, owner: tuple[str, str], principal: str, since: int) -> None:
         super().__init__()
         self.owner = owner
+        self.since = since
         self.principal = principal
         """Who sent the first of them."""
         self.empty: dict[str, int] = {}
@@ -150,15 +164,6 @@ class EndedOrders(Kept):
         self.count += len(names)
 
 
-class DeniedRow(Struct, array_like=True, gc=False):
-    """One denial, as it moves from one process to the next."""
-
-    owner: tuple[str, str]
-    name: str
-    packed: bytes
-    principal: str = ""
-
-
 class DeniedOrders(Kept):
     """The newest denials: a ring, cut to its bound by whoever puts one in.
 
@@ -166,7 +171,7 @@ class DeniedOrders(Kept):
     and what is not empty moves on: there are never many more of them than of the others, and nobody waits.
     """
 
-    __slots__ = ("_empty", "_fresh", "_looked_at", "_owners", "_sizes", "by_owner", "count")
+    __slots__ = ("_empty", "_fresh", "_looked_at", "_owners", "_sizes", "_sorted", "by_owner", "count")
 
     def __init__(self) -> None:
         self.by_owner: dict[tuple[str, str], _Names] = {}
@@ -175,9 +180,10 @@ class DeniedOrders(Kept):
         """The oldest first: all of the first are older than all of the second."""
         self._empty = 0
         self._owners: dict[str, dict[tuple[str, str], None]] = {}
-        """Of each principal, those of which it sent the oldest denial;"""
+        """Of each principal, those of which it sent the oldest denial, the one that has had one for longest first;"""
         self._sizes: dict[str, int] = {}
         """and how many denials they have."""
+        self._sorted = True
 
     def __len__(self) -> int:
         return self.count
@@ -198,12 +204,12 @@ class DeniedOrders(Kept):
     def put(self, key: OrderKey, denied: Denied, principal: str = "") -> None:
         """Under a key that is not in it."""
         account, strategy, name = key
-        self._append((account, strategy), name, _pack(astuple(denied)), principal)
+        self._append((account, strategy), name, _pack(astuple(denied)), principal, denied.seq)
 
-    def _append(self, owner: tuple[str, str], name: str, packed: bytes, principal: str) -> None:
+    def _append(self, owner: tuple[str, str], name: str, packed: bytes, principal: str, since: int) -> None:
         names = self.by_owner.get(owner)
         if names is None:
-            names = self.by_owner[owner] = _Names(owner, principal)
+            names = self.by_owner[owner] = _Names(owner, principal, since)
             self._owners.setdefault(principal, {})[owner] = None
         names[name] = packed
         self._fresh.put(names, name)
@@ -212,13 +218,15 @@ class DeniedOrders(Kept):
 
     def forget_oldest(self) -> None:
         while True:
-            names, name = (self._looked_at if self._looked_at else self._fresh).take()
+            names, name = (self._looked_at or self._fresh).take()
             if not self._is_empty(names, name):
                 self._forget(names, name)
                 return
 
     def forget_of(self, whose: tuple[str, str] | str, most: int) -> None:
         """The oldest of an owner; or of a principal, those of the owner that it has had for longest."""
+        if not self._sorted:
+            self._sort()
         owners = islice(self._owners[whose], most) if isinstance(whose, str) else (whose,)
         rows = ((names, name) for owner in owners for names in (self.by_owner[owner],) for name in names)
         for names, name in list(islice(rows, most)):
@@ -226,6 +234,13 @@ class DeniedOrders(Kept):
             self._empty += 1
             self._forget(names, name)
             self._look_on()
+
+    def _sort(self) -> None:
+        """As it was where the parts were made."""
+        for principal, owners in self._owners.items():
+            by_age = sorted(owners, key=lambda owner: self.by_owner[owner].since)
+            self._owners[principal] = dict.fromkeys(by_age)
+        self._sorted = True
 
     def _forget(self, names: _Names, name: str) -> None:
         del names[name]
@@ -279,13 +294,14 @@ class DeniedOrders(Kept):
 
     def parts(self, most: int) -> Iterator[DeniedPart]:
         """No more than so many, the oldest first."""
-        rows = (DeniedRow(names.owner, name, names[name], names.principal) for names, name in self._rows())
+        rows = (DeniedRow(names.owner, name, names[name], names.principal, names.since) for names, name in self._rows())
         while part := list(islice(rows, most)):
             yield part
 
     def take(self, part: DeniedPart) -> None:
         for row in part:
-            self._append(row.owner, row.name, row.packed, row.principal)
+            self._append(row.owner, row.name, row.packed, row.principal, row.since)
+        self._sorted = False
 
 
 class _Ring:

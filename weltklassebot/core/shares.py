@@ -93,7 +93,7 @@ def see(state: State, account: str, strategy: str, principal: str) -> None:
 def opened(state: State) -> Tally:
     """How many orders each has open; counted when somebody asks first, and kept from then on."""
     if state.open_tally is None:
-        state.open_tally = Tally.of((_of_order(known) for known in state.orders.values()))
+        state.open_tally = Tally.of(_of_order(known) for known in state.orders.values())
     return state.open_tally
 
 
@@ -121,12 +121,12 @@ def _bound(state: State, pair: Pair, principal: str) -> tuple[bool, bool]:
     )
 
 
-def _full(state: State, pair: Pair, counts: tuple[int, int], most: int) -> tuple[Whose, int] | None:
+def _full(state: State, pair: Pair, principal: str, counts: tuple[int, int], most: int) -> tuple[Whose, int] | None:
     """Whose share of which there are `counts`, the pair's and the principal's, is full; and how many it has."""
     of_pair, of_principal = counts
     if of_pair < most and of_principal < most:
         return None
-    pair_bound, principal_bound = _bound(state, pair, state.principal)
+    pair_bound, principal_bound = _bound(state, pair, principal)
     if pair_bound and of_pair >= most:
         return "strategy", of_pair
     if principal_bound and of_principal >= most:
@@ -144,7 +144,7 @@ def check_open(state: State, order: CheckOrder, denials: list[Denial], *, reduci
     if parameters.open_orders_share != ONE:
         pair = (order.account, order.strategy)
         most = share_of(parameters, room) + (share_of(parameters, tenth(room)) if reducing else 0)
-        full = _full(state, pair, opened(state).counts(pair, state.principal), most)
+        full = _full(state, pair, state.principal, opened(state).counts(pair, state.principal), most)
         if full is not None:
             denials.append(Denial("max_open_orders", Decimal(most), Decimal(full[1] + 1), share=full[0]))
             return
@@ -158,10 +158,9 @@ def check_memory(state: State, order: CheckOrder, remembered: int, denials: list
     room = parameters.max_remembered_per_strategy
     most = room + (tenth(room) if reducing else 0)
     counts = remembered_of(state, pair, state.principal)
+    full: tuple[Whose, int] | None = ("strategy", counts[0]) if counts[0] >= most else None
     if state.fitting:
-        full = _full(state, pair, counts, most)
-    else:
-        full = ("strategy", counts[0]) if counts[0] >= most else None
+        full = _full(state, pair, state.principal, counts, most)
     if full is not None:
         share = full[0] if state.fitting else None
         denials.append(Denial("max_remembered", Decimal(most), Decimal(full[1] + 1), share=share))
@@ -193,7 +192,7 @@ def denials_fill(state: State, pair: Pair) -> None:
     if len(ring) <= most or not state.fitting:
         return
     counts = ring.counts(pair, state.principal)
-    full = _full(state, pair, counts, most + 1)
+    full = _full(state, pair, state.principal, counts, most + 1)
     if full is not None:
         ring.forget_of(pair if full[0] == "strategy" else state.principal, max(1, most // _AT_ONCE))
 
@@ -210,7 +209,7 @@ def fills_fill(state: State, pair: Pair, principal: str, remembered: int) -> int
     counts = remembered_of(state, pair, principal)
     most = _for_fills(state, share)
     if state.fitting:
-        full = _full(state, pair, counts, most)
+        full = _full(state, pair, principal, counts, most)
         if full is not None:
             return full[1]
     elif counts[0] >= most:
@@ -230,7 +229,7 @@ def doubts_fill(state: State, pair: Pair) -> bool:
     most = share_of(parameters, parameters.max_doubtful)
     if count < most or not state.fitting:
         return False
-    return _full(state, pair, _doubted(state).counts(pair, state.principal), most) is not None
+    return _full(state, pair, state.principal, _doubted(state).counts(pair, state.principal), most) is not None
 
 
 # --- symbols and accounts -------------------------------------------------------------------------------------------
@@ -275,7 +274,7 @@ def symbols_fill(state: State, pair: Pair) -> tuple[Whose, int] | None:
     taken = [market for symbol, market in state.markets.items() if symbol not in listed and market.books]
     mine = sum(market.pair == pair for market in taken)
     by_me = sum(market.principal == state.principal for market in taken)
-    return _full(state, pair, (mine, by_me), most)
+    return _full(state, pair, state.principal, (mine, by_me), most)
 
 
 def introduced(state: State) -> int | None:
