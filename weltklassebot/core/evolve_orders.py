@@ -33,9 +33,10 @@ from weltklassebot.core.events import (
     Reason,
 )
 from weltklassebot.core.executions import NO_ROOM, DoubtfulKey, Found, Place, doubtful_key, standing_for
+from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.keeping import STOPS, guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content, find_doubtful, place_of
+from weltklassebot.core.memory import content, find_doubtful, place_by, place_of
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.schedule import backoff, schedule
@@ -50,7 +51,7 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     key = (order.account, order.strategy, order.client_order_id)
     known = OpenOrder(
         order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing, own_price(order),
-        order.quantity, principal=state.principal,
+        order.quantity, state.principal,
     )  # fmt: skip
     state.orders[key] = known
     if state.open_tally is not None:
@@ -152,11 +153,17 @@ def _forget_cancel(state: State, known: OpenOrder) -> None:
 
 
 def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
+    reprice(state, *_take_off(state, known, quantity))
+
+
+def _take_off(state: State, known: OpenOrder, quantity: Decimal) -> tuple[Market, Book]:
+    """What it reserves less; its book is yet to be valued. What was filled comes to be held in the same book, so that
+    one valuation is enough for both."""
     order = known.order
     market = state.markets[order.symbol]
     book = market.books[order.account]
     book.side(order.side).shrink(order.key, known, quantity)
-    reprice(state, market, book)
+    return market, book
 
 
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
@@ -185,11 +192,12 @@ def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now
     known = state.orders.get(fill.order_key)
     kept = None
     if not event.unremembered:
-        kept = _remember_fill(state, place_of(state, fill), fill, "shared" if event.shared else None, known)
+        place = place_by(state, fill, known)
+        kept = _remember_fill(state, place, fill, "shared" if event.shared else None, known)
     if known is not None:
         _name_fill(known, kept)
         known.filled += fill.quantity
-        _release(state, known, min(fill.quantity, known.remaining))
+        _take_off(state, known, min(fill.quantity, known.remaining))
     elif (ended := state.recall_ended(fill.order_key)) is not None:
         ended.unremembered = ended.unremembered or event.unremembered
         _fill_late(state, ended, fill, slot_taken=event.slot_taken)

@@ -38,6 +38,7 @@ from weltklassebot.core.memory import (
     Refused,
     Replayed,
     find_doubtful,
+    place_by,
     place_of,
     recall_fill,
     venues_differ,
@@ -151,11 +152,11 @@ def decide_fill(
     state: State, fill: ReportFill, seq: int, now: float, released_through_seq: int | None
 ) -> list[AnyEvent] | Replayed:
     """Book a fill, or hold it as doubtful. The same execution again is neither."""
-    place = place_of(state, fill)
+    known = state.orders.get(fill.order_key)
+    place = place_by(state, fill, known)
     found = recall_fill(state, place, fill)
     if found == "same":
         return Replayed(seq=0, allowed=True)
-    known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
     cause = (
         _doubt_of_id(state, place, found)

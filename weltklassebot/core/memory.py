@@ -25,6 +25,7 @@ __all__ = [
     "Replayed",
     "content",
     "find_doubtful",
+    "place_by",
     "place_of",
     "recall_fill",
     "recall_order",
@@ -188,7 +189,11 @@ def venues_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
 
 def place_of(state: State, fill: ReportFill) -> Place:
     """Where it books: at its order's venue, whatever it says itself, unless the two conflict."""
-    known = state.orders.get(fill.order_key)
+    return place_by(state, fill, state.orders.get(fill.order_key))
+
+
+def place_by(state: State, fill: ReportFill, known: OpenOrder | None) -> Place:
+    """The same, with its order at hand, if that is open."""
     if known is not None:
         venue = known.order.venue
     else:

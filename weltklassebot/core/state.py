@@ -60,6 +60,8 @@ class OpenOrder(Struct, gc=False):
     reducing: bool
     own: Decimal
     remaining: Decimal
+    principal: str = ""
+    """Who asked for it; before format 5 nobody kept that."""
     filled: Decimal = ZERO
     status: str = "approved"
     counted: bool = True
@@ -78,8 +80,6 @@ class OpenOrder(Struct, gc=False):
     fills: list[tuple[str, str, str]] | None = None
     """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
     some."""
-    principal: str = ""
-    """Who asked for it; before format 5 nobody kept that."""
     unremembered: bool = False
     """A fill of it found no room: what else is reported of it may be that one again."""
 
