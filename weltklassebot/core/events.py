@@ -60,6 +60,7 @@ __all__ = [
     "Reason",
     "RiskState",
     "RiskStateChanged",
+    "Share",
     "StartBelieved",
     "Started",
     "Unprotected",
@@ -90,6 +91,8 @@ Reason = Literal[
     # a replayed approval that is no longer one
     "approval_expired", "already_sent", "order_ended", "withdrawn", "cancel_requested",
 ]  # fmt: skip
+Share = Literal["strategy", "principal"]
+"""Of whom: one (account, strategy), or one authenticated identity."""
 SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
 """Denials are listed in this order."""
 
@@ -102,7 +105,7 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Decimal | None = None
     missing: str | None = None
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
-    share: Literal["strategy", "principal"] | None = None
+    share: Share | None = None
     """The limit is the share of one of these in a bound of the desk."""
 
 

@@ -32,12 +32,13 @@ currency is worth is listed with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from decimal import Decimal
-from typing import Final, Literal
+from itertools import islice
+from typing import Final
 
 from weltklassebot.core.commands import CheckOrder
-from weltklassebot.core.events import Denial
+from weltklassebot.core.events import Denial, Share
 from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ONE
 from weltklassebot.core.parameters import Parameters
@@ -45,25 +46,25 @@ from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.tally import Pair, Tally
 
 __all__ = [
-    "Whose",
     "can_open_market",
     "check_memory",
     "check_open",
     "denials_fill",
     "doubts_fill",
     "fills_fill",
+    "glance",
     "introduced",
+    "most_open",
+    "most_remembered",
     "make_room",
-    "opened",
     "remember",
     "see",
     "share_of",
     "symbols_fill",
 ]
 
-Whose = Literal["strategy", "principal"]
-"""Of whom a share is full."""
 _AT_ONCE: Final = 100
+_LOOKED_AT: Final = 1000
 
 
 def share_of(parameters: Parameters, most: int) -> int:
@@ -90,11 +91,19 @@ def see(state: State, account: str, strategy: str, principal: str) -> None:
         principals.append(principal)
 
 
-def opened(state: State) -> Tally:
+def _opened(state: State) -> Tally:
     """How many orders each has open; counted when somebody asks first, and kept from then on."""
     if state.open_tally is None:
         state.open_tally = Tally.of(_of_order(known) for known in state.orders.values())
     return state.open_tally
+
+
+def glance(state: State) -> Tally:
+    """The same for whoever only looks, of the first thousand orders where nobody has asked yet: to keep it costs every
+    order something."""
+    if state.open_tally is not None:
+        return state.open_tally
+    return Tally.of(_of_order(known) for known in islice(state.orders.values(), _LOOKED_AT))
 
 
 def _doubted(state: State) -> Tally:
@@ -113,7 +122,7 @@ def _of_doubt(doubtful: DoubtfulFill) -> tuple[Pair, str]:
 
 def _bound(state: State, pair: Pair, principal: str) -> tuple[bool, bool]:
     """Whether a share binds this pair, and this principal."""
-    there = opened(state)
+    there = _opened(state)
     return (
         any(other != pair for other in state.seen_pairs) or there.has_another_pair(pair),
         bool(principal)
@@ -121,8 +130,8 @@ def _bound(state: State, pair: Pair, principal: str) -> tuple[bool, bool]:
     )
 
 
-def _full(state: State, pair: Pair, principal: str, counts: tuple[int, int], most: int) -> tuple[Whose, int] | None:
-    """Whose share of which there are `counts`, the pair's and the principal's, is full; and how many it has."""
+def _full(state: State, pair: Pair, principal: str, counts: tuple[int, int], most: int) -> tuple[Share, int] | None:
+    """Share share of which there are `counts`, the pair's and the principal's, is full; and how many it has."""
     of_pair, of_principal = counts
     if of_pair < most and of_principal < most:
         return None
@@ -132,6 +141,28 @@ def _full(state: State, pair: Pair, principal: str, counts: tuple[int, int], mos
     if principal_bound and of_principal >= most:
         return "principal", of_principal
     return None
+
+
+def _is_shared(state: State, which: int) -> bool:
+    """Whether there are several pairs (0), or principals (1), so that a share binds each."""
+    there = glance(state)
+    seen: tuple[Sized, Sized] = (
+        {*state.seen_pairs, *islice(there.pairs, 2)},
+        {*state.seen_principals, *islice(there.principals, 2)},
+    )
+    return len(seen[which]) > 1
+
+
+def most_open(state: State, which: int) -> int:
+    """How many orders one pair (0), or one principal (1), may have open; the tenth for reducing ones comes on top."""
+    room = state.parameters.max_open_orders
+    return share_of(state.parameters, room) if _is_shared(state, which) else room
+
+
+def most_remembered(state: State, which: int) -> int:
+    """How many ended orders and fills of theirs may be remembered before orders are denied."""
+    parameters = state.parameters
+    return parameters.max_remembered_per_strategy if _is_shared(state, which) else parameters.max_remembered
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -144,7 +175,7 @@ def check_open(state: State, order: CheckOrder, denials: list[Denial], *, reduci
     if parameters.open_orders_share != ONE:
         pair = (order.account, order.strategy)
         most = share_of(parameters, room) + (share_of(parameters, tenth(room)) if reducing else 0)
-        full = _full(state, pair, state.principal, opened(state).counts(pair, state.principal), most)
+        full = _full(state, pair, state.principal, _opened(state).counts(pair, state.principal), most)
         if full is not None:
             denials.append(Denial("max_open_orders", Decimal(most), Decimal(full[1] + 1), share=full[0]))
             return
@@ -158,7 +189,7 @@ def check_memory(state: State, order: CheckOrder, remembered: int, denials: list
     room = parameters.max_remembered_per_strategy
     most = room + (tenth(room) if reducing else 0)
     counts = remembered_of(state, pair, state.principal)
-    full: tuple[Whose, int] | None = ("strategy", counts[0]) if counts[0] >= most else None
+    full: tuple[Share, int] | None = ("strategy", counts[0]) if counts[0] >= most else None
     if state.fitting:
         full = _full(state, pair, state.principal, counts, most)
     if full is not None:
@@ -264,8 +295,8 @@ def make_room(state: State) -> None:
         del state.markets[symbol]
 
 
-def symbols_fill(state: State, pair: Pair) -> tuple[Whose, int] | None:
-    """Whose share of the symbols that nobody listed is full, and how many they have. Asked for a symbol that is new."""
+def symbols_fill(state: State, pair: Pair) -> tuple[Share, int] | None:
+    """Share share of the symbols that nobody listed is full, and how many they have. Asked for a symbol that is new."""
     parameters = state.parameters
     most = share_of(parameters, parameters.max_symbols)
     if len(state.markets) < most or not state.fitting or parameters.open_orders_share == ONE:

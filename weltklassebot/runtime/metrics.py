@@ -57,6 +57,7 @@ class Metrics:
         self.duplicate_fills = 0
         self.doubtful_fills = 0
         self.late_fills = 0
+        self.fills_without_room = 0
         self.unprotected_positions = 0
         self.oversized_stops = 0
         self.ends_without_quantity = 0
@@ -115,7 +116,9 @@ class Metrics:
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
                 self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
+                self.fills_without_room += answer.body["cause"] == "no_room"
             else:
+                self.fills_without_room += "unremembered" in answer.body or "position" not in answer.body
                 self.late_fills += "late" in answer.body
                 self.shared_fill_ids += "fill_id_shared" in answer.body
         elif type(entry.command) is ReportOrder and "notices" in answer.body:
@@ -148,6 +151,11 @@ class Metrics:
             ("duplicate_fills", "Fills reported again.", self.duplicate_fills),
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "fills_without_room",
+                "Fills that could not be remembered, or not held as doubtful one by one.",
+                self.fills_without_room,
+            ),
             (
                 "contradicting_fills",
                 "Executions reported again with another quantity or price.",

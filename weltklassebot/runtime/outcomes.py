@@ -124,7 +124,8 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     """What an answer tells of an event."""
     match event:
         case FillBooked():
-            return {"position": plain(event.position), "doubtful": False} | ({"late": True} if event.late else {})
+            said = {"late": event.late, "unremembered": event.unremembered}
+            return {"position": plain(event.position), "doubtful": False} | {word: True for word in said if said[word]}
         case FillIdShared():
             return {"fill_id_shared": True}
         case FillDoubted():

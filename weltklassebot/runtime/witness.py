@@ -76,7 +76,7 @@ class Witness:
         """Alarms among records that are durable."""
         for record in records:
             for event in record.events:
-                if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
+                if type(event) in _ALARMING or (type(event) is FillBooked and (event.late or event.unremembered)):
                     self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
@@ -101,8 +101,10 @@ class Witness:
                         "oversized", seq=record.seq, account=account, strategy=strategy,
                         client_order_id=client_order_id, help="runbooks/alerts/StopOversized.md",
                     )  # fmt: skip
-            case AccountHalted(account=account, doubtful_fills=count), _:
-                self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
+            case AccountHalted(account=account, doubtful_fills=count, no_room=no_room), _:
+                self._log.error(
+                    "account_halted", seq=record.seq, account=account, doubtful_fills=count, no_room=no_room
+                )
             case _, ReportEquity() as report:
                 self._alarm_of_equity(record.seq, report, event)
             case _:
@@ -116,6 +118,8 @@ class Witness:
             "client_order_id": fill.client_order_id,
         }  # fmt: skip
         match event:
+            case FillDoubted(cause="no_room") | FillBooked(unremembered=True):
+                self._log.error("fill_without_room", **about, help="runbooks/alerts/FillsWithoutRoom.md")
             case FillDoubted(cause=cause):
                 self._log.warning("doubtful_fill", **about, cause=cause)
             case FillIdShared(venue=venue):
