@@ -41,6 +41,8 @@ def test_the_defaults_are_the_cores_own():
         equity_max_step=None,
         equity_confirmations=3,
         require_equity=None,
+        mark_max_step=Decimal("0.5"),
+        open_orders_share=Decimal("0.25"),
     )
 
 
