@@ -24,6 +24,7 @@ class Orders:
 
     def end(self, known: Order) -> None:
         known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
+        self.asked.append(((known.order.account, known.order.strategy), known.by))  # it had one open today
 
     def report(self, command: ReportOrder | ResolveOrder, now: float) -> None:
         known = self.find(command.key)

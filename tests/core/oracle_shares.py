@@ -1,6 +1,6 @@
 """Nobody fills the memory of others: from the rules alone, with plain lists of who has what.
 
-A share binds a pair (account, strategy) while another asked for an order today, or has one open; and a principal while
+A share binds a pair (account, strategy) while another asked for an order today, or had one open; and a principal while
 another did. A fill for which there is no room counts all the same, and halts its account.
 """
 
@@ -27,7 +27,7 @@ class Shares:
     by: str
     """Who speaks."""
     asked: list[Who]
-    """Who asked for an order today."""
+    """Who asked for an order today, or had one open that is over;"""
     denied: list[CheckOrder]
     denied_by: list[str]
     """Of each of these, who sent the first of its pair since none was remembered;"""

@@ -9,12 +9,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
+
 from weltklassebot.core.accounts import holds, unnamed
 from weltklassebot.core.aliases import same_symbol
 from weltklassebot.core.commands import (
     AcceptFill,
     AdjustPosition,
     CheckOrder,
+    OrderKey,
     ReportFill,
     ReportOrder,
     ResolveOrder,
@@ -22,12 +25,15 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.events import (
     AccountHalted,
     AnyEvent,
+    ApprovalsWithdrawn,
+    CancelsRequested,
     DoubtCause,
     FillAccepted,
     FillBooked,
     FillDiscarded,
     FillDoubted,
     FillIdShared,
+    OrdersKept,
     OrderUpdated,
     PositionAdjusted,
 )
@@ -185,7 +191,10 @@ def decide_fill(
         ]
         if shared:
             events += _news_of_venue(state, place[0])
-        return events if not unremembered else events + _halt_for_room(state, fill, seq, released_through_seq)
+        if unremembered:
+            halt = _halt_for_room(state, fill, seq, released_through_seq)
+            events += _without(halt, fill.order_key) if done else halt
+        return events
     if doubts_fill(state, (fill.account, fill.strategy)):
         return _doubt_without_room(state, place, fill, seq, released_through_seq)
     return _hold_in_doubt(state, fill, cause, seq, now, released_through_seq)
@@ -219,6 +228,26 @@ def _halt_for_room(state: State, fill: ReportFill, seq: int, released_through_se
         return []
     halted = AccountHalted(account=fill.account, doubtful_fills=0, no_room=True)
     return [halted, *_stop_account(state, fill.account, seq, released_through_seq)]
+
+
+def _without(events: list[AnyEvent], key: OrderKey) -> list[AnyEvent]:
+    """Of a stop, what is left where the fill ends this order: there is nothing of it to ask back, to keep, or to
+    withdraw."""
+    left: list[AnyEvent] = []
+    for event in events:
+        match event:
+            case CancelsRequested(requests=requests):
+                others = tuple(one for one in requests if (one.account, one.strategy, one.client_order_id) != key)
+                left += [CancelsRequested(requests=others)] if others else []
+            case ApprovalsWithdrawn(orders=orders):
+                kept = tuple(one for one in orders if one != key)
+                left += [replace(event, orders=kept)] if kept else []
+            case OrdersKept(orders=orders, oversized=oversized):
+                kept, large = (tuple(one for one in some if one != key) for some in (orders, oversized))
+                left += [OrdersKept(orders=kept, oversized=large)] if kept or large else []
+            case _:
+                left.append(event)
+    return left
 
 
 def _doubt_without_room(

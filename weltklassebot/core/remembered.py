@@ -94,7 +94,7 @@ def _unpacked(packed: bytes) -> Ended:
 class _Names(dict[str, bytes]):
     """By name, of one owner."""
 
-    __slots__ = ("empty", "owner", "principal", "since")
+    __slots__ = ("owner", "principal", "since")
 
     def __init__(self, owner: tuple[str, str], principal: str, since: int) -> None:
         super().__init__()
@@ -102,8 +102,6 @@ class _Names(dict[str, bytes]):
         self.since = since
         self.principal = principal
         """Who sent the first of them."""
-        self.empty: dict[str, int] = {}
-        """How many places of this name in the ring are empty: all older than the one that is not."""
 
 
 class Kept(ABC):
@@ -188,6 +186,11 @@ class DeniedOrders(Kept):
     def __len__(self) -> int:
         return self.count
 
+    @property
+    def places(self) -> int:
+        """In the ring, the empty ones too."""
+        return self.count + self._empty
+
     def counts(self, owner: tuple[str, str], principal: str) -> tuple[int, int]:
         """Of the owner, and of the principal."""
         return len(self.by_owner.get(owner, ())), self._sizes.get(principal, 0)
@@ -212,15 +215,15 @@ class DeniedOrders(Kept):
             names = self.by_owner[owner] = _Names(owner, principal, since)
             self._owners.setdefault(principal, {})[owner] = None
         names[name] = packed
-        self._fresh.put(names, name)
+        self._fresh.put(names, name, packed)
         self.count += 1
         self._sizes[names.principal] = self._sizes.get(names.principal, 0) + 1
 
     def forget_oldest(self) -> None:
         while True:
-            names, name = (self._looked_at or self._fresh).take()
-            if not self._is_empty(names, name):
-                self._forget(names, name)
+            place = (self._looked_at or self._fresh).take()
+            if not self._is_empty(place):
+                self._forget(*place[:2])
                 return
 
     def forget_of(self, whose: tuple[str, str] | str, most: int) -> None:
@@ -230,7 +233,6 @@ class DeniedOrders(Kept):
         owners = islice(self._owners[whose], most) if isinstance(whose, str) else (whose,)
         rows = ((names, name) for owner in owners for names in (self.by_owner[owner],) for name in names)
         for names, name in list(islice(rows, most)):
-            names.empty[name] = names.empty.get(name, 0) + 1
             self._empty += 1
             self._forget(names, name)
             self._look_on()
@@ -252,16 +254,12 @@ class DeniedOrders(Kept):
         if not left:
             del self._sizes[names.principal], self._owners[names.principal]
 
-    def _is_empty(self, names: _Names, name: str) -> bool:
-        """Whether this place, the oldest of this name, was emptied; it is not to be looked at again."""
-        times = names.empty.get(name)
-        if times is None:
+    def _is_empty(self, place: _Place) -> bool:
+        """Whether what stood here was forgotten; the place is not to be looked at again."""
+        names, name, packed = place
+        if not self._empty or names.get(name) is packed:
             return False
         self._empty -= 1
-        if times > 1:
-            names.empty[name] = times - 1
-        else:
-            del names.empty[name]
         return True
 
     def _look_on(self) -> None:
@@ -269,22 +267,14 @@ class DeniedOrders(Kept):
             if not self._fresh:
                 self._looked_at, self._fresh = self._fresh, self._looked_at
             if self._fresh:
-                names, name = self._fresh.take()
-                if not self._is_empty(names, name):
-                    self._looked_at.put(names, name)
+                place = self._fresh.take()
+                if not self._is_empty(place):
+                    self._looked_at.put(*place)
 
     def _rows(self) -> Iterator[tuple[_Names, str]]:
         """Of what is kept, the oldest first."""
-        if not self._empty:
-            yield from self._looked_at
-            yield from self._fresh
-            return
-        passed: dict[tuple[int, str], int] = {}
-        for names, name in chain(self._looked_at, self._fresh):
-            place = (id(names), name)
-            if passed.get(place, 0) < names.empty.get(name, 0):
-                passed[place] = passed.get(place, 0) + 1
-            else:
+        for names, name, packed in chain(self._looked_at, self._fresh):
+            if names.get(name) is packed:
                 yield names, name
 
     def items(self) -> Iterator[tuple[OrderKey, Denied]]:
@@ -304,27 +294,33 @@ class DeniedOrders(Kept):
         self._sorted = False
 
 
-class _Ring:
-    """Whose, and under which name: side by side, for a tuple for each would take more than the names themselves."""
+_Place = tuple[_Names, str, bytes]
 
-    __slots__ = ("_names", "_owners")
+
+class _Ring:
+    """Whose, under which name, and what stood there first: side by side, for a tuple for each would take more than the
+    names themselves."""
+
+    __slots__ = ("_names", "_owners", "_packed")
 
     def __init__(self) -> None:
         self._owners: deque[_Names] = deque()
         self._names: deque[str] = deque()
+        self._packed: deque[bytes] = deque()
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def __iter__(self) -> Iterator[tuple[_Names, str]]:
-        return zip(self._owners, self._names, strict=True)
+    def __iter__(self) -> Iterator[_Place]:
+        return zip(self._owners, self._names, self._packed, strict=True)
 
-    def put(self, names: _Names, name: str) -> None:
+    def put(self, names: _Names, name: str, packed: bytes) -> None:
         self._owners.append(names)
         self._names.append(name)
+        self._packed.append(packed)
 
-    def take(self) -> tuple[_Names, str]:
-        return self._owners.popleft(), self._names.popleft()
+    def take(self) -> _Place:
+        return self._owners.popleft(), self._names.popleft(), self._packed.popleft()
 
 
 def cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:

@@ -3,7 +3,7 @@
 `open_orders_share` of `max_open_orders` and of the tenth on top that is kept for reducing orders, of the ring of
 denials, of `max_doubtful`, `max_symbols` and `max_accounts`; of `max_remembered` it is `max_remembered_per_strategy`. A
 share binds a pair while another pair was seen that day, and a principal while another principal was: one that is alone
-has all of it. Seen is what asked for an order that day, or has one open; a feeder of marks, fills or equity and an
+has all of it. Seen is what asked for an order that day, or had one open; a feeder of marks, fills or equity and an
 operator take nothing away from a bot by being there. In process there is one principal, without a name, and of
 an order that a version before format 5 approved nobody knows whose it is: neither counts to anybody.
 
