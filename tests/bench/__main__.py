@@ -94,6 +94,8 @@ def core_rows() -> Iterator[Row]:
         f"{large / small:.2f} x of 10 symbols, 100 orders",
         "at most 8 µs",
     )
+    yield "in-process fill", f"{inprocess.fill_ratio():.2f} checks", "", "at most 1.5"
+    yield "mark with 10,000 doubtful fills", f"{inprocess.doubt_ratio():.2f} x of none", "", "at most 2"
 
 
 def http_rows(folder: Path, token: str, url: str, seconds: int) -> Iterator[Row]:

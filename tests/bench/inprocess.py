@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from weltklassebot.core.commands import (
+    AdjustPosition,
     AnyCommand,
     CheckOrder,
     Mark,
@@ -75,6 +76,62 @@ def check_seconds(symbols: int, open_orders: int, *, rounds: int = 9, each: int 
         means.append((time.perf_counter() - began) / each)
     gc.unfreeze()
     return median(means)
+
+
+def fill_ratio(*, rounds: int = 15, each: int = 1500) -> float:
+    """What a fill takes, in checks: median over pairs that follow each other."""
+    manager, now = book(50, 1_000)
+    ratios = []
+    gc.collect()
+    gc.freeze()
+    for turn in range(rounds):
+        orders = [order(f"p{turn}-", number, 50) for number in range(each)]
+        fills = [
+            ReportFill(
+                fill_id=f"f{turn}-{number}", client_order_id=one.client_order_id, symbol=one.symbol, side=one.side,
+                quantity=Decimal("0.5"), price=one.price or Decimal(1), strategy=one.strategy,
+            )
+            for number, one in enumerate(orders)
+        ]  # fmt: skip
+        spent = []
+        for commands in (orders, fills):
+            times = [now + (number + 1) * 1e-5 for number in range(each)]
+            began = time.perf_counter()
+            for one, at in zip(commands, times, strict=True):
+                manager.submit(one, at)
+            spent.append(time.perf_counter() - began)
+            now = times[-1]
+        ratios.append(spent[1] / spent[0])
+    gc.unfreeze()
+    return median(ratios)
+
+
+def doubt_ratio(fills: int = 10_000) -> float:
+    """What a mark takes in a symbol with this many doubtful fills around it, by what it takes without any."""
+    return _mark_seconds(fills) / _mark_seconds(0)
+
+
+def _mark_seconds(fills: int) -> float:
+    wide = Decimal(10) ** 15
+    parameters = Parameters(max_order_notional=wide, max_notional=wide, max_doubtful_fills=10**6)
+    manager, now = RiskManager(parameters), BASE
+    manager.submit(Mark(symbol="S", price=Decimal(100)), now)
+    manager.submit(AdjustPosition(symbol="S", quantity=Decimal(5), reason="bench"), now)
+    for number in range(fills):
+        now += 1e-5
+        fill = ReportFill(
+            fill_id=f"f{number}", client_order_id=f"n{number}", symbol="S", side="buy" if number % 2 else "sell",
+            quantity=Decimal("0.5"), price=Decimal(100) + Decimal(number % 2000 - 1000) / 100,
+        )  # fmt: skip
+        manager.submit(fill, now)
+    took = []
+    for number in range(200):
+        now += 1e-3
+        mark = Mark(symbol="S", price=Decimal(100) + Decimal(number * 3 % 11 - 5) / 100)
+        began = time.perf_counter()
+        manager.submit(mark, now)
+        took.append(time.perf_counter() - began)
+    return median(took)
 
 
 def write_journal(folder: Path, rounds: int) -> None:
