@@ -83,6 +83,8 @@ class Doubt:
     valued: bool = True
     """False: nobody knew what it is worth when it came."""
     by: str = ""
+    aside: bool = False
+    """It stands for fills without room in another spelling of the symbol: nothing more is added to it."""
 
 
 @dataclass

@@ -99,7 +99,9 @@ class Executions:
             if not known.gone:
                 known.order = as_listed(facts, known.order)
         for doubt in facts.doubtful:
-            doubt.fill = as_listed(facts, doubt.fill)
+            before, doubt.fill = doubt.fill, as_listed(facts, doubt.fill)
+            if before != doubt.fill and doubt.fill.strategy == "no-room":
+                doubt.aside = any(stands_for_the_same(doubt, one) for one in facts.doubtful if one is not doubt)
         for key in list(facts.positions):
             account, strategy, symbol = key
             if (listed := spelled(facts, symbol)) != symbol:
@@ -116,6 +118,14 @@ class Executions:
         newer = prices is self.facts.marks and listed in prices and prices[listed][1] < price[1]
         if newer or listed not in prices:
             prices[listed] = price
+
+
+def stands_for_the_same(one: Doubt, other: Doubt) -> bool:
+    """Of fills that found no room."""
+    mine, its = one.fill, other.fill
+    return (one.venue, mine.client_order_id, mine.strategy, mine.account, mine.symbol, mine.side) == (
+        other.venue, its.client_order_id, its.strategy, its.account, its.symbol, its.side,
+    )  # fmt: skip
 
 
 def meant(doubtful: list[Doubt], command) -> list[Doubt]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from msgspec.structs import replace
+
 from tests.core.facts import Doubt, Facts, Order
-from tests.core.oracle_fills import Executions
+from tests.core.oracle_fills import Executions, stands_for_the_same
 from weltklassebot.core.commands import CheckOrder, ReportFill
 
 Who = tuple[tuple[str, str], str]
@@ -86,31 +88,20 @@ class Shares:
 
     def uncounted(self, fill: ReportFill, venue: str, *, valued: bool) -> bool:
         """Whether it halts its account alone: there are twice as many as may be, and none stands for its like."""
-        name = "no-room" if valued else "no-room-unvalued"
-        alike = [
-            one
-            for one in self.facts.doubtful
-            if (one.venue, one.fill.client_order_id, one.fill.strategy) == (venue, name, "no-room")
-            and (one.fill.account, one.fill.symbol, one.fill.side) == (fill.account, fill.symbol, fill.side)
-        ]
+        stands = Doubt(standing_for(fill, venue, valued), 0, venue, False)
+        alike = [one for one in self.facts.doubtful if stands_for_the_same(one, stands) and not one.aside]
         return not alike and len(self.facts.doubtful) >= 2 * self.facts.parameters.max_doubtful
 
     def sum_up(self, fill: ReportFill, seq: int, venue: str, valued: bool) -> None:
         """A doubtful fill without room: one stands for all of its book's side."""
-        name = "no-room" if valued else "no-room-unvalued"
-        stands = ReportFill(
-            fill_id="no-room", client_order_id=name, strategy="no-room", account=fill.account, symbol=fill.symbol,
-            side=fill.side, quantity=fill.quantity, price=abs(fill.price), venue=venue,
-        )  # fmt: skip
-        before = [one for one in self.facts.doubtful if one.venue == venue and same_sum(one.fill, stands)]
-        quantity = sum((one.fill.quantity for one in before), stands.quantity)
-        price = max([stands.price, *(one.fill.price for one in before)])
-        self.facts.doubtful = [one for one in self.facts.doubtful if one not in before]
-        stands = ReportFill(
-            fill_id="no-room", client_order_id=name, strategy="no-room", account=fill.account, symbol=fill.symbol,
-            side=fill.side, quantity=quantity, price=price, venue=venue,
-        )  # fmt: skip
-        self.facts.doubtful.append(Doubt(stands, seq, venue, False, valued, by=self.by))
+        stands = Doubt(standing_for(fill, venue, valued), seq, venue, False, valued, by=self.by)
+        for one in self.facts.doubtful:
+            if stands_for_the_same(one, stands) and not one.aside:
+                quantity, price = stands.fill.quantity + one.fill.quantity, max(stands.fill.price, one.fill.price)
+                stands.fill = replace(stands.fill, quantity=quantity, price=price)
+                self.facts.doubtful.remove(one)
+                break
+        self.facts.doubtful.append(stands)
 
     def was_denied(self, order: CheckOrder) -> None:
         p, pair = self.facts.parameters, pair_of(order)
@@ -139,7 +130,9 @@ class Shares:
         del self.denied[at], self.denied_by[at]
 
 
-def same_sum(one: ReportFill, other: ReportFill) -> bool:
-    return (one.fill_id, one.client_order_id, one.strategy, one.account, one.symbol, one.side) == (
-        other.fill_id, other.client_order_id, other.strategy, other.account, other.symbol, other.side,
+def standing_for(fill: ReportFill, venue: str, valued: bool) -> ReportFill:
+    return ReportFill(
+        fill_id="no-room", client_order_id="no-room" if valued else "no-room-unvalued", strategy="no-room",
+        account=fill.account, symbol=fill.symbol, side=fill.side, quantity=fill.quantity, price=abs(fill.price),
+        venue=venue,
     )  # fmt: skip
