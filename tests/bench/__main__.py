@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from tests.bench import crowded, history, inprocess, load, neighbours, risk_models
+from tests.bench import crowded, history, inprocess, load, neighbours, risk_models, tables
 from tests.daemon.daemon import ROOT
 from weltklassebot.api.tokens import TokenFile
 
@@ -186,6 +186,7 @@ def main() -> None:
     rows.append(("start to ready on an empty store", f"{median(starts):.2f} s", "", "at most 1 s"))
     rows += history.rows()
     rows += risk_models.rows()
+    rows += tables.rows()
     print(table(rows))
     print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, {platform.system()}")
 

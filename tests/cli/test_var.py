@@ -40,7 +40,7 @@ def test_the_text_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["var", "validate", GOOG, "--prices", "Close", "--dates", "", "--model", "normal"]) == 1
     text = capsys.readouterr().out
     assert "normal: RED" in text
-    assert "because: exact_binomial" in text
+    assert "because: Binomial, too many hits" in text
     assert "overall: RED" in text
 
 
@@ -49,7 +49,7 @@ def test_forecasts_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path = written(tmp_path, "date,return,var,quantile", *rows)
     assert main(["var", "validate", path, "--dates", "date"]) == 0
     assert "2024-01-09" in capsys.readouterr().out
-    assert main(["var", "validate", path, "--var", "quantile", "--var-as", "quantile", "--simulate", "99"]) == 0
+    assert main(["var", "validate", path, "--var", "quantile", "--var-as", "quantile", "--simulate", "17999"]) == 0
     assert "simulated" in capsys.readouterr().out
 
 
@@ -65,41 +65,57 @@ def test_a_compressed_file(tmp_path: Path) -> None:
 def test_dates_are_read_as_they_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, "day,return,var", "1/9/2024,0.1,1", "1/10/2024,-2,1", "2/1/2024,0.1,1")
     assert main(["var", "validate", path, "--dates", "day"]) == 2
-    assert "row 0 is no date in ISO 8601 (--date-format says otherwise): '1/9/2024'" in capsys.readouterr().err
+    assert "row 0 (line 2) is no date in ISO 8601 (--date-format says otherwise): '1/9/2024'" in capsys.readouterr().err
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%m/%d/%Y"]) == 0
     assert "2024-01-09 to 2024-02-01" in capsys.readouterr().out
     assert main(["var", "validate", path, "--dates", "day", "--date-format", "%d/%m/%Y"]) == 2
-    assert "dates of var: row 2 comes after 2024-10-01" in capsys.readouterr().err
+    assert "day: row 2 (line 4) comes after 2024-10-01" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("rows", "more", "says"),
     [
-        (("return,var", "0.1,-1"), (), "row 0 has the wrong sign for var_as='loss' (is it a quantile?)"),
-        (("return,var", "0.1,1", "x,1"), (), "return: row 1 is no number: 'x'"),
-        (("return,var", "0.1,1", ",1"), (), "row 1 is missing"),
-        (("return,var", "0.1,1,2"), (), "row 0 has 3 fields, the head has 2"),
-        (("return,return", "0.1,1"), (), "column 'return' stands there twice"),
+        (
+            ("return,var", "0.1,-1"),
+            (),
+            "var of var (column 'var'): row 0 (line 2) has the wrong sign for '--var-as loss'",
+        ),
+        (
+            ("return,var", "0.1,1", "x,1"),
+            (),
+            "return: row 1 (line 3) is no number: 'x' (delimiter ',', encoding utf-8, decimal '.')",
+        ),
+        (
+            ("return,var", "0.1,1", ",1"),
+            (),
+            "(column 'return'): row 1 (line 3) is missing (say --missing drop or exception)",
+        ),
+        (("return,var", "0.1,1,2"), (), "row 0 (line 2) has 3 fields, the head has 2"),
+        (("return,return,var", "0.1,1,1"), (), "column 'return' stands there twice"),
         (("return,risk", "0.1,1"), (), "has no column 'var', only 'return', 'risk'"),
         (("return,var",), (), "has no rows"),
-        (("return,var", "0.1,1"), ("--level", "99"), "level: must be strictly between 0 and 1"),
+        (("return,var", "0.1,1"), ("--level", "99"), "--level 99: must be strictly between 0 and 1; was 0.99 meant?"),
         (("return,var", "0.1,1"), ("--var", "var", "--model", "normal"), "one or the other"),
-        (("return,var", "0.1,1", "inf,1"), (), "returns of var: row 1 is infinite"),
+        (("return,var", "0.1,1", "inf,1"), (), "return: row 1 (line 3) is no number: 'inf'"),
         (("return,var", "0.1,1"), ("--es", "var", "--es", "var"), "--es: 2 for 1 --var"),
         (("a,b,v", "0.1,1,1"), ("--returns", "a", "--returns", "b", "--var", "v"), "--var: 1 for 2 portfolios"),
-        (("desk,return,var", "x,0.1,1", ",0.1,1"), ("--portfolio", "desk"), "desk: row 1 names no portfolio"),
+        (("desk,return,var", "x,0.1,1", ",0.1,1"), ("--portfolio", "desk"), "desk: row 1 (line 3) names no portfolio"),
         (
             ("desk,return,var", "x,0.1,1", "y,0.1,-1"),
             ("--portfolio", "desk"),
-            "var of y / var: row 0 has the wrong sign",
+            "var of y / var (column 'var'): row 1 (line 3) has the wrong sign",
         ),
-        (("desk,return,var", "x,0.1,1", "y,z,1"), ("--portfolio", "desk"), "y: return: row 0 is no number: 'z'"),
-        (("p,var", "1,1", "0,1"), ("--prices", "p"), "p: row 1 is no positive price: 0.0"),
+        (("desk,return,var", "x,0.1,1", "y,z,1"), ("--portfolio", "desk"), "return: row 1 (line 3) is no number: 'z'"),
+        (("p,var", "1,1", "0,1"), ("--prices", "p"), "p: row 1 (line 3) is no positive price: 0.0"),
         (("p,var", "1,1"), ("--prices", "p"), "p: one price makes no return"),
-        (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 0 has the wrong sign"),
+        (("p,var", "1,1", "2,-1"), ("--prices", "p"), "row 1 (line 3) has the wrong sign"),
         (("p", "1", "2"), ("--prices", "p", "--model", "normal"), "window: must be from 10"),
-        (("return,var", "0.1,1"), ("--simulate", "9"), "replications: must be at least 99, not 9"),
-        (("return,var,u", "0.1,1,2"), ("--probabilities", "u"), "probabilities of var: row 0 is not between 0 and 1"),
+        (("return,var", "0.1,1"), ("--simulate", "9999"), "replications: 9999 can never make a light red"),
+        (
+            ("return,var,u", "0.1,1,2"),
+            ("--probabilities", "u"),
+            "probabilities of var (column 'u'): row 0 (line 2) is not between 0 and 1",
+        ),
     ],
 )
 def test_bad_files(
@@ -154,7 +170,7 @@ def test_portfolios_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_expected_shortfall_and_the_distribution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{-2 - day / 100 if day % 40 == 9 else 0.1},1,1.4,{0.005 if day % 40 == 9 else 0.5}" for day in range(200)]
     path = written(tmp_path, "return,var,es,u", *rows)
-    arguments = ["var", "validate", path, "--es", "es", "--probabilities", "u", "--simulate", "199", "--json"]
+    arguments = ["var", "validate", path, "--es", "es", "--probabilities", "u", "--simulate", "17999", "--json"]
     assert main([*arguments, "--level", "0.975"]) in (0, 1)
     (found,) = json.loads(capsys.readouterr().out)["validations"]
     methods = {test["name"]: test["method"] for test in found["tests"]}
@@ -172,7 +188,7 @@ def test_parquet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet.write_table(pa.table({"date": days, "return": gains, "var": [1.0] * 60}), path)
     arguments = ["var", "validate", str(path), "--level", "0.99", "--dates", "date"]
     assert main(arguments) == 2
-    assert "returns of var: row 5 is missing" in capsys.readouterr().err
+    assert "returns of var (column 'return'): row 5 is missing" in capsys.readouterr().err
     assert main([*arguments, "--missing", "drop", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["validations"]
     assert (found["first"], found["hits"], found["missing"]) == ("2024-01-01", 1, 1)
@@ -203,4 +219,91 @@ def test_a_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["var", "desk", short, "--var-99", "other"]) == 2
     assert "has no column 'other'" in capsys.readouterr().err
     assert main(["var", "desk", written(tmp_path, "apl,hpl,var_99,var_975", "0.1,0.1,-3,2")]) == 2
-    assert "var of actual at 0.99: row 0 has the wrong sign" in capsys.readouterr().err
+    assert "var of actual at 0.99: row 0 (line 2) has the wrong sign" in capsys.readouterr().err
+
+
+def test_a_desk_whose_risk_model_does_not_see_its_profit_and_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(turned: int) -> list[str]:
+        gains = [((day * 37) % 251) / 100 - 1.25 for day in range(251)]
+        return [f"{g},{g},{-g if day < turned else g},3,2" for day, g in enumerate(gains)]
+
+    head = "apl,hpl,rtpl,var_99,var_975"
+    good, bad = written(tmp_path, head, *rows(0)), tmp_path / "bad.csv"
+    bad.write_text("\n".join([head, *rows(150)]))
+    assert main(["var", "desk", good, "--theoretical", "rtpl"]) == 0
+    assert "P&L attribution of 250 days: green" in capsys.readouterr().out
+    assert main(["var", "desk", str(bad), "--theoretical", "rtpl", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["passed"], found["attribution"]["zone"], found["attribution"]["ks_zone"]) == (False, "red", "green")
+    assert main(["var", "desk", str(bad)]) == 0
+    assert main(["var", "desk", good, "--theoretical", "gone"]) == 2
+
+
+def test_a_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{-5 if day < 7 else 0.1},{-5 if day < 3 else 0.1},3" for day in range(250)]
+    path = written(tmp_path, "apl,hpl,var_99", *rows)
+    assert main(["var", "bank", path]) == 0
+    text = capsys.readouterr().out
+    assert "7 exceptions in the last 250 days: 7 by actual, 3 by hypothetical P&L" in text
+    assert "zone yellow; multiplier MAR32 1.83, 1996 3.65" in text
+    red = written(tmp_path, "apl,hpl,var_99", *rows[:7], *rows[:3], *rows[10:])
+    assert main(["var", "bank", red, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["multiplier_mar32"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "fault", [ArithmeticError("no number"), PermissionError(13, "Permission denied", "/x"), MemoryError()]
+)
+def test_a_fault_never_ends_with_the_exit_code_of_a_red_light(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("weltklassebot.var.validation.battery", broken)
+    assert main(["var", "validate", written(tmp_path, "return,var", "0.1,1")]) == 70
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--level", "0.9999999999"), "level: is nearer to 0 or 1 than 1e-09: 0.9999999999"),
+        (("--size", "1e-12"), "size: is nearer to 0 or 1 than 1e-09: 1e-12"),
+        (("--size", "nan"), "size: must be strictly between 0 and 1"),
+        (("--simulate", "17999", "--seed", "-1"), "-1 is not in the range x>=0"),
+        (("--simulate", "-5"), "replications"),
+        (("--decay", "0.9"), "--decay: is for --model age-weighted or filtered"),
+        (("--model", "filtered", "--window", "10", "--decay", "nan"), "decay: must be strictly between 0 and 1"),
+    ],
+)
+def test_options_at_the_rim_are_refused_in_one_line(
+    options: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "return,var", *["0.1,1", "-0.2,1"] * 10)
+    assert main(["var", "validate", path, *options]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1e80", "1e-200"])
+@pytest.mark.parametrize("more", [(), ("--model", "normal"), ("--model", "cornish-fisher"), ("--model", "garch")])
+def test_values_that_cannot_be_squared_are_refused_in_one_line(
+    value: str, more: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "return,var", *["0.1,1", "-0.2,1"] * 60, f"{value},1")
+    assert main(["var", "validate", path, *more, *(("--window", "50") if more else ())]) == 2
+    said = capfd.readouterr().err
+    assert "too large" in said or "too close to 0" in said
+    assert said.count("\n") == 1
+
+
+def test_a_light_says_what_it_leaves_out_in_its_own_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten hits in twenty of a thousand days."""
+    path = written(tmp_path, "return,var", *[f"{-2 if 500 <= day < 520 and day % 2 else 0.1},1" for day in range(1000)])
+    assert main(["var", "validate", path]) == 0
+    assert "overall: GREEN, not counting 8 rejections: run with --simulate" in capsys.readouterr().out
+    assert main(["var", "validate", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"].startswith("GREEN, not counting 8")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import backtesting
@@ -57,6 +58,46 @@ def test_a_report_of_many_series(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {int(number) for _, number in pictures} == set(range(40))
     assert "5 more series" in ours
     assert all(f"desk{desk:02d} / var" in ours for desk in range(45))
+    ranked = re.findall(r"<tr><td>(desk\d\d) / var</td><td><span class=\"light (\w+)", ours)
+    assert len(ranked) == 45
+    assert ranked[0] == ("desk07", "red")
+    assert [light for _, light in ranked] == sorted(
+        (light for _, light in ranked), key=["red", "yellow", "green"].index
+    )
+
+
+def test_the_first_screen_answers_what_a_committee_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = [date(2022, 1, 1) + timedelta(days=day) for day in range(600)]
+    rows = [f"{day},{-2 if at % 60 == 9 or 300 < at < 320 else 0.1},1,1.3" for at, day in enumerate(days)]
+    path, page = written(tmp_path, "date,return,var,es", *rows), tmp_path / "report.html"
+    assert main(["var", "validate", path, "--dates", "date", "--es", "es", "--html", str(page), "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["validations"]
+    ours = page.read_text().partition("<style>")[2]
+    first, table, rest = (part.strip() for part in re.split("<h3>All series|<h3>Tests</h3>", ours))
+    for question in (
+        "How many hits?",
+        "Which days?",
+        "Which zone, in the last 250 days?",
+        "What multiplier?",
+        "How sure?",
+    ):
+        assert question in first
+    assert f"{found['hits']} in 600 days; 6 expected, {found['ratio']:.2f} times as many" in first
+    assert f"the last 4: {', '.join(each['date'] for each in found['violations'][-4:])}" in first
+    assert f"{found['regulator']['zone']}: {found['regulator']['hits']} hits" in first
+    assert (
+        f"MAR32 {found['regulator']['multiplier_mar32']:.2f}, 1996 {found['regulator']['multiplier_1996']:.2f}" in first
+    )
+    assert "95 % interval" in first
+    assert "Losses on these days were 2.00 times VaR on average, 1.30 expected" in first
+    red = [each["date"] for each in found["regulator"]["changes"] if "red" in (each["before"], each["after"])]
+    assert red
+    assert f"{red[0]} to {red[1]}" in first
+    assert "How to read this" in table
+    assert "Worst violations" in table
+    assert "Kupiec, number of hits" in rest
+    assert "Christoffersen, independence" in rest
+    assert all(test["name"] not in re.findall(r"<td>([^<]+)</td>", rest) for test in found["tests"])
 
 
 @pytest.mark.slow

@@ -126,7 +126,9 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments, Shares):
 
     def cancel_first(self, order: CheckOrder, against: set[str]) -> list[Order]:
         """What rests in the way of an order that is refused because it does not reduce, and that its strategy holds."""
-        for_any = {"kill_switch", "oco_group", "tick", "lot", "max_remembered"}
+        for_any = {"kill_switch", "oco_group", "tick", "max_remembered"}
+        if Fraction(order.quantity) < abs(self.facts.held(at(order))):
+            for_any.add("lot")  # what closes all there is need fit no lot
         never = self.facts.parameters.allow_reducing_when_halted == "never" and order.account in self.halted_accounts
         if not against or self.reducing(order) or for_any & against or never or not self.closes(order):
             return []
@@ -135,13 +137,19 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments, Shares):
         sign = 1 if order.side == "sell" else -1
         if not self.fits(order, self.mine(order) * sign) or not self.fits(order, abs(self.facts.held(at(order)))):
             return []
-        return [
+        inside = [
             known
             for known in self.facts.here(at(order), order.side)
             if known.reducing and not self.facts.bound(known.order)
-            and (order.oco_group is None or known.order.oco_group != order.oco_group
-                 or is_stop(known.order) == is_stop(order))
+        ]
+        half = [
+            known
+            for known in inside
+            if order.oco_group is not None and known.order.oco_group == order.oco_group
+            and is_stop(known.order) != is_stop(order)
         ]  # fmt: skip
+        too_large = sum((known.remaining for known in half), ZERO) > abs(self.facts.held(at(order)))
+        return [known for known in inside if too_large or known not in half]
 
     def mine(self, order: CheckOrder) -> Fraction:
         key = (order.account, order.venue, order.strategy, order.symbol, order.position_side)
@@ -159,8 +167,8 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments, Shares):
     def gives_way(self, order: CheckOrder) -> list[Order]:
         """The openings of its side, where an order that reduces takes the exposure beyond the limit. Before it is
         approved."""
-        limit, gross = self.facts.parameters.max_notional, self.facts.gross(order)
-        if limit is None or gross is None or gross <= Fraction(limit):
+        limit, before, gross = self.facts.parameters.max_notional, self.facts.gross(), self.facts.gross(order)
+        if limit is None or gross is None or gross <= Fraction(limit) or gross <= before:
             return []
         return [known for known in self.facts.here(at(order), order.side) if not known.reducing]
 

@@ -119,6 +119,19 @@ class Adjustments:
                 kept.append(word)
         self.words = kept
 
+    def moved_words(self, key: Key, there: Key) -> None:
+        """What was said of a position is of the place where it is now."""
+        mine = [word for word in self.words if word.about == key]
+        latest = max([word.as_of for word in self.words if word.about == there], default=None)
+        for word in mine:
+            if latest is None or word.as_of > latest:
+                word.about = there
+            else:
+                self.words.remove(word)
+        for told in self.told:
+            if told.key == key:
+                told.key = there
+
     def respell_words(self) -> None:
         """What was said of a spelling that is an alias now is of its symbol."""
         for one in (*self.words, *self.told):

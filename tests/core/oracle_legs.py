@@ -61,4 +61,5 @@ class Legs:
             total = positions.pop(key) + positions.pop(there, ZERO)
             if total:
                 positions[there] = total
+            self.moved_words(key, there)
         return bool(keys)

@@ -53,8 +53,10 @@ class Stops:
 
     def cooldown(self, command: Cooldown, now: float) -> None:
         minutes = self.facts.parameters.cooldown_minutes if command.minutes is None else command.minutes
-        self.risk, self.cause, self.awaiting = "COOLDOWN", "admin", False
-        self.until = after(now, minutes * 60)
+        until = after(now, minutes * 60)
+        if self.risk == "COOLDOWN" and self.until is not None:
+            until = max(until, self.until)
+        self.risk, self.cause, self.awaiting, self.until = "COOLDOWN", "admin", False, until
 
     def resume(self, command: Resume) -> None:
         if command.account is not None:

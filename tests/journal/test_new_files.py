@@ -20,7 +20,7 @@ from weltklassebot.journal.new_files import new_file, open_lock
 from weltklassebot.journal.provenance import HighWater, claim, live_file
 
 PACKAGE = Path(weltklassebot.__file__).parent
-ELSEWHERE = {"cli/var.py"}
+ELSEWHERE = {"cli/var/commands.py"}
 """A report, at the place that the caller names."""
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.var.cases import hits_at
 from weltklassebot import var as v
-from weltklassebot.var import InputError, desk_rules
+from weltklassebot.var import InputError, bank_backtest, desk_rules
 
 
 def test_desks() -> None:
@@ -61,3 +61,18 @@ def test_desks_name_bad_input() -> None:
         desk_rules(pnl(9), pnl(8), {0.99: np.full(9, 3.0), 0.975: 2.0})
     with pytest.raises(InputError, match="actual: has no rows"):
         v.desk_backtest(0.99, actual=[])
+
+
+def test_a_bank_counts_the_larger_of_both() -> None:
+    found = bank_backtest(pnl(300, *range(60, 66)), pnl(300, *range(60, 67)), 3.0)
+    assert (found.actual, found.hypothetical, found.exceptions, found.zone) == (6, 7, 7, "yellow")
+    assert (found.multiplier_mar32, found.multiplier_1996, found.multipliers_by) == (1.83, 3.65, "table")
+    assert bank_backtest(pnl(300, *range(60, 70)), pnl(300), 3.0).multiplier_mar32 == 2.0
+    assert bank_backtest(pnl(300, *range(40)), pnl(300), 3.0).exceptions == 0  # more than 250 days ago
+    short = bank_backtest(pnl(100), pnl(100, 3), 3.0)
+    assert (short.complete, short.multipliers_by) == (False, "formula")
+    holes = pnl(250)
+    holes[:5] = np.nan
+    assert bank_backtest(holes, pnl(250), 3.0).zone == "yellow"
+    with pytest.raises(InputError, match="hypothetical: no day has a number"):
+        bank_backtest(pnl(2), [np.nan, np.nan], 3.0, missing="drop")

@@ -45,9 +45,7 @@ def test_no_hit_is_never_too_many() -> None:
 
 
 def test_an_es_of_zero_is_said_and_ends_nothing() -> None:
-    result = validate(
-        [0.1, 0.2, -1.0], [0.0, 1.0, 0.5], es=[0.0, 1.1, 0.7], rng=np.random.default_rng(1), replications=99
-    )
+    result = validate([0.1, 0.2, -1.0], [0.0, 1.0, 0.5], es=[0.0, 1.1, 0.7], rng=np.random.default_rng(1))
     for name in ("mcneil_frey", "exceedance_residuals", "nolde_ziegel", "z1", "z2", "z3"):
         assert result[name].reason == "ES is 0 in row 0"
 
@@ -60,7 +58,7 @@ def test_too_few_hits_are_no_danger() -> None:
 
 @pytest.mark.parametrize("at", [(), (0,), (249,), (100,), (0, 249), range(250)])
 def test_every_test_ends_in_a_result_whatever_the_hits(at: tuple[int, ...]) -> None:
-    result = validate(series(250, *at), 1.0, rng=np.random.default_rng(1), replications=99)
+    result = validate(series(250, *at), 1.0, rng=np.random.default_rng(1))
     for test in result.tests:
         assert test.informative == (test.p_value is not None) == (test.reason == "")
         assert test.p_value is None or 0 <= test.p_value <= 1
@@ -169,13 +167,13 @@ def test_the_runner_takes_the_worst() -> None:
 
 def test_what_is_drawn_for_a_series_is_its_own() -> None:
     def second(first: np.ndarray) -> v.Validation:
-        runner = VaRBacktestRunner(0.95, rng=np.random.default_rng(3), replications=99)
+        runner = VaRBacktestRunner(0.95, rng=np.random.default_rng(3))
         runner.add("first", first, 1.0)
-        runner.add("second", series(300, 4, 5, 90), 1.0)
+        runner.add("second", series(60, 4, 5, 40), 1.0)
         return runner.run()["second"]
 
-    assert second(series(200, 3, 50)).tests == second(series(100)).tests
-    assert second(series(100))["weibull"].method == "simulated"
+    assert second(series(50, 3, 20)).tests == second(series(40)).tests
+    assert second(series(40))["weibull"].method == "simulated"
 
 
 def test_scale_and_sign_change_nothing() -> None:

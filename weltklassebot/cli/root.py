@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "equity": Place("equity", "equity", "Equity, deposits and withdrawals that wait for an operator's word."),
     "clock": Place("clock", "clock", "The daemon's own clock against the wall clock."),
     "audit": Place("audit", "audit", "The journal: read it, prove it whole, fold it again."),
-    "var": Place("var", "var", "Value at Risk: validate forecasts against what came."),
+    "var": Place("var", "var", "Value at Risk: validate forecasts against realised P&L."),
     "token": Place("token", "token", "Tokens for callers over TCP."),
     "config": Place("config", "config", "The settings in force, and what is wrong with them."),
     "version": Place("version", "version", "The version of the program."),

@@ -39,7 +39,7 @@ from weltklassebot.core.groups import STOPS
 from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import content, find_doubtful, place_by, place_of, position_of, with_leg
+from weltklassebot.core.memory import as_doubted, content, find_doubtful, place_by, place_of, position_of, with_leg
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
@@ -310,7 +310,7 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
         and same_symbol(state, ended.symbol, fill.symbol)
     ):
         _fill_late(state, ended, fill, fill.quantity, slot_taken=event.slot_taken)
-    account, venue, _, symbol, leg = held_at = position_of(state, fill)
+    account, venue, _, symbol, leg = held_at = position_of(state, as_doubted(state, doubtful))
     change = change_of(state, fill)
     hold(state, held_at, change, abs(fill.price))
     note_booked(state, BookedFill(now, held_at, fill.ts, change))

@@ -41,6 +41,7 @@ from weltklassebot.core.memory import (
     NotFound,
     Refused,
     Replayed,
+    as_doubted,
     find_doubtful,
     legs_differ,
     place_by,
@@ -93,7 +94,8 @@ def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> 
     # An end that was reported before said how much was filled; only an operator takes some of that back.
     least = known.filled + known.remaining if known.status in TERMINAL and by_bot else known.filled
     if filled is None:
-        filled = known.order.quantity if status == "filled" else least
+        nothing = status == "rejected" and state.fitting
+        filled = known.order.quantity if status == "filled" else ZERO if nothing else least
     if filled < least:
         raise Refused(f"filled_quantity {plain(filled)} is less than the {plain(least)} that is known to be filled")
     if filled > known.order.quantity:
@@ -104,6 +106,8 @@ def _end(state: State, known: OpenOrder, report: ReportOrder | ResolveOrder) -> 
     return OrderUpdated(reserved=missing, ended=not missing, slot_returned=_slot_comes_back(state, known, filled))
 
 
+_NOTHING: Final = {"rejected": "rejected", "not_sent": "left unsent"}
+"""What says that nothing was executed."""
 _MUST_SAY_HOW_MUCH: Final = frozenset({"canceled", "expired"})
 
 
@@ -115,8 +119,10 @@ def _check_end(quantity: Decimal, filled: Decimal, report: ReportOrder | Resolve
             f"order {report.client_order_id} is for {plain(quantity)}: with {plain(said)} of it filled, report "
             "partially_filled while it rests, and canceled with filled_quantity once it is over"
         )
-    if report.status == "rejected" and filled:
-        raise Refused(f"order {report.client_order_id} has {plain(filled)} filled: it was not rejected")
+    if report.status in _NOTHING and filled:
+        raise Refused(
+            f"order {report.client_order_id} has {plain(filled)} filled: it was not {_NOTHING[report.status]}"
+        )
 
 
 def _smallest(state: State, order: CheckOrder) -> Decimal:
@@ -392,6 +398,7 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
         )
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
+    fill = with_leg(state, as_doubted(state, doubtful))
     at = position_of(state, fill)
     if at[4] != "both" and (over := beyond(state, fill, at)):
         raise Refused(

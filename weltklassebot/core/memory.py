@@ -229,6 +229,14 @@ def position_of(state: State, fill: ReportFill) -> PositionKey:
     return (fill.account, place_of(state, fill)[0], fill.strategy, fill.symbol, leg_of(state, fill))
 
 
+def as_doubted(state: State, doubtful: DoubtfulFill) -> ReportFill:
+    """What an operator accepts: a fill of its order, or, once nobody remembers that order, one where it was doubted."""
+    fill = doubtful.fill
+    if fill.order_key in state.orders or state.recall_ended(fill.order_key) is not None:
+        return fill
+    return replace(fill, venue=doubtful.venue, position_side=doubtful.position_side)
+
+
 def recall_fill(state: State, place: Place, fill: ReportFill) -> Found | None:
     """What is known of this execution, from those that were booked or discarded and those that are doubted."""
     found = _recall_fill(state, place, fill)

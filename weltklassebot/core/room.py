@@ -39,9 +39,9 @@ def give_way(state: State, order: CheckOrder, seq: int, released_through_seq: in
     side = book.side(order.side)
     if limit is None or side.quantity == side.closing + side.doubted or market.unit is None:
         return []  # nothing opens there, or nobody knows what it is worth
-    worst = worst_with(state, market, book, order, reducing=True)
-    if state.gross - book.exposure + worst * market.unit <= limit:
-        return []
+    worst = worst_with(state, market, book, order, reducing=True) * market.unit
+    if worst <= book.exposure or state.gross - book.exposure + worst <= limit:
+        return []  # it adds nothing, or there is room for it
     opening = [known for known in _open(state, order) if not known.reducing]
     return take_back(state, seq, released_through_seq, "cancel_requested", opening, cause="closable")
 
@@ -58,7 +58,10 @@ def _open(state: State, order: CheckOrder) -> list[OpenOrder]:
 
 def cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Denial]) -> tuple[OrderKey, ...]:
     """What is named to an order that does not reduce, and that no stop would refuse if it did."""
-    if any(denial.reason in _OF_ANY_ORDER for denial in denials):
+    against = {denial.reason for denial in denials} & _OF_ANY_ORDER
+    if order.quantity >= abs(book.quantity):
+        against.discard("lot")  # what fees left fits no lot, and closes all there is
+    if against:
         return ()
     if not fits_position(state, order) or not fits(order.quantity, abs(book.quantity)):
         return ()  # nothing that rests is to blame
@@ -66,9 +69,13 @@ def cancel_first(state: State, order: CheckOrder, book: Book, denials: list[Deni
 
 
 def _in_the_way(book: Book, order: CheckOrder) -> list[OpenOrder]:
-    """What was approved as reducing and leaves this order less, the oldest first."""
-    closers = cast(list[OpenOrder], list(book.side(order.side).closers.values()))
-    return sorted((known for known in closers if not known.idle and not _one_or_other(known.order, order)), key=_age)
+    """What was approved as reducing and leaves this order less, the oldest first. The other half of its own group does
+    so only where it is larger than what is held."""
+    closers = [known for known in cast(list[OpenOrder], list(book.side(order.side).closers.values())) if not known.idle]
+    half = [known for known in closers if _one_or_other(known.order, order)]
+    if sum((known.remaining for known in half), ZERO) <= abs(book.quantity):
+        closers = [known for known in closers if known not in half]
+    return sorted(closers, key=_age)
 
 
 def _one_or_other(resting: CheckOrder, order: CheckOrder) -> bool:

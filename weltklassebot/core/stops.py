@@ -75,7 +75,10 @@ def decide_admin(
         minutes = float(state.parameters.cooldown_minutes) if command.minutes is None else command.minutes
         if minutes <= 0:
             raise Refused("cooldown_minutes is 0: say how many minutes")
-        cooldown = RiskStateChanged(state=target, cause="admin", until=later(now, minutes * 60), minutes=minutes)
+        until, before = later(now, minutes * 60), state.risk
+        if state.fitting and before.until is not None and before.until > until:
+            until, minutes = before.until, before.minutes or minutes
+        cooldown = RiskStateChanged(state=target, cause="admin", until=until, minutes=minutes)
         return [cooldown, *_withdrawal(_unreleased(state, released_through_seq), released_through_seq, "cooldown")]
     return _resume(state, command)
 

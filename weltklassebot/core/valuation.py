@@ -82,7 +82,7 @@ def rebuild_books(state: State) -> None:
         order = known.order
         market = state.markets.get(order.symbol) or add_market(state, order.symbol)
         book = market.books.get(book_of(order)) or open_book(market, book_of(order))
-        known.own = own_worth(order, inverse=market.inverse)
+        known.own, known.idle = own_worth(order, inverse=market.inverse), False
         classify(state, known)
         enter(state, book, known)
     for key, doubtful in state.doubtful.items():

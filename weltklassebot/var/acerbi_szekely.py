@@ -14,6 +14,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
+from weltklassebot.var.replications import replicated
 from weltklassebot.var.results import Claim, InputError, TestResult, check_replications, concluded, undefined
 from weltklassebot.var.special import (
     Floats,
@@ -23,7 +25,7 @@ from weltklassebot.var.special import (
     student_quantiles,
     tail_of,
 )
-from weltklassebot.var.violations import tail_probability, tail_series
+from weltklassebot.var.violations import tail_series
 
 __all__ = ["Z", "acerbi_szekely", "expected_tail_mean", "z1_statistic", "z2_statistic", "z3_statistic"]
 
@@ -73,9 +75,14 @@ def acerbi_szekely(
         value = float(statistic((losses / risk * quantile)[None, :])[0])
     else:
         value = z1_statistic(losses, risk, shortfall) if test == "z1" else z2_statistic(losses, risk, shortfall, p)
-    below, used = _drawn_below(statistic, value, n, degrees, rng, replications)
+
+    def draw(rows: int) -> Floats:
+        shape = (rows, n)
+        return statistic(rng.standard_normal(shape) if math.isinf(degrees) else rng.standard_t(degrees, shape))
+
+    p_value, used = replicated(draw, lambda drawn: drawn <= value, replications, most_rows=_BLOCK // n)
     return concluded(
-        claim, statistic=value, p_value=(1 + below) / (1 + used), size=size, method="simulated",
+        claim, statistic=value, p_value=p_value, size=size, method="simulated",
         replications=replications, replications_informative=used,
         degrees=None if math.isinf(degrees) else degrees,
     )  # fmt: skip
@@ -148,23 +155,6 @@ def _statistic(test: Z, n: int, p: float, quantile: float, ratio: float, degrees
         return np.where(count > 0, 1.0 - total / np.maximum(count, 1), np.nan)
 
     return of_hits
-
-
-def _drawn_below(
-    statistic: Callable[[Floats], Floats], value: float, n: int, degrees: float, rng: np.random.Generator,
-    replications: int,
-) -> tuple[int, int]:  # fmt: skip
-    """How many replications are at most `value`, of how many in which the statistic exists."""
-    below = used = 0
-    left = replications
-    while left:
-        rows = min(left, max(1, _BLOCK // n))
-        drawn = statistic(rng.standard_normal((rows, n)) if math.isinf(degrees) else rng.standard_t(degrees, (rows, n)))
-        known = ~np.isnan(drawn)
-        below += int((drawn[known] <= value).sum())
-        used += int(known.sum())
-        left -= rows
-    return below, used
 
 
 def _worst(n: int, p: float) -> int:

@@ -1,4 +1,4 @@
-"""Backtesting of a trading desk under the market risk standard: VaR at 99 % and 97.5 % against two kinds of P&L."""
+"""Backtesting of a trading desk, and of the whole bank, under the market risk standard: two kinds of P&L count."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from weltklassebot.var.results import InputError
+from weltklassebot.var.results import InputError, Light
+from weltklassebot.var.traffic_light import traffic_light
 from weltklassebot.var.violations import Missing, VarAs, align, hits_of
 
-__all__ = ["DESK_LIMITS", "DESK_WINDOW", "DeskBacktest", "DeskRules", "desk_backtest", "desk_rules"]
+__all__ = [
+    "DESK_LIMITS", "DESK_WINDOW", "BankBacktest", "DeskBacktest", "DeskRules", "bank_backtest", "desk_backtest",
+    "desk_rules",
+]  # fmt: skip
 
 DESK_WINDOW: Final = 250
 DESK_LIMITS: Final = {0.99: 12, 0.975: 30}
@@ -49,6 +53,54 @@ class DeskRules:
         return {
             "passed": self.passed, "complete": self.complete, "backtests": [each.as_dict() for each in self.backtests]
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BankBacktest:
+    """Exceptions of the whole bank in the last `days` days, 250 if there were as many (`complete`), by actual and by
+    hypothetical P&L; `exceptions` is the larger number, and zone and multipliers are its."""
+
+    days: int
+    complete: bool
+    actual: int
+    hypothetical: int
+    exceptions: int
+    zone: Light
+    multiplier_mar32: float
+    multiplier_1996: float
+    multipliers_by: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"zone": str(self.zone)}
+
+
+def bank_backtest(
+    actual: npt.ArrayLike, hypothetical: npt.ArrayLike, var: npt.ArrayLike, *, var_as: VarAs = "loss",
+    missing: Missing = "exception",
+) -> BankBacktest:  # fmt: skip
+    """The whole bank's P&L, gains positive, against its VaR at 99 %: as `desk_rules` takes them. Raises InputError.
+    Source: MAR32.4 to 32.9 (Basel Committee, in force since 2023)."""
+    counts, days = [], []
+    for name, given in (("actual", actual), ("hypothetical", hypothetical)):
+        hits = align(given, var, var_as=var_as, missing=missing, name=name).hits[-DESK_WINDOW:]
+        if not len(hits):
+            raise InputError(f"{name}: no day has a number")
+        counts.append(int(hits.sum()))
+        days.append(len(hits))
+    light = traffic_light(max(counts), 0.99, observations=days[counts.index(max(counts))])
+    assert light.multiplier_mar32 is not None  # at 99 % both are there
+    assert light.multiplier_1996 is not None
+    return BankBacktest(
+        days=min(days),
+        complete=min(days) == DESK_WINDOW,
+        actual=counts[0],
+        hypothetical=counts[1],
+        exceptions=max(counts),
+        zone=light.zone,
+        multiplier_mar32=light.multiplier_mar32,
+        multiplier_1996=light.multiplier_1996,
+        multipliers_by=str(light.multipliers_by),
+    )
 
 
 def desk_rules(

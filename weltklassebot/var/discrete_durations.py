@@ -8,13 +8,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.discrete_weibull import LEAST_SHAPE, Counted, DiscreteFit, discrete_statistic, fit_discrete
 from weltklassebot.var.durations import MOST_SHAPE, durations_of
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = [
+    "count_durations",
     "discrete_weibull_cc",
     "discrete_weibull_independence",
     "discrete_weibulls",
@@ -44,18 +46,21 @@ def discrete_weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05
     return discrete_weibulls(hits, level, size=size)[1]
 
 
-def discrete_weibulls(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> tuple[TestResult, TestResult]:
-    """Independence, and the joint test, by one fit."""
+def discrete_weibulls(
+    hits: npt.ArrayLike, level: float, *, size: float = 0.05, fit: DiscreteFit | None = None
+) -> tuple[TestResult, TestResult]:  # fmt: skip
+    """Independence, and the joint test, by one fit: that of these hits, if it is there already."""
     series, p = hits_of(hits), tail_probability(level)
     claims = (
         Claim("discrete_weibull", "durations have no memory (b = 1)", "hits cluster, or keep their distance"),
         Claim("discrete_weibull_cc", f"durations are geometric with probability {p:g}", "memory, or another mean"),
     )
-    counted = _counted(series) if len(series) else None
-    if counted is None:
+    counted = count_durations(series) if fit is None and len(series) else None
+    if counted is None and fit is None:
         reason = "fewer than two durations, or none that is not censored"
         return undefined(claims[0], reason, size=size), undefined(claims[1], reason, size=size)
-    fit = fit_discrete(counted, p)
+    fit = fit_discrete(counted, p) if counted is not None else fit
+    assert fit is not None
     return _concluded(claims[0], fit, 1, size), _concluded(claims[1], fit, 2, size)
 
 
@@ -104,7 +109,7 @@ def _concluded(claim: Claim, fit: DiscreteFit, df: int, size: float) -> TestResu
     )  # fmt: skip
 
 
-def _counted(hits: Bools) -> Counted | None:
+def count_durations(hits: Bools) -> Counted | None:
     """Of one series: each different duration once, so that a million rows are a few hundred."""
     length, whole = (part[0] for part in durations_of(hits))
     present = length > 0

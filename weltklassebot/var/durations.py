@@ -13,11 +13,21 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
-__all__ = ["MOST_SHAPE", "Durations", "WeibullFit", "durations_of", "fit_weibull", "weibull_cc", "weibull_independence"]
+__all__ = [
+    "MOST_SHAPE",
+    "Durations",
+    "WeibullFit",
+    "durations_of",
+    "fit_weibull",
+    "weibull_cc",
+    "weibull_independence",
+    "weibulls",
+]
 
 MOST_SHAPE: Final = 10.0
 """The likelihood of equally spaced hits grows with the shape without end; estimates stop here."""
@@ -122,8 +132,7 @@ def weibull_independence(hits: npt.ArrayLike, level: float, *, size: float = 0.0
     f(d) = a^b b d^(b-1) exp(-(a d)^b), censored durations by exp(-(a d)^b); b < 1 means clusters.
     Source: Christoffersen and Pelletier, Journal of Financial Econometrics 2 (2004), 84-108.
     """
-    claim = Claim("weibull", "durations between hits have no memory (b = 1)", "hits cluster, or keep their distance")
-    return _weibull(claim, hits, level, size, 1)
+    return weibulls(hits, level, size=size)[0]
 
 
 def weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> TestResult:
@@ -132,24 +141,37 @@ def weibull_cc(hits: npt.ArrayLike, level: float, *, size: float = 0.05) -> Test
     f(d) = a^b b d^(b-1) exp(-(a d)^b), censored durations by exp(-(a d)^b); p = 1 - level.
     Source: Christoffersen and Pelletier, Journal of Financial Econometrics 2 (2004), 84-108.
     """
-    p = tail_probability(level)
-    claim = Claim("weibull_cc", f"durations have no memory and mean 1/{p:g}", "memory, or another mean")
-    return _weibull(claim, hits, level, size, 2)
+    return weibulls(hits, level, size=size)[1]
 
 
-def _weibull(claim: Claim, hits: npt.ArrayLike, level: float, size: float, df: int) -> TestResult:
+def weibulls(
+    hits: npt.ArrayLike, level: float, *, size: float = 0.05, fit: WeibullFit | None = None
+) -> tuple[TestResult, TestResult]:  # fmt: skip
+    """Independence, and the joint test, by one fit: that of these hits, if it is there already."""
     series, p = hits_of(hits), tail_probability(level)
+    claims = (
+        Claim("weibull", "durations between hits have no memory (b = 1)", "hits cluster, or keep their distance"),
+        Claim("weibull_cc", f"durations have no memory and mean 1/{p:g}", "memory, or another mean"),
+    )
     if len(series) == 0:
-        return undefined(claim, "there are no observations", size=size)
+        reason = "there are no observations"
+        return undefined(claims[0], reason, size=size), undefined(claims[1], reason, size=size)
     durations = durations_of(series)
-    fit = fit_weibull(durations, p)
+    if fit is None:
+        fit = fit_weibull(durations, p)
     if not fit.informative[0]:
-        return undefined(claim, "fewer than two durations, or none that is not censored", size=size)
+        reason = "fewer than two durations, or none that is not censored"
+        return undefined(claims[0], reason, size=size), undefined(claims[1], reason, size=size)
+    count = int((durations.length > 0).sum())
+    return _concluded(claims[0], fit, 1, size, count), _concluded(claims[1], fit, 2, size, count)
+
+
+def _concluded(claim: Claim, fit: WeibullFit, df: int, size: float, count: int) -> TestResult:
     statistic = weibull_statistic(fit, df)[0]
     warnings = (_OVERSIZED,) + ((f"b is at its bound of {fit.shape[0]:g}",) if fit.at_bound[0] else ())
     return concluded(
         claim, statistic=statistic, p_value=chi2_sf(statistic, df), size=size, df=df, warnings=warnings,
-        shape=float(fit.shape[0]), durations=int((durations.length > 0).sum()), log_likelihood=float(fit.free[0]),
+        shape=float(fit.shape[0]), durations=count, log_likelihood=float(fit.free[0]),
         log_likelihood_memoryless=float(fit.memoryless[0]),
     )  # fmt: skip
 

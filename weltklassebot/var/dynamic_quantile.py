@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["dq_statistics", "dynamic_quantile"]
 
@@ -39,9 +41,12 @@ def dynamic_quantile(
         return undefined(claim, f"{columns} regressors need more than {lags + columns} observations", size=size)
     if not series.any():
         return undefined(claim, "there is no hit", size=size)
-    design, response = _design(series, p, lags, var, returns)
-    fitted, degrees = explained(design, response)
-    statistic, rank = float(fitted) / (p * (1.0 - p)), int(degrees)
+    if returns is None:
+        fitted, rank = _explained_by_hits(series, p, lags, None if var is None else _other(var, "var", len(series)))
+    else:
+        found, degrees = explained(*_design(series, p, lags, var, returns))
+        fitted, rank = float(found), int(degrees)
+    statistic = fitted / (p * (1.0 - p))
     warnings: tuple[str, ...] = ()
     if series.sum() < 30:
         warnings = ("the asymptotic p is too small with fewer than 30 hits: simulate it",)
@@ -78,6 +83,36 @@ def _design(
     design: Floats = np.stack(columns) if columns else np.zeros((0, n - lags))
     response: Floats = hit[lags:]
     return design, response
+
+
+def _explained_by_hits(series: Bools, p: float, lags: int, var: Floats | None) -> tuple[float, int]:
+    """As `explained` with lagged hits and VaR, whose products are counts of hits and sums over hits: with ten million
+    rows no row of regressors is made."""
+    at, n = np.flatnonzero(series), len(series) - lags
+    inside = [at[(at >= lags - lag) & (at < lags - lag + n)] for lag in range(lags + 1)]  # lag 0 is the response
+    count = np.array([len(each) for each in inside], dtype=np.float64)
+    both = np.diag(count)
+    for lag in range(lags + 1):
+        for more in range(lag + 1, lags + 1):
+            back = inside[lag] - (more - lag)
+            both[lag, more] = both[more, lag] = np.count_nonzero(series[back[back >= 0]])
+    products = both - np.outer(count, count) / n
+    scale = np.sqrt(count * (1.0 - p) ** 2 + (n - count) * p**2)
+    if var is not None:
+        risk = var[lags:]
+        centred = risk - risk.mean()
+        along = np.array([centred[inside[lag] + lag - lags].sum() for lag in range(lags + 1)])
+        along -= count * centred.mean()
+        products = np.block([[products, along[:, None]], [along[None, :], np.array([[centred @ centred]])]])
+        scale = np.append(scale, math.sqrt(float(risk @ risk)))
+    length = np.sqrt(np.maximum(np.diag(products)[1:], 0.0))
+    kept = length > _DEPENDENT * np.maximum(scale[1:], np.finfo(float).tiny)
+    unit = np.where(kept, 1.0 / np.where(kept, length, 1.0), 0.0)
+    values, vectors = np.linalg.eigh(products[1:, 1:] * np.outer(unit, unit))
+    strong = values > _DEPENDENT
+    projected = (vectors.T @ (unit * products[1:, 0]))[strong]
+    mean = count[0] / n - p
+    return float(n * mean**2 + (projected**2 / values[strong]).sum()), 1 + int(strong.sum())
 
 
 def _other(values: npt.ArrayLike, name: str, n: int) -> Floats:

@@ -39,8 +39,11 @@ _NEGLIGIBLE: Final = -50.0
 _FULL_BELOW: Final = 1e-9
 _FULL_UP_TO: Final = 1_500
 _TIE: Final = 1e-10
+_KEPT: Final = 1 << 14
+"""p-values that are remembered: thousands of portfolios share a few hundred."""
 
 
+@lru_cache(maxsize=_KEPT)
 def pof_p_value(statistic: float, n: int, p: float) -> float:
     """P(LR_pof >= statistic) under Binomial(n, p). LR falls up to x = np and rises from there: two binomial tails."""
     floor = statistic - _TIE * max(1.0, statistic)
@@ -59,6 +62,7 @@ def pof_p_value(statistic: float, n: int, p: float) -> float:
     return min(1.0, binomial_cdf(left, n, p) + binomial_sf(low, n, p))
 
 
+@lru_cache(maxsize=_KEPT)
 def tuff_p_value(wait: int, p: float) -> float:
     """P(LR_tuff >= that of `wait`) for a geometric wait. LR falls up to 1/p and rises from there: two tails."""
     statistic = float(tuff_ratio(wait, p))
@@ -98,6 +102,7 @@ def p_value(kind: Kind, statistic: float, n: int, p: float) -> float:
     return min(1.0, value)
 
 
+@lru_cache(maxsize=_KEPT)
 def conditional_p_value(statistic: float, n: int, hits: int) -> float:
     """P(LR_cci >= statistic) given the number of hits: the arrangements of x hits in n days are equally likely.
 
@@ -110,7 +115,9 @@ def conditional_p_value(statistic: float, n: int, hits: int) -> float:
 
 
 def clear_caches() -> None:
-    """Forget every distribution that was counted."""
+    """Forget every distribution that was counted, and every p-value."""
+    for cached in (pof_p_value, tuff_p_value, conditional_p_value):
+        cached.cache_clear()
     _distribution.cache_clear()
     _likely.cache_clear()
 

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var import exact
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.likelihood import independence_ratio, pof_ratio, transitions, tuff_ratio
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
 from weltklassebot.var.special import Bools, Floats, chi2_sf
 from weltklassebot.var.unconditional import NO_HIT, NO_ROWS
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["cc", "cci", "tbf", "tbfi", "waits"]
 
@@ -122,7 +123,8 @@ def _between(name: str, null: str, hits: npt.ArrayLike, level: float, size: floa
     statistic, df = float(tuff_ratio(wait, p).sum()), x
     if name == "tbf":
         statistic, df = statistic + float(pof_ratio(x, n, p)), x + 1
-    quartiles = np.quantile(wait, [0.0, 0.25, 0.5, 0.75, 1.0], method="hazen")
+    # Hazen's rule: the k-th of x waits stands at (k - 1/2) / x.
+    quartiles = np.interp(np.array([0.0, 0.25, 0.5, 0.75, 1.0]) * x - 0.5, np.arange(x), np.sort(wait))
     return concluded(
         Claim(name, null, other), statistic=statistic, p_value=chi2_sf(statistic, df), size=size, df=df,
         warnings=(_NOT_CHI_SQUARED,),

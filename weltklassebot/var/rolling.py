@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var import exact
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.likelihood import independence_ratio, pof_ratio
 from weltklassebot.var.multiplicity import benjamini_hochberg, holm
 from weltklassebot.var.results import InputError
 from weltklassebot.var.special import Bools, Floats, Ints, chi2_sf
 from weltklassebot.var.traffic_light import zone_table
-from weltklassebot.var.violations import Missing, VarAs, align, tail_probability
+from weltklassebot.var.violations import Missing, VarAs, align
 
 __all__ = ["Rolling", "ZoneChange", "hit_matrix", "rolling"]
 

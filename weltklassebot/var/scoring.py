@@ -7,9 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import Claim, InputError, TestResult, concluded, undefined
 from weltklassebot.var.special import Floats, normal_cdf
-from weltklassebot.var.violations import tail_probability
 
 __all__ = ["diebold_mariano", "fissler_ziegel_loss", "tick_loss"]
 
@@ -61,7 +61,8 @@ def diebold_mariano(
     variance = float(centred @ centred) / n
     for lag in range(1, width + 1):
         variance += 2 * (1 - lag / (width + 1)) * float(centred[lag:] @ centred[:-lag]) / n
-    if variance <= 0:
+    # What differs by rounding alone has a variance too.
+    if variance <= (1e-13 * float(np.maximum(np.abs(one), np.abs(other)).max())) ** 2:
         return undefined(claim, "the losses do not differ, or always by the same", size=size)
     t = float(difference.mean()) / math.sqrt(variance / n)
     return concluded(

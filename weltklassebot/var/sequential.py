@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.results import InputError, Light
 from weltklassebot.var.special import Floats
-from weltklassebot.var.violations import tail_probability
 
 __all__ = ["EProcess", "e_backtest", "e_backtest_forecasts", "e_values"]
 
@@ -115,8 +115,11 @@ def e_backtest_forecasts(
 
 def _gree(e: Floats) -> Floats:
     gain = e - 1.0
-    total, squares = (np.concatenate(([0.0], np.cumsum(part)))[:-1] for part in (gain, gain**2))
-    return np.clip(np.where(squares > 0, total / np.where(squares > 0, squares, 1.0), 0.0), 0.0, MOST_BET)
+    total = np.cumsum(gain)
+    squares = np.cumsum(np.square(gain, out=gain))
+    bets = np.zeros_like(e)
+    np.divide(total[:-1], squares[:-1], out=bets[1:], where=squares[:-1] > 0)
+    return np.clip(bets, 0.0, MOST_BET, out=bets)
 
 
 def _bet(total: float, squares: float) -> float:
@@ -124,7 +127,10 @@ def _bet(total: float, squares: float) -> float:
 
 
 def _process(e: Floats, bets: Floats) -> EProcess:
-    return _judged(np.cumsum(np.log1p(bets * (e - 1.0))), bets)
+    growth = e - 1.0
+    growth *= bets
+    np.log1p(growth, out=growth)
+    return _judged(np.cumsum(growth, out=growth), bets)
 
 
 def _judged(log_wealth: Floats, bets: Floats) -> EProcess:

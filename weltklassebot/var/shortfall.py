@@ -7,15 +7,16 @@ losses strictly greater than VaR. `acerbi_szekely.py` has the tests whose p-valu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
+from weltklassebot.var.replications import replicated
 from weltklassebot.var.results import Claim, InputError, Method, TestResult, check_replications, concluded, undefined
 from weltklassebot.var.special import Floats, chi2_sf, normal_cdf, student_cdf
-from weltklassebot.var.violations import tail_probability, tail_series
+from weltklassebot.var.violations import tail_series
 
 __all__ = ["du_escanciano", "exceedance_residuals", "mcneil_frey", "nolde_ziegel"]
 
@@ -25,6 +26,8 @@ _FEW: Final = "the asymptotic p is rough with fewer than 30 hits"
 _FEW_OF_TWO: Final = "the asymptotic p is too small with fewer than 100 hits"
 _ROUGH: Final = "a bootstrap of fewer than 10 hits is rough: it knows no other sizes than theirs"
 _FEWEST_HITS: Final = 5
+_EQUAL: Final = 1e-12
+"""Cumulative violations lie between 0 and 1: what differs by less does so by rounding."""
 
 
 def mcneil_frey(
@@ -178,8 +181,13 @@ def du_escanciano(
             return _autocorrelated(_cumulative(rows, p) - p / 2, lags)
 
     value = float(statistic(u[None, :])[0])
+    if math.isnan(value):
+        return undefined(claim, "all violations are equal", size=size, method=said)
     if rng is not None:
-        p_value = _uniform_p_value(statistic, abs(value), n, rng, replications)
+        p_value, _ = replicated(
+            lambda rows: np.abs(statistic(rng.random((rows, n)))), lambda drawn: drawn >= abs(value), replications,
+            most_rows=_BLOCK // n,
+        )  # fmt: skip
     else:
         p_value = 2 * normal_cdf(-abs(value)) if lags is None else chi2_sf(value, lags)
     return concluded(
@@ -198,19 +206,5 @@ def _autocorrelated(centred: Floats, lags: int) -> Floats:
     total = np.zeros(len(centred))
     for j in range(1, lags + 1):
         total += ((centred[:, j:] * centred[:, :-j]).sum(axis=1) / (n - j) / variance) ** 2
-    # Without a violation there is nothing to correlate: the p-value is given that there is one.
-    return np.where(centred.max(axis=1) > centred.min(axis=1), n * total, np.nan)
-
-
-def _uniform_p_value(
-    statistic: Callable[[Floats], Floats], observed: float, n: int, rng: np.random.Generator, replications: int
-) -> float:
-    check_replications(replications)
-    extreme, used, left = 0, 0, replications
-    while left:
-        rows = min(left, max(1, _BLOCK // n))
-        drawn = np.abs(statistic(rng.random((rows, n))))
-        extreme += int((drawn >= observed).sum())
-        used += int(np.count_nonzero(~np.isnan(drawn)))
-        left -= rows
-    return (1 + extreme) / (1 + used)
+    # Without a violation, or with equal ones alone, there is nothing to correlate: the p-value is given that there is.
+    return np.where(np.ptp(centred, axis=1) > _EQUAL, n * total, np.nan)

@@ -1,9 +1,4 @@
-"""p-values by replications of the null: independent hits with the right probability, from a generator that is given.
-
-p = (1 + replications at least as extreme) / (1 + replications), which rejects a right model at most as often as its
-size says (Dufour, Journal of Econometrics 133, 2006). Replications in which the test has nothing to say are left out:
-the p-value is given that it has.
-"""
+"""p-values by replications of the null: independent hits with the right probability, from a generator that is given."""
 
 from __future__ import annotations
 
@@ -15,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var import discrete_durations, durations, independence
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.discrete_weibull import Counted, discrete_statistic, fit_discrete
 from weltklassebot.var.dynamic_quantile import dq_statistics, dynamic_quantile
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
-from weltklassebot.var.results import Decision, TestResult, check_replications
+from weltklassebot.var.replications import replicated
+from weltklassebot.var.results import Decision, TestResult
 from weltklassebot.var.special import Bools, Floats
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["SIMULATED", "Simulated", "simulated", "simulated_p_value"]
 
@@ -65,17 +62,11 @@ def simulated_p_value(
     statistic: Callable[[Bools], Floats], observed: float, n: int, p: float, rng: np.random.Generator, replications: int
 ) -> tuple[float, int]:
     """The p-value, and how many rows counted. `statistic` gives one number per row of hits, NaN where undefined."""
-    check_replications(replications)
-    extreme = used = 0
-    left = replications
-    while left:
-        rows = min(left, max(1, _CELLS // n))
-        values = statistic(rng.random((rows, n)) < p)
-        known = ~np.isnan(values)
-        extreme += int(np.count_nonzero(values[known] >= observed - _TIE * max(1.0, abs(observed))))
-        used += int(np.count_nonzero(known))
-        left -= rows
-    return (1 + extreme) / (1 + used), used
+    floor = observed - _TIE * max(1.0, abs(observed))
+    return replicated(
+        lambda rows: statistic(rng.random((rows, n)) < p), lambda values: values >= floor, replications,
+        most_rows=_CELLS // n,
+    )  # fmt: skip
 
 
 def _between_hits(test: Simulated, block: Bools, p: float) -> Floats:

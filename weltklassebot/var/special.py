@@ -10,8 +10,8 @@ from scipy import special
 
 __all__ = [
     "Bools", "Floats", "Ints", "beta_cdf", "binomial_cdf", "binomial_log_pmf", "binomial_sf", "chi2_sf",
-    "clopper_pearson", "implied_degrees", "log_choose", "normal_cdf", "normal_quantile", "normal_quantiles",
-    "student_cdf", "student_quantile", "student_quantiles", "tail_of", "xlog_ratio", "xlogx",
+    "clopper_pearson", "implied_degrees", "kolmogorov_sf", "log_choose", "log_gamma", "normal_cdf", "normal_quantile",
+    "normal_quantiles", "student_cdf", "student_quantile", "student_quantiles", "tail_of", "xlog_ratio", "xlogx",
 ]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
@@ -57,8 +57,17 @@ def normal_quantiles(probabilities: Floats) -> Floats:
     return np.asarray(special.ndtri(probabilities), dtype=np.float64)
 
 
-def student_quantiles(probabilities: Floats, df: float) -> Floats:
+def student_quantiles(probabilities: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     return np.asarray(special.stdtrit(df, probabilities), dtype=np.float64)
+
+
+def kolmogorov_sf(distance: float) -> float:
+    """P(the largest distance of a Brownian bridge from 0 > distance): the limit for Kolmogorov and Smirnov's test."""
+    return float(special.kolmogorov(distance))
+
+
+def log_gamma(x: Floats) -> Floats:
+    return np.asarray(special.gammaln(x), dtype=np.float64)
 
 
 def beta_cdf(x: Floats, a: float, b: float) -> Floats:

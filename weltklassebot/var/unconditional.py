@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var.checks import tail_probability
 from weltklassebot.var.exact import pof_p_value, tuff_p_value
 from weltklassebot.var.likelihood import pof_ratio, tuff_ratio
 from weltklassebot.var.results import Claim, TestResult, concluded, undefined
@@ -19,7 +20,7 @@ from weltklassebot.var.special import (
     clopper_pearson,
     normal_cdf,
 )
-from weltklassebot.var.violations import hits_of, tail_probability
+from weltklassebot.var.violations import hits_of
 
 __all__ = ["PValue", "binomial_z", "exact_binomial", "pof", "tuff"]
 

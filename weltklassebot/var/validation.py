@@ -1,45 +1,49 @@
-"""All tests on one model's forecasts, and one light over them; the runner does so for many."""
+"""All tests on one model's forecasts, and one light over them; `runner.py` does so for many."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weltklassebot.var.battery import battery
-from weltklassebot.var.comparison import Comparison, Forecasts, compare
-from weltklassebot.var.multiplicity import holm
-from weltklassebot.var.results import InputError, Light, TestResult, check_replications
+from weltklassebot.var.checks import TOLERANCE, strictly_inside, tail_probability
+from weltklassebot.var.fits import Fits
+from weltklassebot.var.plausibility import remarks
+from weltklassebot.var.regulator import Regulator, regulator
+from weltklassebot.var.results import InputError, Light, TestResult
 from weltklassebot.var.sequential import MOST_ROWS, Betting, EProcess, e_backtest, e_backtest_forecasts
+from weltklassebot.var.special import tail_of
 from weltklassebot.var.traffic_light import TrafficLight, traffic_light
-from weltklassebot.var.violations import Aligned, Missing, VarAs, Violation, align, listed, tail_probability
+from weltklassebot.var.verdict import FEWEST_FOR_RED, judge, refuse_too_few, words
+from weltklassebot.var.violations import Aligned, GivenDates, Missing, VarAs, Violation, align, listed
 
-__all__ = ["RED_SIZE", "Validation", "VaRBacktestRunner", "validate"]
-
-_SAID_ALREADY: Final = ("cc_first",)
-"""The other form of CC is shown; counted twice it would only make Holm's correction stricter."""
-RED_SIZE: Final = 0.001
-"""An adjusted p-value up to here makes red what `size` makes yellow."""
-_TWO_SIDED: Final = (
-    "pof", "tuff", "cc", "tbfi", "tbf", "weibull_cc", "discrete_weibull_cc", "gmm", "dq", "du_escanciano"
-)  # fmt: skip
-"""They also reject for too few hits, which costs capital but is no danger: that is yellow at most."""
+__all__ = ["Validation", "validate", "validate_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What is to be said of one series of forecasts. `light` and `reasons` follow the rule in `validate`;
-    `smallest_p` is the smallest of the p-values that count, after Holm's correction over the tests."""
+    """What is to be said of one series of forecasts.
+
+    `light` and `reasons` follow the rule in `validate`; `verdict` is the light in one line, with what it leaves out:
+    `not_counted` are the tests that reject by an approximate p-value. `smallest_p` is the smallest of the p-values that
+    count, after Holm's correction over the tests. `warnings` are remarks on the input, for a person: units, signs,
+    absent days. `regulator` has the numbers of the last 250 days, `traffic_light` those of all. `severity` is the mean
+    of loss over VaR on the hits, `expected_severity` that of ES over VaR there, a normal distribution's where there is
+    no ES; None where there is no hit with a VaR above 0.
+    """
 
     name: str
     level: float
     size: float
     light: Light
     reasons: tuple[str, ...]
+    not_counted: tuple[str, ...]
+    simulated: bool
+    warnings: tuple[str, ...]
     smallest_p: float | None
     observations: int
     hits: int
@@ -47,11 +51,29 @@ class Validation:
     missing: int
     first: Any
     last: Any
+    severity: float | None
+    expected_severity: float | None
+    regulator: Regulator
     traffic_light: TrafficLight
     running: EProcess
     running_es: EProcess | None
     tests: tuple[TestResult, ...]
     violations: tuple[Violation, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Like "GREEN, not counting 8 rejections: run with --simulate"."""
+        return words(self.light, len(self.not_counted), simulated=self.simulated)
+
+    @property
+    def observed_level(self) -> float:
+        """The share of days without a hit."""
+        return 1.0 - self.hits / self.observations
+
+    @property
+    def ratio(self) -> float:
+        """Hits over expected hits: 1 for a right model, on average."""
+        return self.hits / self.expected
 
     def __getitem__(self, test: str) -> TestResult:
         for result in self.tests:
@@ -61,10 +83,16 @@ class Validation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
-        plain = ("name", "level", "size", "smallest_p", "observations", "hits", "expected", "missing", "first", "last")
+        plain = (
+            "name", "level", "size", "verdict", "simulated", "smallest_p", "observations", "hits", "expected", "ratio",
+            "observed_level", "severity", "expected_severity", "missing", "first", "last",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in plain} | {
             "light": str(self.light),
             "reasons": list(self.reasons),
+            "not_counted": list(self.not_counted),
+            "warnings": list(self.warnings),
+            "regulator": self.regulator.as_dict(),
             "traffic_light": self.traffic_light.as_dict(),
             "running": self.running.as_dict(),
             "running_es": None if self.running_es is None else self.running_es.as_dict(),
@@ -76,8 +104,8 @@ class Validation:
 def validate(
     returns: npt.ArrayLike, var: npt.ArrayLike, level: float = 0.99, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
-    replications: int = 9_999, name: str = "",
+    dates: GivenDates | None = None, size: float = 0.05, rng: np.random.Generator | None = None,
+    replications: int = FEWEST_FOR_RED, name: str = "",
 ) -> Validation:  # fmt: skip
     """Run every test on one series of forecasts.
 
@@ -86,38 +114,56 @@ def validate(
     returns, F(return). With `rng`, the tests whose asymptotic p-value is poor get a simulated one, and Acerbi and
     Szekely's are there at all.
 
-    The light is red where Basel's is, or where a test whose p-value is exact or simulated rejects at `RED_SIZE` after
-    Holm's correction; yellow where Basel's is, or where one rejects at `size`; else green. Asymptotic p-values are
-    shown and do not count. Too few hits make yellow at most. Raises InputError.
+    The light is red where Basel's is, or where a test whose p-value is exact or simulated rejects at 0.001 after Holm's
+    correction over `FAMILY`; yellow where Basel's is, or where one rejects at 0.05, or at `size` where that is larger;
+    else green. Asymptotic p-values are shown and do not count, which `verdict` says. Too few hits make yellow at most.
+    With `rng`, `replications` must be enough to make red. Raises InputError.
     """
-    if not 0.0 < size < 1.0:
-        raise InputError(f"size: must be strictly between 0 and 1, like 0.05, not {size!r}")
-    if rng is not None:
-        check_replications(replications)
     rows = align(
         returns, var, es=es, probabilities=probabilities, var_as=var_as, missing=missing, dates=dates, name=name
     )
+    return validate_rows(
+        rows, level, size=size, rng=rng, replications=replications, name=name, dropped=missing == "drop"
+    )
+
+
+def validate_rows(
+    rows: Aligned, level: float, *, size: float = 0.05, rng: np.random.Generator | None = None,
+    replications: int = FEWEST_FOR_RED, name: str = "", dropped: bool = False, fits: Fits | None = None,
+) -> Validation:  # fmt: skip
+    """As `validate`, of rows that are aligned; `dropped` where those without a number were left out, `fits` as
+    `battery` takes them."""
+    strictly_inside(size, "size", "0.05")
+    if rng is not None:
+        refuse_too_few(replications)
     if not len(rows.hits):
         raise InputError(f"returns{' of ' + name if name else ''}: no row is left of {rows.missing} that are missing")
     p = tail_probability(level)
-    tests = battery(rows, level, size, rng, replications)
+    tests = battery(rows, level, size, rng, replications, fits)
     basel = traffic_light(rows.hits, level)
     x, expected = int(rows.hits.sum()), len(rows.hits) * p
-    light, reasons, smallest = _light(basel, tests, size, too_many=x > expected)
-    first, last = (int(rows.rows[at]) if rows.dates is None else rows.dates[at] for at in (0, -1))
+    judged = judge(basel, tests, size, too_many=x > expected)
+    days = rows.days
+    severity, expected_severity = _severity(rows, p)
     return Validation(
         name=name,
         level=level,
         size=size,
-        light=light,
-        reasons=reasons,
-        smallest_p=smallest,
+        light=judged.light,
+        reasons=judged.reasons,
+        not_counted=judged.not_counted,
+        simulated=rng is not None,
+        warnings=remarks(rows, level, dropped=dropped),
+        smallest_p=judged.smallest_p,
         observations=len(rows.hits),
         hits=x,
         expected=expected,
         missing=rows.missing,
-        first=first,
-        last=last,
+        first=days[0],
+        last=days[-1],
+        severity=severity,
+        expected_severity=expected_severity,
+        regulator=regulator(rows.hits, level, days),
         traffic_light=basel,
         running=e_backtest(rows.hits / p),
         running_es=_running_es(rows, level),
@@ -127,105 +173,24 @@ def validate(
 
 
 def _running_es(rows: Aligned, level: float) -> EProcess | None:
-    """Where there is an ES that is greater than VaR on every day; of the days that have numbers."""
-    known = ~rows.filled
-    if rows.es is None or not known.any() or not (rows.es[known] > rows.var[known]).all():
+    """Where there is an ES that is greater than VaR on every day, by more than rounding; of the days that have one."""
+    if rows.es is None:
+        return None
+    known = ~rows.filled & ~np.isnan(rows.es)
+    if not known.any() or not (rows.es[known] > rows.var[known] * (1.0 + TOLERANCE)).all():
         return None
     betting: Betting = "grem" if int(known.sum()) <= MOST_ROWS else "gree"
     return e_backtest_forecasts(rows.loss[known], rows.var[known], level, es=rows.es[known], betting=betting)
 
 
-def _light(
-    basel: TrafficLight, tests: Sequence[TestResult], size: float, *, too_many: bool
-) -> tuple[Light, tuple[str, ...], float | None]:
-    light, reasons = basel.zone, []
-    if basel.zone is not Light.GREEN:
-        reasons.append(f"traffic light {basel.zone}: {basel.hits} hits in {basel.observations}")
-    counted = [
-        (test, test.p_value)
-        for test in tests
-        if test.p_value is not None and test.method != "asymptotic" and test.name not in _SAID_ALREADY
-    ]
-    adjusted = holm([alone for _, alone in counted])
-    for (test, alone), p_value in zip(counted, adjusted, strict=True):
-        if p_value > size:
-            continue
-        red = p_value <= RED_SIZE and (too_many or test.name not in _TWO_SIDED)
-        light = Light.RED if red else max(light, Light.YELLOW, key=list(Light).index)
-        reasons.append(f"{test.name}: p {alone:.2g} ({test.method}), {p_value:.2g} after Holm's correction")
-    return light, tuple(reasons), float(adjusted.min()) if len(adjusted) else None
-
-
-class VaRBacktestRunner:
-    """Several models or portfolios: add them, run them, read the worst light, hold models against each other.
-
-    >>> runner = VaRBacktestRunner(level=0.99)
-    >>> runner.add("desk", [0.01, -0.05, 0.02], [0.03, 0.03, 0.03])
-    >>> runner.run()["desk"].hits
-    1
-    """
-
-    def __init__(self, level: float = 0.99, **options: Any) -> None:
-        """`options` are those of `validate`; `dates` may also be given with each series."""
-        self._options = {"level": level, **options}
-        self._series: dict[str, dict[str, Any]] = {}
-
-    def add(
-        self, name: str, returns: npt.ArrayLike, var: npt.ArrayLike, es: npt.ArrayLike | None = None,
-        *, dates: Sequence[Any] | None = None, probabilities: npt.ArrayLike | None = None,
-    ) -> None:  # fmt: skip
-        """One model on one portfolio. Raises InputError where the name stands there already."""
-        if name in self._series:
-            raise InputError(f"{name}: stands there twice")
-        own = {"returns": returns, "var": var, "es": es, "probabilities": probabilities}
-        self._series[name] = own | ({} if dates is None else {"dates": dates})
-
-    def run(self) -> Mapping[str, Validation]:
-        """Every series by its name. Raises InputError that names the first series that cannot be tested.
-
-        With `rng` each series has a generator of its own, spawned from it: what is drawn for one does not depend on how
-        much was drawn for those before it.
-        """
-        rng: np.random.Generator | None = self._options.get("rng")
-        own = [{}] * len(self._series) if rng is None else [{"rng": each} for each in rng.spawn(len(self._series))]
-        return MappingProxyType({
-            name: validate(name=name, **(self._options | given | drawn))
-            for (name, given), drawn in zip(self._series.items(), own, strict=True)
-        })  # fmt: skip
-
-    def compare(self, *names: str) -> Comparison:
-        """Which of these models of one portfolio is best (all that were added, if none is named), on the days on which
-        all have numbers. Raises InputError where their returns differ."""
-        chosen = names or tuple(self._series)
-        unknown = [name for name in chosen if name not in self._series]
-        if unknown:
-            raise InputError(f"{unknown[0]}: was not added")
-        convention = self._options.get("var_as", "loss")
-        rows = {
-            name: align(
-                *(self._series[name][key] for key in ("returns", "var")), es=self._series[name]["es"],
-                var_as=convention, missing="exception", name=name,
-            )
-            for name in chosen
-        }  # fmt: skip
-        first = rows[chosen[0]].loss
-        for name, each in rows.items():
-            if not np.array_equal(each.loss, first, equal_nan=True):
-                raise InputError(f"{name}: has other returns than {chosen[0]}: models are compared on one portfolio")
-        models = {name: Forecasts(each.var, each.es) for name, each in rows.items()}
-        return compare(first, models, self._options["level"], size=self._options.get("size", 0.05))
-
-    @staticmethod
-    def over_all(results: Mapping[str, Validation]) -> Mapping[str, float]:
-        """Each one's `smallest_p` after Holm's correction over all of them: of a thousand right models some are yellow
-        for themselves, and none of them, most likely, by this. Those without one are left out."""
-        known = {name: result.smallest_p for name, result in results.items() if result.smallest_p is not None}
-        adjusted = holm(list(known.values()))
-        return MappingProxyType({name: float(p_value) for name, p_value in zip(known, adjusted, strict=True)})
-
-    @staticmethod
-    def overall(results: Mapping[str, Validation]) -> Light:
-        """The worst."""
-        if not results:
-            raise InputError("there is nothing to validate")
-        return max((result.light for result in results.values()), key=list(Light).index)
+def _severity(rows: Aligned, p: float) -> tuple[float | None, float | None]:
+    """Mean loss over VaR on the hits, and what it should be."""
+    at = rows.hits & ~rows.filled & (rows.var > 0)
+    if rows.es is not None:
+        at &= ~np.isnan(rows.es)
+    if not at.any():
+        return None, None
+    normal = tail_of(p, math.inf)[1] if p < 0.5 else None
+    return float((rows.loss[at] / rows.var[at]).mean()), (
+        normal if rows.es is None else float((rows.es[at] / rows.var[at]).mean())
+    )

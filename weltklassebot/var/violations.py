@@ -8,6 +8,8 @@ A row is missing when its return or its VaR is NaN. What then happens is the cal
   refuse     it is an error that names the row
   drop       the row does not count, in no test (MATLAB's rule)
   exception  the row counts as a hit (Basel MAR32.5: a day without a number is an exception)
+Where ES or a probability alone is NaN, the row is refused, or counts for the tests of hits and not for those that would
+need the number: a forecast that is asked for as well takes no hit away.
 """
 
 from __future__ import annotations
@@ -19,6 +21,17 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from weltklassebot.var import checks
+from weltklassebot.var.checks import (
+    TOLERANCE,
+    ascending,
+    at_least,
+    forecasts,
+    magnitudes,
+    refuse_first,
+    series,
+    tail_probability,
+)
 from weltklassebot.var.results import InputError
 from weltklassebot.var.special import Bools, Floats, Ints
 
@@ -31,10 +44,12 @@ __all__ = [
     "detect_violations",
     "hits_of",
     "listed",
-    "tail_probability",
     "tail_series",
 ]
 
+Dates = tuple[Any, ...] | npt.NDArray[np.datetime64]
+"""An array stays one: a tuple of ten million dates takes a gibibyte."""
+GivenDates = Sequence[Any] | npt.NDArray[np.datetime64]
 VarAs = Literal["loss", "quantile"]
 Missing = Literal["refuse", "drop", "exception"]
 _VAR_AS: Final = ("loss", "quantile")
@@ -42,11 +57,25 @@ _MISSING: Final = ("refuse", "drop", "exception")
 
 
 @dataclass(frozen=True, slots=True)
+class Days:
+    """Of rows that count, each as Python has it: no list of ten million dates is made."""
+
+    _given: Dates | Ints
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, at: int) -> Any:
+        day = self._given[at]
+        return day.item() if isinstance(day, np.generic) else day
+
+
+@dataclass(frozen=True, slots=True)
 class Aligned:
     """Rows that count, with one sign for everything: `loss`, `var` and `es` are positive for losses.
 
     `rows` are their positions in what was given; where `filled`, the row was missing and counts as a hit, and its
-    numbers are NaN: tests of sizes leave it out, tests of hits do not.
+    numbers are NaN: tests of sizes leave it out, tests of hits do not. `es` and `probabilities` may be NaN elsewhere.
     """
 
     loss: Floats
@@ -56,8 +85,13 @@ class Aligned:
     hits: Bools
     filled: Bools
     rows: Ints
-    dates: tuple[Any, ...] | None
+    dates: Dates | None
     missing: int
+
+    @property
+    def days(self) -> Days:
+        """Dates, or rows where there are none."""
+        return Days(self.rows if self.dates is None else self.dates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +106,10 @@ class Violation:
     severity: float | None
 
 
-def tail_probability(level: float) -> float:
-    """1 - level without the dust of binary fractions: 0.95 gives 0.05, not 0.050000000000000044."""
-    if not 0.0 < level < 1.0:
-        raise InputError(f"level: must be strictly between 0 and 1, like 0.99, not {level!r}")
-    return round(1.0 - level, 15)
-
-
 def align(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, es: npt.ArrayLike | None = None,
     probabilities: npt.ArrayLike | None = None, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None, name: str = "",
+    dates: GivenDates | None = None, name: str = "",
 ) -> Aligned:  # fmt: skip
     """Check the series and bring them to one sign. Raises InputError, which names the series and the row.
 
@@ -94,41 +121,38 @@ def align(
     if missing not in _MISSING:
         raise InputError(f"missing: must be one of {', '.join(_MISSING)}, not {missing!r}")
     of = f" of {name}" if name else ""
-    gain = _series(returns, f"returns{of}")
+    gain = series(returns, f"returns{of}")
     sign = 1.0 if var_as == "loss" else -1.0
-    risk = _forecast(var, f"var{of}", len(gain), sign)
-    shortfall = None if es is None else _forecast(es, f"es{of}", len(gain), sign)
-    if shortfall is not None:
-        _refuse_first(shortfall < risk, f"es{of}", "is a smaller loss than VaR", shortfall * sign)
-    ranks = None if probabilities is None else _probabilities(probabilities, f"probabilities{of}", len(gain))
-    _check_dates(dates, len(gain), f"dates{of}")
+    risk = forecasts(var, f"var{of}", len(gain), sign)
+    shortfall = None if es is None else at_least(forecasts(es, f"es{of}", len(gain), sign), risk, f"es{of}", sign)
+    ranks = None if probabilities is None else checks.probabilities(probabilities, f"probabilities{of}", len(gain))
+    ascending(dates, len(gain), f"dates{of}")
     gap = np.isnan(gain) | np.isnan(risk)
-    for more in (shortfall, ranks):
-        if more is not None:
-            gap |= np.isnan(more)
     if missing == "refuse":
-        for series, values in (("returns", gain), ("var", risk), ("es", shortfall), ("probabilities", ranks)):
+        for what, values in (("returns", gain), ("var", risk), ("es", shortfall), ("probabilities", ranks)):
             if values is not None:
-                what = "is missing (say missing='drop' or 'exception')"
-                _refuse_first(np.isnan(values), f"{series}{of}", what, values)
-    keep = np.flatnonzero(~gap) if missing == "drop" else np.arange(len(gain), dtype=np.int64)
-    loss, risk, filled = -gain[keep], risk[keep], gap[keep]
+                refuse_first(np.isnan(values), f"{what}{of}", "is missing (say missing='drop' or 'exception')", values)
+    keep: Ints = np.arange(len(gain), dtype=np.int64)
+    kept: Ints | slice = slice(None)
+    if missing == "drop" and gap.any():
+        keep = kept = np.flatnonzero(~gap)
+    loss, risk, filled = -gain[kept], risk[kept], gap[kept]
     return Aligned(
         loss=loss,
         var=risk,
-        es=None if shortfall is None else shortfall[keep],
-        probabilities=None if ranks is None else ranks[keep],
+        es=None if shortfall is None else shortfall[kept],
+        probabilities=None if ranks is None else ranks[kept],
         hits=(loss > risk) | filled,
         filled=filled,
-        rows=keep.astype(np.int64),
-        dates=None if dates is None else tuple(dates[int(row)] for row in keep),
+        rows=keep,
+        dates=None if dates is None else _kept(dates, keep, len(gap)),
         missing=int(gap.sum()),
     )
 
 
 def detect_violations(
     returns: npt.ArrayLike, var: npt.ArrayLike, *, var_as: VarAs = "loss", missing: Missing = "refuse",
-    dates: Sequence[Any] | None = None,
+    dates: GivenDates | None = None,
 ) -> tuple[Violation, ...]:  # fmt: skip
     """Every hit with its row, date, size and severity."""
     return listed(align(returns, var, var_as=var_as, missing=missing, dates=dates))
@@ -136,9 +160,9 @@ def detect_violations(
 
 def listed(aligned: Aligned) -> tuple[Violation, ...]:
     """The hits of rows that are already aligned."""
-    found = []
+    found, days = [], aligned.days
     for at in np.flatnonzero(aligned.hits):
-        row, date = int(aligned.rows[at]), None if aligned.dates is None else aligned.dates[at]
+        row, date = int(aligned.rows[at]), None if aligned.dates is None else days[int(at)]
         if aligned.filled[at]:
             found.append(Violation(row, date, None, None, None, None))
             continue
@@ -156,7 +180,7 @@ def hits_of(series: npt.ArrayLike) -> Bools:
         return hits
     if hits.dtype.kind not in "iuf":
         raise InputError(f"hits: must be booleans or 0 and 1, not {hits.dtype}")
-    _refuse_first((hits != 0) & (hits != 1), "hits", "is neither 0 nor 1", hits)
+    refuse_first((hits != 0) & (hits != 1), "hits", "is neither 0 nor 1", hits)
     return hits.astype(np.bool_)
 
 
@@ -168,14 +192,16 @@ def tail_series(
     losses = np.asarray(loss, dtype=np.float64)
     if losses.ndim != 1 or not len(losses):
         raise InputError("loss: must be one series, with rows")
-    series = [_as_long(values, name, losses) for name, values in (("var", var), ("es", es))]
-    for name, values in (("loss", losses), ("var", series[0]), ("es", series[1])):
+    risk, shortfall = (_as_long(values, name, losses) for name, values in (("var", var), ("es", es)))
+    for name, values in (("loss", losses), ("var", risk), ("es", shortfall)):
         if not np.isfinite(values).all():
             raise InputError(f"{name}: row {int(np.argmin(np.isfinite(values)))} is not a finite number")
-    for name, wrong in (("var", series[0] < 0), ("es", series[1] < series[0]), ("es", series[1] <= 0)):
-        if wrong.any():
-            raise InputError(f"{name}: row {int(np.argmax(wrong))} is too small: losses are positive, ES at least VaR")
-    return losses, series[0], series[1], p
+        magnitudes(values, name)
+    wrong = (("var", risk < 0), ("es", shortfall < risk * (1.0 - TOLERANCE)), ("es", shortfall <= 0))
+    for name, bad in wrong:
+        if bad.any():
+            raise InputError(f"{name}: row {int(np.argmax(bad))} is too small: losses are positive, ES at least VaR")
+    return losses, risk, np.maximum(shortfall, risk), p
 
 
 def _as_long(values: npt.ArrayLike, name: str, losses: Floats) -> Floats:
@@ -185,56 +211,7 @@ def _as_long(values: npt.ArrayLike, name: str, losses: Floats) -> Floats:
     return np.broadcast_to(array, losses.shape)
 
 
-def _series(values: npt.ArrayLike, name: str) -> Floats:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: must be numbers ({error})") from None
-    if array.ndim != 1:
-        raise InputError(f"{name}: must have one dimension, not {array.ndim}")
-    if not len(array):
-        raise InputError(f"{name}: has no rows")
-    _refuse_first(np.isinf(array), name, "is infinite", array)
-    return array
-
-
-def _forecast(values: npt.ArrayLike, name: str, rows: int, sign: float) -> Floats:
-    array = np.asarray(values)
-    array = _series(np.full(rows, array) if array.ndim == 0 else array, name)
-    if len(array) != rows:
-        first = min(len(array), rows)
-        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}: row {first} has no partner")
-    said, other = ("loss", "quantile") if sign > 0 else ("quantile", "loss")
-    wrong = f"has the wrong sign for var_as={said!r} (is it a {other}?)"
-    _refuse_first(array * sign < 0, name, wrong, array)
-    return array * sign
-
-
-def _probabilities(values: npt.ArrayLike, name: str, rows: int) -> Floats:
-    array = _series(values, name)
-    if len(array) != rows:
-        raise InputError(f"{name}: has {len(array)} rows, the returns have {rows}")
-    _refuse_first((array < 0) | (array > 1), name, "is not between 0 and 1", array)
-    return array
-
-
-def _refuse_first(bad: Bools, name: str, what: str, values: npt.NDArray[Any]) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        more = int(bad.sum()) - 1
-        raise InputError(f"{name}: row {row} {what}: {values[row]}" + (f" (and {more} more rows)" if more else ""))
-
-
-def _check_dates(dates: Sequence[Any] | None, rows: int, name: str) -> None:
-    if dates is None:
-        return
-    if len(dates) != rows:
-        raise InputError(f"{name}: has {len(dates)} rows, the returns have {rows}")
-    for row in range(1, rows):
-        try:
-            ascending = bool(dates[row - 1] < dates[row])
-        except TypeError:
-            raise InputError(f"{name}: row {row} cannot be compared with the one before: {dates[row]!r}") from None
-        if not ascending:
-            what = "stands there twice" if dates[row - 1] == dates[row] else f"comes after {dates[row - 1]}"
-            raise InputError(f"{name}: row {row} {what}: {dates[row]}")
+def _kept(dates: GivenDates, keep: Ints, rows: int) -> Dates:
+    if isinstance(dates, np.ndarray):
+        return dates if len(keep) == rows else dates[keep]
+    return tuple(dates if len(keep) == rows else (dates[int(row)] for row in keep))

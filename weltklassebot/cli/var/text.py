@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from weltklassebot.cli.output import table
+from weltklassebot.cli.var.answers import interval, worst_first, worst_violations
+from weltklassebot.cli.var.names import plain_name, plain_reason
 
 if TYPE_CHECKING:
-    from weltklassebot.var import Comparison, Validation
+    from weltklassebot.var import Comparison, Regulator, Validation
 
 __all__ = ["MOST_DETAILS", "verdict"]
 
 MOST_DETAILS: Final = 6
 """So many series are shown test by test, the worst first; --json and --json-file have all."""
 _VIOLATIONS_SHOWN: Final = 10
+_CHANGES_SHOWN: Final = 6
 
 
 def verdict(head: dict[str, Any], found: dict[str, Validation], compared: dict[str, Comparison]) -> str:
@@ -29,14 +32,8 @@ def verdict(head: dict[str, Any], found: dict[str, Validation], compared: dict[s
         parts.append(f"{len(found) - len(shown)} more are in --json and --json-file, test by test")
     parts += [_comparison(portfolio, each) for portfolio, each in compared.items()]
     parts.append("reviewed by ______________________   date ____________   accepted / rejected")
-    parts.append(f"overall: {str(head['light']).upper()}")
+    parts.append(f"overall: {head['verdict']}")
     return "\n\n".join(parts)
-
-
-def worst_first(found: dict[str, Validation]) -> list[str]:
-    """Red, yellow, green, and as they came."""
-    order = ("red", "yellow", "green")
-    return sorted(found, key=lambda name: order.index(str(found[name].light)))
 
 
 def _settings(head: dict[str, Any]) -> list[str]:
@@ -63,13 +60,15 @@ def _summary(found: dict[str, Validation], over_all: Mapping[str, float]) -> lis
 
     rows = [
         {
-            "series": name, "light": str(each.light).upper(), "days": each.observations, "hits": each.hits,
-            "expected": f"{each.expected:g}", "p": words(each.smallest_p),
-            "over all": words(over_all.get(name)) if len(found) > 1 else None, "zone": str(each.traffic_light.zone),
-            "multiplier 1996": f"{each.traffic_light.multiplier_1996:.2f}",
-            "MAR32": f"{each.traffic_light.multiplier_mar32:.2f}", "every day": str(each.running.light),
+            "series": name, "light": each.verdict, "days": each.observations, "hits": each.hits,
+            "expected": f"{each.expected:g}", "ratio": f"{each.ratio:.2f}", "p": words(each.smallest_p),
+            "over all": words(over_all.get(name)) if len(found) > 1 else None,
+            "last 250 days": f"{each.regulator.hits} hits, {each.regulator.zone}",
+            "MAR32": _multiplier(each.regulator.multiplier_mar32, each.regulator.multipliers_by),
+            "1996": _multiplier(each.regulator.multiplier_1996, each.regulator.multipliers_by),
+            "every day": str(each.running.light),
         }
-        for name, each in found.items()
+        for name, each in ((name, found[name]) for name in worst_first(found))
     ]  # fmt: skip
     return list(table(rows))
 
@@ -78,17 +77,20 @@ def _details(name: str, result: Validation) -> str:
     basel = result.traffic_light
     fewer = dict(basel.type_ii)[0.97]
     head = [
-        f"{name}: {str(result.light).upper()}",
+        f"{name}: {result.verdict}",
         f"  {result.first} to {result.last}: {_counts(result)}",
+        f"  observed level {100 * result.observed_level:.4g} %, {interval(result)}{_severity(result)}",
         f"  traffic light {basel.zone}: yellow from {basel.yellow_from}, red from {basel.red_from} hits",
         f"  type I: as many hits by a right model, {basel.type_i:.2g}; type II: fewer by one of 97 %, {fewer:.2g}",
+        *_regulator(result.regulator),
         f"  looked at every day: {result.running.light} (p {result.running.p_value:.2g}, valid at any time)"
         + (f"; with ES: {result.running_es.light} (p {result.running_es.p_value:.2g})" if result.running_es else ""),
-        *(f"  because: {reason}" for reason in result.reasons),
+        *(f"  because: {plain_reason(reason)}" for reason in result.reasons),
+        *(f"  warning: {warning}" for warning in result.warnings),
     ]
     rows = [
         {
-            "test": test.name,
+            "test": plain_name(test.name),
             "statistic": None if test.statistic is None else f"{test.statistic:.4f}",
             "p": None if test.p_value is None else f"{test.p_value:.4g}",
             "which": test.method if test.informative else None,
@@ -97,12 +99,34 @@ def _details(name: str, result: Validation) -> str:
         }
         for test in result.tests
     ]
-    worst = sorted(result.violations, key=lambda each: -(each.excess or 0.0))[:_VIOLATIONS_SHOWN]
+    worst = worst_violations(result, _VIOLATIONS_SHOWN)
     hits = [
         {"date": each.date, "loss": _short(each.loss), "var": _short(each.var), "loss / var": _short(each.severity)}
         for each in worst
     ]
     return "\n".join([*head, "", *table(rows), *(["", "  worst violations", *table(hits, "  ")] if hits else [])])
+
+
+def _regulator(found: Regulator) -> list[str]:
+    """The last 250 days, and when their zone changed."""
+    days = f"last {found.days} days" + ("" if found.complete else " (250 are asked for)")
+    multipliers = [
+        f"{name} {_multiplier(value, found.multipliers_by)}"
+        for name, value in (("MAR32", found.multiplier_mar32), ("1996", found.multiplier_1996)) if value is not None
+    ]  # fmt: skip
+    lines = [
+        f"  {days}, {found.first} to {found.last}: {found.hits} hits, zone {found.zone}"
+        + (f"; multiplier {', '.join(multipliers)}" if multipliers else "")
+    ]
+    if found.changes:
+        shown = [f"{each.date} {each.after} ({each.hits})" for each in found.changes[-_CHANGES_SHOWN:]]
+        left_out = len(found.changes) - len(shown)
+        lines.append(f"  zone changes: {f'{left_out} before; ' if left_out else ''}{', '.join(shown)}")
+    return lines
+
+
+def _multiplier(value: float | None, by: str | None) -> str | None:
+    return None if value is None else f"{value:.2f}" + (" (formula)" if by == "formula" else "")
 
 
 def _comparison(portfolio: str, compared: Comparison) -> str:
@@ -127,6 +151,12 @@ def _comparison(portfolio: str, compared: Comparison) -> str:
 def _counts(result: Validation) -> str:
     words = f"{result.observations} observations, {result.hits} hits, {result.expected:g} expected"
     return f"{words}, {result.missing} missing" if result.missing else words
+
+
+def _severity(result: Validation) -> str:
+    if result.severity is None or result.expected_severity is None:
+        return ""
+    return f"; losses on hits {result.severity:.3g} times VaR, {result.expected_severity:.3g} expected"
 
 
 def _short(value: float | None) -> str | None:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from weltklassebot.cli.exits import Usage
-from weltklassebot.cli.var_page import TEMPLATE
-from weltklassebot.cli.var_text import worst_first
+from weltklassebot.cli.var.answers import answers, worst_first, worst_violations
+from weltklassebot.cli.var.names import plain_name, plain_reason
+from weltklassebot.cli.var.page import TEMPLATE
 
 if TYPE_CHECKING:
-    from weltklassebot.cli.var_input import Series
+    from weltklassebot.cli.var.series import Series
     from weltklassebot.var import Comparison, Rolling, Validation
 
 __all__ = ["MOST_PICTURED", "page"]
 
 MOST_PICTURED: Final = 40
 """So many series have pictures and tests, the worst first: a page of thousands opens nowhere."""
+_WORST: Final = 10
+_BUFFERED: Final = 500
 _WINDOW: Final = 250
 _COLOURS: Final = {"green": "#2e7d32", "yellow": "#f9a825", "red": "#c62828"}
 
@@ -41,25 +45,45 @@ class _Pictured(NamedTuple):
 def page(
     head: dict[str, Any], found: dict[str, Validation], compared: dict[str, Comparison], series: list[Series],
     var_as: Any,
-) -> str:  # fmt: skip
-    """The page. Raises Usage where jinja2 or plotly are not installed."""
+) -> Iterator[bytes]:  # fmt: skip
+    """The page, piece by piece. Raises Usage where jinja2 or plotly are not installed."""
     try:
         import jinja2
 
         script = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
     except ModuleNotFoundError as error:
         raise Usage(f"{error.name} is not installed: pip install 'weltklassebot[report]'") from None
+    from weltklassebot.var.verdict import LIGHT_SIZE
+
     environment = jinja2.Environment(autoescape=True)
     given = {each.name: each for each in series}
-    pictured = [
-        _pictured(found[name], given[name], var_as, head["missing"]) for name in worst_first(found)[:MOST_PICTURED]
-    ]
-    shown = [(each.result, _pictures(number, each)) for number, each in enumerate(pictured)]
-    zones = _picture("all", 0, _zones_of_all(pictured)) if len(pictured) > 1 else None
-    return environment.from_string(TEMPLATE).render(
-        head=head, found=list(found.values()), compared=compared, zones=zones, models=shown, plotly=script,
-        left_out=len(found) - len(shown), colours=_COLOURS,
+    order = worst_first(found)
+    pictured = [_pictured(found[name], given[name], var_as, head["missing"]) for name in order[:MOST_PICTURED]]
+    shown = [
+        {
+            "result": each.result, "pictures": _pictures(number, each), "answers": answers(each.result),
+            "reasons": list(map(plain_reason, each.result.reasons)), "worst": worst_violations(each.result, _WORST),
+        }
+        for number, each in enumerate(pictured)
+    ]  # fmt: skip
+    lights = [str(result.light) for result in found.values()]
+    stream = environment.from_string(TEMPLATE).stream(
+        head=head, found=[found[name] for name in order], first=answers(found[order[0]]), compared=compared,
+        zones=_picture("all", 0, _zones_of_all(pictured)) if len(pictured) > 1 else None, models=shown, plotly=script,
+        left_out=len(found) - len(shown), colours=_COLOURS, plain_name=plain_name, number=_number, percent=_percent,
+        counts=[(light, lights.count(light)) for light in ("red", "yellow", "green")],
+        least=max(LIGHT_SIZE, head["size"]),
     )  # fmt: skip
+    stream.enable_buffering(_BUFFERED)
+    return (piece.encode() for piece in stream)
+
+
+def _number(form: str, value: float | None) -> str:
+    return "" if value is None else form % value
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.4g} %"
 
 
 def _pictured(result: Validation, series: Series, var_as: Any, missing: Any) -> _Pictured:
@@ -68,7 +92,7 @@ def _pictured(result: Validation, series: Series, var_as: Any, missing: Any) -> 
     rows = align(series.returns, series.var, es=series.es, probabilities=series.probabilities, var_as=var_as,
                  missing=missing, dates=series.dates)  # fmt: skip
     windows = rolling(rows.hits, result.level, window=_WINDOW) if len(rows.hits) >= _WINDOW else None
-    return _Pictured(result, rows.loss, rows.var, rows.hits, _days(list(rows.dates or ())), windows)
+    return _Pictured(result, rows.loss, rows.var, rows.hits, _days(rows), windows)
 
 
 def _pictures(number: int, model: _Pictured) -> list[dict[str, str]]:
@@ -100,7 +124,7 @@ def _zones_of_all(models: list[_Pictured]) -> tuple[list[dict[str, Any]], dict[s
         "colorscale": [[at, colour] for at, colour in zip((0, 0.5, 1), _COLOURS.values(), strict=True)],
     }  # fmt: skip
     layout = _layout(f"Zones of {_WINDOW} rows")
-    return [data], layout | {"margin": {"t": 50, "b": 40, "l": 200, "r": 20}, "height": 120 + 22 * len(zones)}
+    return [data], layout | {"yaxis": {"automargin": True}, "height": 120 + 22 * len(zones)}
 
 
 def _series(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -139,8 +163,8 @@ def _zones(model: _Pictured, windows: Rolling) -> tuple[list[dict[str, Any]], di
 def _p_values(model: _Pictured, windows: Rolling) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     days = [model.days[int(row)] for row in windows.last]
     of = (
-        ("POF, exact", windows.pof_p), ("CCI, exact given the hits", windows.cci_p),
-        (f"CC, {windows.cc_method}", windows.cc_p),
+        ("Kupiec, exact", windows.pof_p), ("Christoffersen independence, exact given the hits", windows.cci_p),
+        (f"Christoffersen coverage, {windows.cc_method}", windows.cc_p),
     )  # fmt: skip
     data = [{"x": days, "y": _numbers(values[:, 0]), "name": name, "mode": "lines"} for name, values in of]
     layout = _layout(f"p-values of {_WINDOW} rows")
@@ -166,11 +190,17 @@ def _waits(model: _Pictured) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def _layout(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "margin": {"t": 50, "b": 40, "l": 60, "r": 20}, "hovermode": "x", "height": 360}
+    return {
+        "title": {"text": title, "x": 0, "font": {"size": 15}}, "margin": {"t": 60, "b": 40, "l": 50, "r": 10},
+        "hovermode": "x", "height": 340, "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
+    }  # fmt: skip
 
 
-def _days(dates: list[Any]) -> list[Any]:
-    return [date if isinstance(date, int | str) else str(date) for date in dates]
+def _days(rows: Any) -> list[Any]:
+    """Dates, or places in the file."""
+    if rows.dates is None:
+        return list(rows.rows.tolist())
+    return [str(date) for date in (rows.dates.tolist() if hasattr(rows.dates, "tolist") else rows.dates)]
 
 
 def _numbers(values: Any) -> list[float | None]:
