@@ -6,8 +6,6 @@ never a reason to call another order reducing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
@@ -194,8 +192,7 @@ def decide_fill(
         if shared:
             events += _news_of_venue(state, place[0])
         if unremembered:
-            with _as_booked(state, fill, known, position - held):
-                halt = _halt_for_room(state, fill, seq, released_through_seq)
+            halt = _halt_as_booked(state, fill, known, position - held, seq, released_through_seq)
             events += _without(halt, fill.order_key) if done else halt
         return events
     if doubts_fill(state, (fill.account, fill.strategy)):
@@ -233,21 +230,26 @@ def _halt_for_room(state: State, fill: ReportFill, seq: int, released_through_se
     return [halted, *_stop_account(state, fill.account, seq, released_through_seq)]
 
 
-@contextmanager
-def _as_booked(state: State, fill: ReportFill, known: OpenOrder | None, change: Decimal) -> Iterator[None]:
-    """What its halt keeps is measured by what is held and reserved once the fill is booked: a stop for what it bought
+def _halt_as_booked(
+    state: State,
+    fill: ReportFill,
+    known: OpenOrder | None,
+    change: Decimal,
+    seq: int,
+    released_through_seq: int | None,
+) -> list[AnyEvent]:
+    """What the halt keeps is measured by what is held and reserved once the fill is booked: a stop for what it bought
     stays. Nothing is changed when it is over."""
     market = state.markets.get(fill.symbol)
     book = None if market is None else market.books.get(fill.account)
-    if book is None:
-        yield  # nothing of the account rests there
-        return
+    if book is None:  # nothing of the account rests there
+        return _halt_for_room(state, fill, seq, released_through_seq)
     held, reserved = book.quantity, ZERO if known is None else known.remaining
     book.quantity = held + change
     if known is not None:
         known.remaining = max(reserved - fill.quantity, ZERO)
     try:
-        yield
+        return _halt_for_room(state, fill, seq, released_through_seq)
     finally:
         book.quantity = held
         if known is not None:
