@@ -53,6 +53,10 @@ class MarkDoubt(Struct, kw_only=True):
     """and when the first of them was received."""
     worth: Decimal = ZERO
     """What a unit counts as towards exposure at least. Zero: nothing is believed with which it could be compared."""
+    against: Decimal | None = None
+    """The believed mark that it was held against,"""
+    step: Decimal | None = None
+    """and the step that held then."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -212,20 +216,22 @@ def _note(quote: Quote, against: Quote, price: Decimal, now: float, rules: MarkR
 
 def doubt(quote: Quote, against: Quote | None, doubted: MarkDoubt, step: Decimal | None) -> None:
     """The mark is not believed."""
-    if against is not None and against.mark is not None:
-        doubted.worth = _doubted_worth(doubted.price, against.mark, step, inverse=quote.inverse)
+    if against is not None:
+        doubted.against, doubted.step = against.mark, step
     quote.doubt = doubted
-    if quote.mark is not None:
-        quote.price = max(worth(quote.mark, inverse=quote.inverse), doubted.worth)
+    revalue(quote, inverse=quote.inverse)
 
 
-def revalue(quote: Quote, against: Quote | None, step: Decimal | None, *, inverse: bool) -> None:
-    """The kind of the contract may have changed."""
+def revalue(quote: Quote, *, inverse: bool) -> None:
+    """What a unit counts as, by what is believed and doubted and the kind of the contract, which may have changed."""
     quote.inverse = inverse
-    if quote.doubt is not None:
-        doubt(quote, against, quote.doubt, step)
-    elif quote.mark is not None:
+    doubted = quote.doubt
+    if doubted is not None and doubted.against is not None:
+        doubted.worth = _doubted_worth(doubted.price, doubted.against, doubted.step, inverse=inverse)
+    if quote.mark is not None:
         quote.price = worth(quote.mark, inverse=inverse)
+        if doubted is not None and doubted.worth > quote.price:
+            quote.price = doubted.worth
 
 
 def rate_of(rate: Quote) -> Decimal:

@@ -8,7 +8,7 @@ from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
-from weltklassebot.core.quotes import rate_of, reference, revalue, rules_of
+from weltklassebot.core.quotes import rate_of, revalue
 from weltklassebot.core.reservations import classify, enter
 from weltklassebot.core.shares import make_room
 from weltklassebot.core.state import State
@@ -101,10 +101,9 @@ def rebuild_books(state: State) -> None:
 
 
 def _revalue_quotes(state: State, symbol: str, market: Market) -> None:
-    inverse, step = is_inverse(state.parameters, symbol), rules_of(state.parameters, symbol).step
-    for venue, quote in market.venues.items():
-        revalue(quote, reference(market, market.venues, venue), step, inverse=inverse)
-    revalue(market, reference(market, market.venues, None), step, inverse=inverse)
+    inverse = is_inverse(state.parameters, symbol)
+    for quote in (market, *market.venues.values()):
+        revalue(quote, inverse=inverse)
     if market.mark is None:
         market.price = worth(market.paid, inverse=inverse)
 
