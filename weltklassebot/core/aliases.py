@@ -116,6 +116,8 @@ def _respelled_fill(fill: BookedFill, aliases: dict[str, str]) -> BookedFill:
 
 def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
+    if not joined.principal:
+        joined.pair, joined.principal = market.pair, market.principal
     _join_quote(market, joined)
     joined.paid = ZERO if joined.mark is not None else joined.paid or market.paid
     joined.price = joined.price or market.price

@@ -22,6 +22,7 @@ from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.core.quotes import Quote, choose, in_doubt, priced, rate_of
 from weltklassebot.core.reservations import worst_with
 from weltklassebot.core.room import cancel_first
+from weltklassebot.core.shares import can_open_market, check_memory, check_open, share_of, symbols_fill
 from weltklassebot.core.state import State
 from weltklassebot.core.venue_sums import by_sum
 from weltklassebot.core.worth import check_prices, own_worth
@@ -79,7 +80,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
             inverse = instrument.kind == "inverse"
             _check_grid(instrument, order, denials, closes_all=closes_all, inverse=inverse)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
-    if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
+    if len(state.orders) >= state.open_share or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
 
     notional = ZERO
@@ -207,17 +208,10 @@ def _check_grid(
 def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool, denials: list[Denial]) -> None:
     """Memory is bounded, and what has ended must be known again: each strategy has its share of that, the desk all of
     it. A tenth on top is kept for orders that reduce."""
-    parameters = state.parameters
-    owner = (order.account, order.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    room = parameters.max_open_orders
-    if len(state.orders) >= room + (max(1, room // 10) if reducing else 0):
-        denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
-    for count, room in ((held, parameters.max_remembered_per_strategy), (remembered, parameters.max_remembered)):
-        most = room + (max(1, room // 10) if reducing else 0)
-        if count >= most:
-            denials.append(Denial("max_remembered", Decimal(most), Decimal(count + 1)))
-            return
+    if len(state.orders) >= state.open_share:
+        check_open(state, order, denials, reducing=reducing)
+    if remembered >= state.parameters.max_remembered_per_strategy:
+        check_memory(state, order, remembered, denials, reducing=reducing)
 
 
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
@@ -273,8 +267,11 @@ def _check_inputs(
     if instrument is None:
         denials.append(Denial("unknown_symbol"))
         return None
-    if market is None and len(state.markets) >= parameters.max_symbols:
+    if market is None and not can_open_market(state):
         denials.append(Denial("max_symbols", Decimal(parameters.max_symbols)))
+    elif market is None and (full := symbols_fill(state, (order.account, order.strategy))) is not None:
+        most = Decimal(share_of(parameters, parameters.max_symbols))
+        denials.append(Denial("max_symbols", most, Decimal(full[1] + 1), share=full[0]))
     elif len(state.positions) >= parameters.max_positions:
         held = (order.account, order.venue, order.strategy, order.symbol, order.position_side)
         if held not in state.positions:

@@ -82,6 +82,10 @@ class Market(Quote):
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[BookKey, Book] = field(default_factory=dict)
+    pair: tuple[str, str] = ("", "")
+    """(account, strategy) of the order or fill that brought the symbol in,"""
+    principal: str = ""
+    """and who sent it."""
     fitting: bool = False
     """Valued by the rule of format 5."""
     legged: int = 0

@@ -32,6 +32,7 @@ __all__ = [
     "find_doubtful",
     "leg_of",
     "legs_differ",
+    "place_by",
     "place_of",
     "position_of",
     "recall_fill",
@@ -182,7 +183,11 @@ def venues_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
 
 def place_of(state: State, fill: ReportFill) -> Place:
     """Where it books: at its order's venue, whatever it says itself, unless the two conflict."""
-    known = state.orders.get(fill.order_key)
+    return place_by(state, fill, state.orders.get(fill.order_key))
+
+
+def place_by(state: State, fill: ReportFill, known: OpenOrder | None) -> Place:
+    """The same, with its order at hand, if that is open."""
     if known is not None:
         venue = known.order.venue
     else:

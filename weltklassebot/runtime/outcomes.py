@@ -166,8 +166,9 @@ def _said(event: AnyEvent) -> dict[str, Any]:
 
 
 def _more_of_fill(event: FillBooked) -> dict[str, Any]:
-    late = {"late": True} if event.late else {}
-    return late if event.quantity is None else late | {"booked_quantity": plain(event.quantity)}
+    said = {"late": event.late, "unremembered": event.unremembered}
+    more: dict[str, Any] = {word: True for word in said if said[word]}
+    return more if event.quantity is None else more | {"booked_quantity": plain(event.quantity)}
 
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, Any]]:
