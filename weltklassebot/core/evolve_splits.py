@@ -8,7 +8,7 @@ from weltklassebot.core.events import PositionsSplit
 from weltklassebot.core.numbers import ratio
 from weltklassebot.core.quotes import Quote
 from weltklassebot.core.state import State
-from weltklassebot.core.valuation import close_book, reprice_all
+from weltklassebot.core.valuation import close_book, open_book, reprice_all
 from weltklassebot.core.worth import worth
 
 __all__ = ["split"]
@@ -18,7 +18,9 @@ def split(state: State, event: PositionsSplit, command: SplitPositions, seq: int
     market = state.markets[command.symbol]
     for at in [at for at in state.positions if at[3] == command.symbol]:
         quantity = ratio(state.positions[at] * command.ratio, command.per)
-        market.books[at[0], at[1], at[4]].quantity += quantity - state.positions[at]
+        book_at = (at[0], at[1], at[4])
+        book = market.books.get(book_at) or open_book(market, book_at)  # strategies may have cancelled each other out
+        book.quantity += quantity - state.positions[at]
         if quantity:
             state.positions[at] = quantity
         else:
