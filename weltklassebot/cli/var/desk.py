@@ -10,7 +10,7 @@ import click
 
 from weltklassebot.cli.exits import DONE, REFUSED, Usage
 from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
-from weltklassebot.cli.var.options import said_of, table_options
+from weltklassebot.cli.var.options import refuse_stream, said_of, table_options
 
 if TYPE_CHECKING:
     from weltklassebot.cli.var.table import Table
@@ -139,12 +139,14 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
 
 def _read(file: Path, names: list[str], options: dict[str, Any]) -> Table:
     """The columns of these names; dates, where they are asked for, ascend."""
-    from weltklassebot.cli.var.series import check_dates
+    refuse_stream(file)
+    from weltklassebot.cli.var.series import check_dates, refuse_sums
     from weltklassebot.cli.var.table import Wanted, read_table
 
     wanted = Wanted(tuple(dict.fromkeys(names)), options["dates"], options["date_format"])
     read = read_table(file, wanted, said_of(options))
     check_dates(read, options["dates"], "", range(read.rows), read.dates)
+    refuse_sums(read, read.numbers, range(read.rows))
     return read
 
 
