@@ -147,7 +147,7 @@ def test_thousands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("return,var\n" + "0.1,1\n-0.3,1\n" * 9 + "-1.8,\n", ("--missing", "drop"), "row 18 (line 20) is the sum"),
         ("return,var\n" + "0.126,1\n-0.3,1\n" * 9 + "-1.57,17.9\n", (), "return: row 18 (line 20) is the sum of all"),
         ("return\n" + "0.1\n" * 20 + "\n" + "0.1\n" * 9, ("--model", "normal"), "row 20 (line 22) is missing"),
-        ("price,var\n" + "100,1\n101,1\n" * 9 + "1809,1\n", ("--prices", "price"), "price: row 18 (line 20) is the sum"),
+        ("price,var\n" + "100,1\n101,1\n" * 9 + "1809,1\n", ("--prices", "price"), "row 18 (line 20) is the sum"),
         ("return,var,what\n" + "0.1,1,day\n" * 9 + "0.9,9,Subtotal 2024\n", (), "is a totals row ('Subtotal 2024')"),
         ("desk,return,var\n" + "a,0.1,1\n" * 9 + "Total,0.9,9\n", ("--portfolio", "desk"), "is a totals row ('Total')"),
     ],
