@@ -357,11 +357,15 @@ class Run:
                 self.stop_account(fill.account, released)
             if not over:
                 return
-            (rest,) = (event for event in outcome.events if isinstance(event, FillDoubted))
-            assert rest.cause == ("no_room" if no_room else "turns_leg")
-            assert (rest.quantity, first.quantity) == (over, Fraction(fill.quantity) - over)
+            assert first.quantity == Fraction(fill.quantity) - over
+            fill = replace(fill, quantity=fill.quantity - first.quantity, fee=None, fee_currency=None)
+            rests = [event for event in outcome.events if isinstance(event, FillDoubted)]
+            if not rests:
+                assert no_room
+                assert len(self.engine.state.doubtful) >= 2 * self.engine.state.parameters.max_doubtful
+            for rest in rests:
+                assert (rest.cause, rest.quantity) == ("no_room" if no_room else "turns_leg", over)
             self.counts["doubted a part"] = 1
-            fill = replace(fill, quantity=rest.quantity, fee=None, fee_currency=None)
         else:
             self.counts[f"doubted {cause}"] = 1
         if oracle.doubt(fill, self.seq, self.now, rest=cause is None, no_room=no_room):

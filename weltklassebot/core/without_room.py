@@ -47,8 +47,9 @@ def doubt_without_room(
     state: State, place: Place, fill: ReportFill, part: Decimal | None, seq: int, released_through_seq: int | None,
     *, valued: bool, halted: bool,
 ) -> list[AnyEvent]:  # fmt: skip
-    """A doubtful fill, or this part of it, beyond the bound. Raises `Refused` where nothing can be wrong but the fill,
-    and where all that can be done was done: then nothing of it is booked either."""
+    """A doubtful fill, or this part of it, beyond the bound. `halted`: its account is, or will be by the same record.
+    Raises `Refused` where nothing can be wrong but the fill, and where all that can be done was done before: then
+    nothing of it is booked either."""
     if not state.fitting or not holds(state, fill.account):
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     halt = [] if halted else halt_for_room(state, fill.account, seq, released_through_seq)
@@ -56,7 +57,7 @@ def doubt_without_room(
     known = doubtful_key(place, standing_for(place, fill, valued=valued)) in state.doubtful
     if known or (fits and len(state.doubtful) < 2 * state.parameters.max_doubtful):
         return [FillDoubted(cause="no_room", valued=valued, quantity=part), *halt]
-    if halted:
+    if fill.account in state.halted_accounts:
         raise Refused("too many doubtful fills wait for an operator; its account is halted", code="overloaded")
     return halt
 
