@@ -120,14 +120,10 @@ class Adjustments:
         self.words = kept
 
     def moved_words(self, key: Key, there: Key) -> None:
-        """What was said of a position is of the place where it is now."""
-        mine = [word for word in self.words if word.about == key]
-        latest = max([word.as_of for word in self.words if word.about == there], default=None)
-        for word in mine:
-            if latest is None or word.as_of > latest:
-                word.about = there
-            else:
-                self.words.remove(word)
+        """What was said of a position is of both places: late fills still come where their orders are."""
+        self.words += [
+            Word(there, word.as_of, set(word.orders), word.rested) for word in self.words if word.about == key
+        ]
         for told in self.told:
             if told.key == key:
                 told.key = there
