@@ -220,7 +220,10 @@ def doubt(quote: Quote, against: Quote | None, doubted: MarkDoubt, step: Decimal
 
 
 def revalue(quote: Quote, against: Quote | None, step: Decimal | None, *, inverse: bool) -> None:
-    """The kind of the contract may have changed."""
+    """The kind of the contract may have changed. If not, what is doubted is worth what it was: a start does not judge
+    it again."""
+    if quote.inverse is inverse:
+        return
     quote.inverse = inverse
     if quote.doubt is not None:
         doubt(quote, against, quote.doubt, step)
