@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tests.core.facts import ZERO, Order
@@ -120,10 +120,8 @@ class Adjustments:
         self.words = kept
 
     def moved_words(self, key: Key, there: Key) -> None:
-        """What was said of a position is of both places: late fills still come where their orders are."""
-        self.words += [
-            Word(there, word.as_of, set(word.orders), word.rested) for word in self.words if word.about == key
-        ]
+        """What was said of a position is of the place where it is now, and still of the one where its fills come."""
+        self.words += [replace(word, about=there) for word in self.words if word.about == key]
         for told in self.told:
             if told.key == key:
                 told.key = there

@@ -264,12 +264,16 @@ class Run:
                 oracle.adjust(command, now)
                 self.leaves(outcome, self.place_of(command), before, None)
             case MovePositions():
+                before = self.held_in(command.symbol)
                 assert oracle.move(command)
+                self.leaves_all(outcome, before)
             case SettlePositions():
                 raise AssertionError("nothing is unsettled")
             case SplitPositions():
                 assert oracle.may_split(command)
+                before = self.held_in(command.symbol)
                 oracle.split(command, now)
+                self.leaves_all(outcome, before)
             case Mark():
                 (event,) = outcome.events
                 verdict = oracle.mark(command, now)
@@ -420,15 +424,39 @@ class Run:
         self, outcome: Recorded, place: Place, before: Fraction, filled: Order | None, rest: Sequence[Order] = ()
     ) -> None:
         """What was asked back behind a change of this book, and what is too large there."""
-        facts = self.oracle.facts
-        closers = facts.closers(place)
-        after = facts.held(place)
         self.asked_for(outcome, "oco", list(rest))
+        unfit, expected = self.too_much(place, before, None if filled is None else filled.order.oco_group)
+        self.asked_for(outcome, "unfit", [one for one in unfit if one not in rest])
+        self.oversized(outcome, expected)
+
+    def leaves_all(self, outcome: Recorded, before: dict[Place, Fraction]) -> None:
+        """The same behind a change of every book that holds something else than before."""
+        unfit: list[Order] = []
+        expected: dict[OrderKey, Fraction] = {}
+        for place, quantity in before.items():
+            if quantity != self.held_by(place):
+                orders, too_large = self.too_much(place, quantity, None)
+                unfit += orders
+                expected |= too_large
+        self.asked_for(outcome, "unfit", unfit)
+        self.oversized(outcome, expected)
+
+    def held_in(self, symbol: str | None) -> dict[Place, Fraction]:
+        """What each book holds in which something rests."""
+        places = {at(known.order) for known in self.oracle.facts.open() if symbol in (None, known.order.symbol)}
+        return {place: self.held_by(place) for place in places}
+
+    def too_much(
+        self, place: Place, before: Fraction, group: str | None
+    ) -> tuple[list[Order], dict[OrderKey, Fraction]]:
+        """What does not fit any more, and what stays all the same, with what it is to be reduced to."""
+        facts = self.oracle.facts
+        closers, after = facts.closers(place), facts.held(place)
         stays, oversized = facts.stays(closers, after, unfit=True, turned=before * after <= 0)
-        self.asked_for(outcome, "unfit", [one for one in closers if one not in stays and one not in rest])
+        return [one for one in closers if one not in stays], facts.excess(place, stays, oversized, group)
+
+    def oversized(self, outcome: Recorded, expected: dict[OrderKey, Fraction]) -> None:
         told = [event for event in outcome.events if isinstance(event, Oversized)]
-        group = None if filled is None else filled.order.oco_group
-        expected = facts.excess(place, stays, oversized, group)
         assert {
             (one.account, one.strategy, one.client_order_id): Fraction(one.reduce_to)
             for event in told for one in event.orders

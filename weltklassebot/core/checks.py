@@ -60,9 +60,12 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
     held = closes = ZERO
-    if (book is not None and book.quantity) or state.unsettled or not state.fitting:
-        held, closes = _holds(state, book, order)
-    reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
+    fitting = state.fitting
+    if book is not None and (held := book.quantity):
+        closes = closable_of(state, book, order) if fitting else closable(book, order.side)
+    if state.unsettled or not fitting:
+        held, closes = by_sum(state, order, held, closes)
+    reducing = quantity <= closes or (closes > ZERO and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
     if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
@@ -123,17 +126,6 @@ def _denied(
     return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=first)
 
 
-def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
-    """What is held, and how much of it the order could close."""
-    held = closes = ZERO
-    if book is not None and book.quantity:
-        held = book.quantity
-        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
-    if state.unsettled or not state.fitting:
-        return by_sum(state, order, held, closes)
-    return held, closes
-
-
 def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:
     reason = gate(state, reducing=reducing)
     if reason is not None:
@@ -177,7 +169,7 @@ def _halted_for_good(state: State, order: CheckOrder) -> bool:
 
 def _closes(book: Book | None, side: str) -> bool:
     """Whether an order on this side takes something off what is held."""
-    return book is not None and (book.quantity > 0 if side == "sell" else book.quantity < 0)
+    return book is not None and (book.quantity > ZERO if side == "sell" else book.quantity < ZERO)
 
 
 def _lacks(state: State, reason: Reason, missing: str, limit: Decimal | None = None, age: float = 0.0) -> Denial:
@@ -373,7 +365,7 @@ def _check_value(
         gross = state.gross + notional
     elif market.fitting and (book.quantity or order.oco_group is not None):
         worst = _worst(state, order, market, book, most, unit)
-        gross = state.gross - book.exposure + worst * unit
+        gross = state.gross - book.exposure + (worst if unit is ONE else worst * unit)
     else:
         up, down = book.up, book.down
         if order.side == "buy":
@@ -393,6 +385,6 @@ def _worst(state: State, order: CheckOrder, market: Market, book: Book, most: De
     than it was, and is not asked for."""
     if order.oco_group is None and not _closes(book, order.side):
         opening = order.quantity * most + (book.up if order.side == "buy" else -book.down)
-        if opening * unit >= book.exposure:
+        if (opening if unit is ONE else opening * unit) >= book.exposure:
             return opening
     return worst_with(state, market, book, order, reducing=False, least=most)

@@ -60,10 +60,10 @@ class Book:
     def worst(self) -> Decimal:
         """The exposure of what is held, in money of the symbol's currency per multiplier."""
         held = self.quantity
-        if held > 0:
-            opening, beyond = self.up, self.sells.beyond(max(held - self.sells.idle, ZERO))
-        else:
-            opening, beyond = -self.down, self.buys.beyond(max(-held - self.buys.idle, ZERO))
+        opening, side, free = (self.up, self.sells, held) if held > ZERO else (-self.down, self.buys, -held)
+        if side.quantity <= free and not side.idle:
+            return opening  # nothing on the closing side does more than close: nearly always
+        beyond = side.beyond(max(free - side.idle, ZERO))
         return opening if opening > beyond else beyond
 
 

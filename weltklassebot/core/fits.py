@@ -36,12 +36,10 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
     """The largest quantity with which this order would fit."""
     if book is None:
         return ZERO
-    if order.side == "buy":
-        held, side = -book.quantity, book.buys
-    else:
-        held, side = book.quantity, book.sells
-    if held <= 0:
-        return ZERO
+    held = book.quantity
+    if held <= ZERO if order.side == "sell" else held >= ZERO:
+        return ZERO  # it opens
+    held, side = (held, book.sells) if order.side == "sell" else (-held, book.buys)
     if state.parameters.accounts and is_bound(state.parameters, order):
         return held
     left = held - side.load
@@ -49,7 +47,7 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
         left -= side.doubted
     if order.oco_group is not None:
         left = _left_in_group(state, order, left)
-    return left if left > 0 else ZERO
+    return left if left > ZERO else ZERO
 
 
 def _left_in_group(state: State, order: CheckOrder, left: Decimal) -> Decimal:
