@@ -70,10 +70,9 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
 
     if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
         _check_gate(state, denials, reducing=reducing)
-    if order.reduce_only or order.oco_group is not None:
-        _check_closing(state, order, closes, denials, reducing=reducing)
-    if order.position_side != "both" or (market is not None and market.legged):
-        check_leg(market, order, closes, denials, reducing=reducing)
+    in_legs = order.position_side != "both" or (market is not None and market.legged)
+    if order.reduce_only or order.oco_group is not None or in_legs:
+        _check_closing(state, order, market, closes, denials, reducing=reducing)
     instrument: Instrument | None = _PLAIN
     inverse = False
     if parameters.symbols:
@@ -137,12 +136,15 @@ def _check_short(instrument: Instrument | None, quantity: Decimal, closes: Decim
         denials.append(Denial("short_not_allowed", closes, quantity))
 
 
-def _check_closing(state: State, order: CheckOrder, closes: Decimal, denials: list[Denial], *, reducing: bool) -> None:
+def _check_closing(
+    state: State, order: CheckOrder, market: Market | None, closes: Decimal, denials: list[Denial], *, reducing: bool
+) -> None:
     """What it says of itself."""
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, order.quantity))
     if order.oco_group is not None and contradicts_group(state, order):
         denials.append(Denial("oco_group"))
+    check_leg(market, order, closes, denials, reducing=reducing)
 
 
 def _check_reducing(
