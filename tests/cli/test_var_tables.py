@@ -245,6 +245,34 @@ def test_a_total_that_is_no_larger_than_a_day_is_found(tmp_path: Path, capsys: p
     assert main(["var", "validate", coarse]) == 0  # a day like the others that is their sum by accident
 
 
+def test_no_report_overwrites_what_it_is_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, link = Path(written(tmp_path, "return,var\n0.1,1\n")), tmp_path / "link.csv"
+    link.hardlink_to(path)
+    for option in ("--html", "--json-file"):
+        for same in (path, tmp_path / "." / "pnl.csv", link):
+            assert f"{option}: {same} is FILE, which it would overwrite" in refused(
+                capsys, str(path), option, str(same)
+            )
+    both = str(tmp_path / "answer")
+    assert "--json-file" in refused(capsys, str(path), "--html", both, "--json-file", both)
+    assert path.read_text() == "return,var\n0.1,1\n"
+    assert not Path(both).exists()
+
+
+def test_what_a_table_may_be_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = written(tmp_path, gzip.compress(b"return,var\n0.1,1\n"), "PNL.CSV.GZ")
+    assert main(["var", "validate", packed]) == 0
+    capsys.readouterr()
+    book = tmp_path / "titled.xlsx"
+    write_workbook(book, {"P&L": [["Desk A"], [], ["return", "var"], [0.1, 1]]})
+    assert "line 3 has them: say --skip-rows 2" in refused(capsys, str(book))
+    assert main(["var", "validate", str(book), "--skip-rows", "2"]) == 0
+    capsys.readouterr()
+    numbered = tmp_path / "numbered.parquet"
+    parquet.write_table(pa.table({"desk": [1.0, float("nan")], "return": [0.1, 0.1], "var": [1.0, 1.0]}), numbered)
+    assert "desk: row 1 names no portfolio" in refused(capsys, str(numbered), "--portfolio", "desk")
+
+
 def test_what_can_be_read_but_once_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "pnl.csv")
     assert "is no regular file" in refused(capsys, str(tmp_path / "pnl.csv"))

@@ -189,7 +189,8 @@ class Labels(_Column):
         self._parts.append(np.array(found, dtype=np.int32))
 
     def _new(self, word: Any) -> int:
-        name = (word.decode() if isinstance(word, bytes) else "" if word is None else str(word)).strip()
+        nothing = word is None or word != word  # noqa: PLR0124 - NaN is not itself
+        name = (word.decode() if isinstance(word, bytes) else "" if nothing else str(word)).strip()
         code = self._names.setdefault(name, len(self._names)) if name else -1
         self._codes[word] = code
         return code

@@ -98,6 +98,7 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
 
     refuse_level(options["level"])
     refuse_stream(file)
+    _refuse_overwriting(file, options["html"], options["json_file"])
     asked, digest = Asked(**{name: options[name] for name in Asked.__slots__}), Digest(file)
     with _uncollected():
         series, table = read_series(file, asked, said_of(options))
@@ -170,6 +171,17 @@ def _json(head: dict[str, Any], validations: Iterator[dict[str, Any]], compariso
     for number, each in enumerate(validations):
         yield (b"," if number else b"") + b"\n" + plain(each)
     yield b'],\n  "comparisons": ' + plain(comparisons) + b"\n}\n"
+
+
+def _refuse_overwriting(file: Path, html: Path | None, json_file: Path | None) -> None:
+    taken = {"FILE": file}
+    for option, path in (("--html", html), ("--json-file", json_file)):
+        if path is None:
+            continue
+        for other, before in taken.items():
+            if path.resolve() == before.resolve() or (path.exists() and before.exists() and path.samefile(before)):
+                raise Usage(f"{option}: {path} is {other}, which it would overwrite")
+        taken[option] = path
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:

@@ -199,7 +199,7 @@ class TextFile:
 
     def _pieces(self) -> Iterator[bytes]:
         """The file's bytes, in UTF-8 if it said another encoding; lines that end as on old Macs end as on others."""
-        opened: Any = gzip.open if self._file.suffix == ".gz" else open
+        opened: Any = gzip.open if self._file.suffix.lower() == ".gz" else open
         try:
             with opened(self._file, "rb") as data:
                 first = data.read(_CHUNK)
