@@ -211,11 +211,21 @@ class Orders:
 
     def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
-        assert command.discard or not self.turned(doubt.fill)
+        fill = self.as_doubted(doubt)
+        assert command.discard or not self.turned(fill)
         self.facts.doubtful.remove(doubt)
         if doubt.fill.strategy == "no-room":
             assert command.discard
         elif command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
+        elif fill is doubt.fill:
+            self.book(fill, now)
         else:
-            self.book(doubt.fill, now)
+            self.remember(doubt.fill, None, mine=False)
+            self.book(fill, now, unremembered=True)
+
+    def as_doubted(self, doubt: Doubt) -> ReportFill:
+        """Once nobody knows its order any more it books where it was held."""
+        if self.find(doubt.fill.order_key) is not None:
+            return doubt.fill
+        return replace(doubt.fill, venue=doubt.venue, position_side=doubt.leg)
