@@ -131,8 +131,17 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill, now: float, part: Fraction | None = None, *, unremembered: bool = False) -> None:
-        """A fill that is true, or taken to be; of one that turns its leg this part."""
+    def book(
+        self,
+        fill: ReportFill,
+        now: float,
+        part: Fraction | None = None,
+        *,
+        at: tuple[str, str] | None = None,
+        unremembered: bool = False,
+    ) -> None:
+        """A fill that is true, or taken to be; of one that turns its leg this part. `at`: at which venue and in which
+        leg, where its order is forgotten."""
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity) if part is None else part
         mine = known is not None and self.agrees(fill, known)
@@ -146,8 +155,9 @@ class Orders:
                 known.remaining -= min(quantity, known.remaining)
                 if not known.remaining:
                     self.end(known)
-        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
-        key = (fill.account, venue, fill.strategy, fill.symbol, leg)
+        if known is not None or at is None:
+            at = (self.executions.venue(fill, known), self.executions.leg(fill, known))
+        key = (fill.account, at[0], fill.strategy, fill.symbol, at[1])
         bought = quantity if fill.side == "buy" else -quantity
         change = bought - self.facts.fee_in_asset(fill)
         self.set_position(key, self.facts.positions.get(key, ZERO) + change)
@@ -211,21 +221,17 @@ class Orders:
 
     def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
-        fill = self.as_doubted(doubt)
-        assert command.discard or not self.turned(fill)
+        assert command.discard or not self.turned(self.as_doubted(doubt))
         self.facts.doubtful.remove(doubt)
         if doubt.fill.strategy == "no-room":
             assert command.discard
         elif command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
-        elif fill is doubt.fill:
-            self.book(fill, now)
         else:
-            self.remember(doubt.fill, None, mine=False)
-            self.book(fill, now, unremembered=True)
+            self.book(doubt.fill, now, at=(doubt.venue, doubt.leg))
 
     def as_doubted(self, doubt: Doubt) -> ReportFill:
-        """Once nobody knows its order any more it books where it was held."""
+        """Once nobody knows its order any more it is of the place where it was held."""
         if self.find(doubt.fill.order_key) is not None:
             return doubt.fill
         return replace(doubt.fill, venue=doubt.venue, position_side=doubt.leg)

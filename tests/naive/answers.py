@@ -178,8 +178,11 @@ def size(desk: Desk, order: CheckOrder, place: Place) -> set[str]:
 
 
 def notional(desk: Desk, order: CheckOrder, place: Place) -> Fraction | None:
-    """The largest of its worths at limit, stop and last fresh mark."""
+    """The largest of its worths at limit, stop and last fresh mark, and at the mark that its book is valued at while no
+    other one of the symbol arrives."""
     worths = [desk.in_base(order.symbol, price) for price in own_prices(order)]
+    if any(mark for mark in desk.prices.marks if mark[0] == order.symbol):
+        worths.append(desk.value(place))
     mark = desk.prices.of(order.symbol, order.venue, desk.now - desk.parameters.max_mark_age_seconds)
     if mark is not None and mark.as_of >= desk.now - desk.parameters.max_mark_age_seconds:
         worths.append(desk.in_base(order.symbol, mark.price))

@@ -45,7 +45,8 @@ class Desk:
     booked: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
     """All that was booked in each."""
     adjusted: dict[tuple[str, ...], list[tuple[float, set[OrderKey]]]] = field(default_factory=dict)
-    """Of each the moments of its adjustments, and the orders that were open when it was said."""
+    """Of each the moments of its adjustments, and its orders that were approved by then: what became of them may have
+    been executed before."""
     summed: dict[tuple[str, ...], tuple[int, Fraction]] = field(default_factory=dict)
     """Of each, how many there were when they were summed, and the sum."""
     executions: dict[tuple[str, ...], list[Execution]] = field(default_factory=dict)
@@ -131,9 +132,13 @@ class Desk:
     # --- exposure ---------------------------------------------------------------------------------------------------
 
     def value(self, place: Place) -> Fraction | None:
-        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment."""
+        """Of one unit that is held: at its mark, else at the price of the last fill or adjustment.
+
+        Which mark is fresh is looked at when one of the symbol arrives.
+        """
         _, venue, symbol, _ = place
-        mark = self.prices.of(symbol, venue, self.now - self.parameters.max_mark_age_seconds)
+        looked = self.prices.chosen.get(symbol, 0.0)
+        mark = self.prices.of(symbol, venue, looked - self.parameters.max_mark_age_seconds)
         price = mark.price if mark is not None else self.prices.booked.get((symbol, None))
         return None if price is None else self.in_base(symbol, price)
 

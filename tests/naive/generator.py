@@ -257,10 +257,14 @@ class Days:
             return ReportOrder(client_order_id="nobody", status="accepted")
         account, strategy, number = known.key
         filled = self.random.choice((known.filled, known.size, known.filled + known.remaining, known.size / 2))
+        if known.order.oco_group is not None:
+            # Where a group ranks of which one has ended with fills that nobody saw yet is left open.
+            filled = known.filled
         filled = min(filled, known.size)
         some = self.money(filled) if r.random() < 0.85 else None
         if r.random() < 0.12:
             status = r.choice(("not_sent", "rejected", "canceled", "canceled", "filled"))
+            status = "canceled" if status == "filled" and known.order.oco_group is not None else status
             some = some if status in ("canceled", "expired", "filled") else None
             return ResolveOrder(
                 client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some,
@@ -270,6 +274,7 @@ class Days:
             ("sent", "accepted", "accepted", "canceled", "canceled", "canceled", "expired", "filled", "unknown",
              "not_sent", "rejected", "pending_cancel", "cancel_rejected", "replaced")
         )  # fmt: skip
+        status = "canceled" if status == "filled" and known.order.oco_group is not None else status
         some = some if status in ("canceled", "expired", "filled") else None
         return ReportOrder(
             client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some
@@ -279,7 +284,10 @@ class Days:
         r = self.random
         symbol = r.choice((*SYMBOLS, *RATES))
         price = r.choice((Decimal("0.5"), Decimal("0.6"))) if symbol in RATES else r.choice(PRICES)
-        return Mark(symbol=symbol, price=price)
+        venue = None
+        if "venue_marks" in self.features and symbol not in RATES:
+            venue = r.choice((None, None, *self.venues))
+        return Mark(symbol=symbol, price=price, venue=venue)
 
     def equity(self, model: Model) -> ReportEquity:
         r, account = self.random, self.random.choice((*ACCOUNTS, "main"))

@@ -95,7 +95,7 @@ class Known:
     """Doubtful fills that named it."""
     over_since: int | None = None
     """The trading day of its end."""
-    over_at: float = float("inf")
+    took_slot: bool = False
     asked_back: bool = False
     overtaken: bool = False
     """A stop came after it."""

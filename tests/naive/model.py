@@ -55,7 +55,7 @@ class Model:
                 if known.ended or known.over:
                     known.asked_back = False
                 if known.over and known.over_since is None:
-                    known.over_since, known.over_at = desk.day, desk.now
+                    known.over_since = desk.day
             desk.forget_prices()
             desk.history.append(Entry(seq, now, command, answer))
         return answer
@@ -142,6 +142,7 @@ class Model:
         if desk.has("fits") and self.reducing:
             stops.make_room(desk, known, before)
         if not self.reducing:
+            known.took_slot = True
             desk.slots.append(order.key)
             self.last_slot()
         return "yes"
@@ -199,7 +200,7 @@ class Model:
             known.fills.append(execution)
             gone = known.over_since is not None
             known.over_since = known.over_since if known.over else None
-            if gone and unfilled and known.day == desk.day and not known.reducing and known.key not in desk.slots:
+            if gone and unfilled and known.day == desk.day and known.took_slot and known.key not in desk.slots:
                 desk.slots.append(known.key)
         if desk.has("oco") and known is not None:
             stops.group_done(desk, known, before)
@@ -313,12 +314,12 @@ class Model:
             return "refused"
         later = [one.moves(desk.parameters.instrument(word.symbol)) for one in since if one.said.ts > moment]
         desk.moves.setdefault(key, []).append(("set", exact(word.quantity) + sum(later, ZERO)))
-        open_then = {
+        by_then = {
             known.key
             for known in desk.orders.values()
-            if (*known.place[:2], known.order.strategy, *known.place[2:]) == key and known.at <= moment < known.over_at
+            if (*known.place[:2], known.order.strategy, *known.place[2:]) == key and known.at <= moment
         }
-        desk.adjusted.setdefault(key, []).append((moment, open_then))
+        desk.adjusted.setdefault(key, []).append((moment, by_then))
         if word.price is not None:
             desk.prices.booked[word.symbol, None] = exact(word.price)
         if desk.has("unfit"):
@@ -329,9 +330,12 @@ class Model:
         """Neither ahead of now nor before the last one or the memory; all that is open in the symbol is named."""
         desk = self.desk
         resting = {
-            known.key[2] for known in desk.open() if known.key[0] == word.account and known.order.symbol == word.symbol
+            known.key[2]
+            for known in desk.open()
+            if known.key[0] == word.account and known.order.symbol == word.symbol and not known.ended
         }
         last = max((at for at, _ in desk.adjusted.get(key, ())), default=0.0)
+        last = max(last, (desk.day - 1) * DAY)
         return last <= moment <= desk.now and resting <= set(word.orders)
 
     # --- operators and time -----------------------------------------------------------------------------------------

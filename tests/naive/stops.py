@@ -131,6 +131,12 @@ def make_room(desk: Desk, known: Known, before: Fraction | None) -> None:
             other.asked_back = True
 
 
+def other_half(known: Known, order: CheckOrder) -> bool:
+    """Of the same group: it leaves the order as much as there is, unless it is larger than that itself."""
+    group = (order.strategy, order.oco_group)
+    return closable.group_of(known) == group and known.is_stop is not (order.order_type in ("stop", "stop_limit"))
+
+
 def in_the_way(desk: Desk, order: CheckOrder, place: Place) -> None:
     """An exit was refused for what rests: of that, what the halt's sequence would not keep, measured by the position of
     its own strategy, is asked back."""
@@ -138,6 +144,9 @@ def in_the_way(desk: Desk, order: CheckOrder, place: Place) -> None:
     if exact(order.quantity) > min(desk.held(place, order.strategy) * sign, desk.held(place) * sign):
         return
     resting = [known for known in desk.at(place, order.side) if known.reducing and not lets_rest(desk, known)]
+    half = [known for known in resting if other_half(known, order)]
+    if sum((known.remaining for known in half), ZERO) <= abs(desk.held(place)):
+        resting = [known for known in resting if known not in half]
     for strategy in {known.order.strategy for known in resting}:
         theirs = [known for known in resting if known.order.strategy == strategy]
         own = max(ZERO, desk.held(place, strategy) * sign)

@@ -25,9 +25,12 @@ class Prices:
         self.marks: dict[tuple[str, str | None], Price] = {}
         self.booked: dict[tuple[str, str | None], Fraction] = {}
         self.said: list[Mark] = []
+        self.chosen: dict[str, float] = {}
+        """When a mark of the symbol, at whatever venue, was said last."""
 
     def mark(self, mark: Mark, now: float) -> None:
         self.said.append(mark)
+        self.chosen[mark.symbol] = now
         as_of = now if mark.ts is None else min(mark.ts, now)
         self.marks[mark.symbol, mark.venue] = Price(exact(mark.price), as_of)
 

@@ -63,11 +63,11 @@ from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
+from weltklassebot.core.relocations import decide_move, decide_settle
 from weltklassebot.core.room import give_way, make_room
 from weltklassebot.core.shares import share_of
 from weltklassebot.core.state import FITTING, State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
-from weltklassebot.core.unsettled import decide_move, decide_settle
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
 
@@ -257,11 +257,11 @@ class Engine:
             case AdjustPosition():
                 return decide_adjust(state, command, seq, now, released)
             case MovePositions():
-                return decide_move(state, command)
+                return decide_move(state, command, seq, released)
             case SettlePositions():
                 return decide_settle(state, command)
             case SplitPositions():
-                return decide_split(state, command)
+                return decide_split(state, command, seq, released)
             case AcceptFill():
                 return decide_accept_fill(state, command, seq, released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():

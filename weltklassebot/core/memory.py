@@ -20,7 +20,7 @@ from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.refused import Conflict, NotFound, Refused
 from weltklassebot.core.remembered import Ended
-from weltklassebot.core.state import FITTING, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.venue_sums import closable_by_sum
 
 __all__ = [
@@ -165,9 +165,7 @@ def _closable_without(state: State, known: OpenOrder) -> Decimal:
     book = state.markets[order.symbol].books[book_of(order)]
     held = -book.quantity if order.side == "buy" else book.quantity
     here = max(held - book.side(order.side).quantity + known.remaining, ZERO)
-    if state.unsettled or state.format < FITTING:
-        return max(here, closable_by_sum(state, order, known.remaining))
-    return here
+    return max(here, closable_by_sum(state, order, known.remaining))
 
 
 # --- fills ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from weltklassebot.cli.exits import DONE, REFUSED, CommandError, Fault, Usage, e
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 from weltklassebot.cli.var.desk import bank, desk
 from weltklassebot.cli.var.digest import Digest
-from weltklassebot.cli.var.options import refuse_level, said_of, table_options
+from weltklassebot.cli.var.options import refuse_level, refuse_stream, said_of, table_options
 
 if TYPE_CHECKING:
     from weltklassebot.cli.var.series import Asked
@@ -97,6 +97,7 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     from weltklassebot.cli.var.text import verdict
 
     refuse_level(options["level"])
+    refuse_stream(file)
     asked, digest = Asked(**{name: options[name] for name in Asked.__slots__}), Digest(file)
     with _uncollected():
         series, table = read_series(file, asked, said_of(options))
@@ -146,7 +147,9 @@ def _said(asked: Asked, options: dict[str, Any], table: Table) -> dict[str, Any]
         "model": list(asked.models), "window": asked.window if asked.models else None,
         "decay": asked.decay, "var": list(asked.risks),
         "var as": None if asked.models else options["var_as"], "es": list(asked.es),
-        "probabilities": list(asked.probabilities), "read as": table.read_as,
+        "probabilities": list(asked.probabilities), "no number": list(options["nothing"]),
+        "lines skipped": options["skip_rows"] or None, "head": "none" if options["no_head"] else None,
+        "read as": table.read_as,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value not in (None, [])}
 
