@@ -221,7 +221,7 @@ class Orders:
 
     def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
-        assert command.discard or not self.turned(doubt.fill)
+        assert command.discard or not self.turned(self.as_doubted(doubt))
         self.facts.doubtful.remove(doubt)
         if doubt.fill.strategy == "no-room":
             assert command.discard
@@ -229,3 +229,9 @@ class Orders:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
             self.book(doubt.fill, now, at=(doubt.venue, doubt.leg))
+
+    def as_doubted(self, doubt: Doubt) -> ReportFill:
+        """Once nobody knows its order any more it is of the place where it was held."""
+        if self.find(doubt.fill.order_key) is not None:
+            return doubt.fill
+        return replace(doubt.fill, venue=doubt.venue, position_side=doubt.leg)

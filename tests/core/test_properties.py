@@ -385,7 +385,7 @@ class Run:
             self.oracle.settle(command, now)
         else:
             (doubt,) = meant(self.oracle.facts.doubtful, command)
-            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command, now))
+            self.book(self.oracle.as_doubted(doubt), outcome, lambda: self.oracle.settle(command, now))
 
     def book(self, fill: ReportFill, outcome: Recorded, fold: Callable[[], None]) -> None:
         oracle = self.oracle

@@ -20,8 +20,8 @@ from weltklassebot.journal.image import Image, encode_state, state_of
 class Interrupted(Story):
     """Goes on from a snapshot behind every record."""
 
-    def _put(self, command: Any, released: int | None) -> list[str]:
-        told = super()._put(command, released)
+    def _put(self, command: Any, released: int | None, by: str = "p") -> list[str]:
+        told = super()._put(command, released, by)
         state = self.engine.state
         image = msgspec.json.decode(b"".join(encode_state(state)), type=Image)
         restored = state_of(image, as_bytes=True, done=lambda _: None)

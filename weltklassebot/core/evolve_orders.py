@@ -231,8 +231,8 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    fill = with_leg(state, fill)
     known = state.orders.get(fill.order_key)
+    fill = with_leg(state, fill, known)
     place, leg = place_by(state, fill, known), fill.position_side or "both"
     quantity = fill.quantity if event.quantity is None else event.quantity
     kept = None

@@ -164,8 +164,8 @@ def decide_fill(
 ) -> list[AnyEvent] | Replayed:
     """Book a fill, or hold it as doubtful; of one that would turn its leg, what goes beyond nothing. The same execution
     again is neither."""
-    fill = with_leg(state, fill)
     known = state.orders.get(fill.order_key)
+    fill = with_leg(state, fill, known)
     place = place_by(state, fill, known)
     found = recall_fill(state, place, fill)
     if found == "same":

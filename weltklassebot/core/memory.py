@@ -215,10 +215,12 @@ def legs_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
     return fill.position_side != ordered
 
 
-def with_leg(state: State, fill: ReportFill) -> ReportFill:
-    """The fill as it books: with the leg of its order, where it says none."""
-    if fill.position_side is None and (leg := leg_of(state, fill)) != "both":
-        return replace(fill, position_side=leg)
+def with_leg(state: State, fill: ReportFill, known: OpenOrder | None = None) -> ReportFill:
+    """The fill as it books: with the leg of its order, where it says none. `known`: its order, if that is at hand."""
+    if fill.position_side is None:
+        leg = leg_of(state, fill) if known is None else known.order.position_side
+        if leg != "both":
+            return replace(fill, position_side=leg)
     return fill
 
 
