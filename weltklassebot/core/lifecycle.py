@@ -6,6 +6,7 @@ never a reason to call another order reducing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -171,11 +172,11 @@ def decide_fill(
     ended = None if known is not None else state.recall_ended(fill.order_key)
     cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
     if cause is not None:
-        return _doubted(state, fill, cause, None, seq, now, released_through_seq)
+        return _doubted(state, fill, cause, seq, now, released_through_seq)
     at = (fill.account, place[0], fill.strategy, fill.symbol, fill.position_side or "both")
     over = ZERO if at[4] == "both" else beyond(state, fill, at)
     if over and over == fill.quantity:
-        return _doubted(state, fill, "turns_leg", None, seq, now, released_through_seq)
+        return _doubted(state, fill, "turns_leg", seq, now, released_through_seq)
     _check_memory(state, fill)
     part = None if not over else fill.quantity - over
     quantity = fill.quantity if part is None else part
@@ -201,14 +202,23 @@ def decide_fill(
     if state.fitting:
         events += _leaves(state, _Booking(fill, at, change, quantity, known, ended), seq, released_through_seq)
     if over:
-        events += _doubted(state, fill, "turns_leg", over, seq, now, released_through_seq)
+        events += _doubted(state, fill, "turns_leg", seq, now, released_through_seq, part=over, earlier=events)
     return events
 
 
 def _doubted(
-    state: State, fill: ReportFill, cause: DoubtCause, part: Decimal | None, seq: int, now: float, released: int | None
+    state: State,
+    fill: ReportFill,
+    cause: DoubtCause,
+    seq: int,
+    now: float,
+    released: int | None,
+    *,
+    part: Decimal | None = None,
+    earlier: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
-    """What becomes of a fill that is doubtful, or of this part of it. Enough of them halt their account."""
+    """What becomes of a fill that is doubtful, or of this part of it. Enough of them halt their account. `earlier`: of
+    the rest."""
     if len(state.doubtful) >= state.parameters.max_doubtful:
         raise Refused("too many doubtful fills wait for an operator", code="overloaded")
     valued = not state.corrected or _worth_is_known(state, fill)
@@ -220,8 +230,9 @@ def _doubted(
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
         policy = state.parameters
         events += stop_orders(
-            state, seq, released, policy, "account_halted",
+            state, seq, released, policy,
             spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
+            earlier=earlier,
         )  # fmt: skip
     return events
 
