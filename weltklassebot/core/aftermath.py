@@ -18,7 +18,7 @@ venues nothing is asked back: what closes there may close the sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -28,7 +28,6 @@ from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.events import (
     AnyEvent,
     CancelCause,
-    CancelsRequested,
     Excess,
     OrdersKept,
     Oversized,
@@ -68,14 +67,14 @@ def aftermath_of_all(
     """What comes of several at once, each in a book of its own."""
     events: list[AnyEvent] = []
     for moved in moves:
-        events += aftermath(state, moved, seq, released_through_seq, number=_requests(events))
+        events += aftermath(state, moved, seq, released_through_seq, earlier=events)
     return events
 
 
 def aftermath(
-    state: State, moved: Moved, seq: int, released_through_seq: int | None, *, number: int = 0
+    state: State, moved: Moved, seq: int, released_through_seq: int | None, *, earlier: Sequence[AnyEvent] = ()
 ) -> list[AnyEvent]:
-    """What comes of it, decided before it is folded. `number`: of the cancel requests that the record has already."""
+    """What comes of it, decided before it is folded. `earlier`: what the record takes back already."""
     market = state.markets.get(moved.symbol)
     book = None if market is None else market.books.get(moved.at)
     if book is None or not (book.buys.quantity or book.sells.quantity):
@@ -84,11 +83,7 @@ def aftermath(
         return []
     if moved.symbol in state.unsettled.get(moved.at[0], ()):
         return []
-    return _Aftermath(state, book, moved).events(seq, released_through_seq, number)
-
-
-def _requests(events: list[AnyEvent]) -> int:
-    return sum(len(event.requests) for event in events if isinstance(event, CancelsRequested))
+    return _Aftermath(state, book, moved).events(seq, released_through_seq, earlier)
 
 
 def flips(state: State, moved: Moved, executed: Decimal) -> list[AnyEvent]:
@@ -142,14 +137,14 @@ class _Aftermath:
         self.guarding: list[OrderKey] = []
         self.excess: list[Excess] = []
 
-    def events(self, seq: int, released_through_seq: int | None, number: int) -> list[AnyEvent]:
+    def events(self, seq: int, released_through_seq: int | None, earlier: Sequence[AnyEvent]) -> list[AnyEvent]:
         events: list[AnyEvent] = []
         for cause, find in (("oco", self._rest_of_group), ("unfit", self._unfit)):
             unwanted = find()
             self.asked |= {known.order.key for known in unwanted}
             events += take_back(
                 self.state, seq, released_through_seq, "cancel_requested", unwanted,
-                cause=cast(CancelCause, cause), number=number + _requests(events),
+                cause=cast(CancelCause, cause), earlier=[*earlier, *events],
             )  # fmt: skip
         self._measure_groups()
         if self.guarding:

@@ -60,11 +60,8 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     book = market.books.get((order.account, order.venue, order.position_side)) if market is not None else None
     quantity = order.quantity
     held = closes = ZERO
-    fitting = state.fitting
-    if book is not None and (held := book.quantity):
-        closes = closable_of(state, book, order) if fitting else closable(book, order.side)
-    if state.unsettled or not fitting:
-        held, closes = by_sum(state, order, held, closes)
+    if (book is not None and book.quantity) or state.unsettled or not state.fitting:
+        held, closes = _holds(state, book, order)
     reducing = quantity <= closes or (closes > ZERO and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
@@ -123,6 +120,15 @@ def _denied(
         refused_anyway = gate(state, reducing=True) is not None or _halted_for_good(state, order)
         first = () if refused_anyway else cancel_first(state, order, book, denials)
     return OrderDenied(denials=tuple(denials), max_reducing_quantity=closes if closing else None, cancel_first=first)
+
+
+def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
+    """What is held, and how much of it the order could close."""
+    fitting = state.fitting
+    held = closes = ZERO
+    if book is not None and (held := book.quantity):
+        closes = closable_of(state, book, order) if fitting else closable(book, order.side)
+    return (held, closes) if fitting and not state.unsettled else by_sum(state, order, held, closes)
 
 
 def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:

@@ -47,7 +47,7 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
         left -= side.doubted
     if order.oco_group is not None:
         left = _left_in_group(state, order, left)
-    return max(ZERO, left)
+    return max(left, ZERO)
 
 
 def _left_in_group(state: State, order: CheckOrder, left: Decimal) -> Decimal:

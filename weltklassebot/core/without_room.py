@@ -30,7 +30,7 @@ def stop_account(state: State, account: str, seq: int, released_through_seq: int
     """What its halt does to the orders that are open."""
     policy = state.parameters
     return stop_orders(
-        state, seq, released_through_seq, policy, "account_halted",
+        state, seq, released_through_seq, policy,
         spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(account,),
     )  # fmt: skip
 

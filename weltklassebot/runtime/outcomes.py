@@ -91,7 +91,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     requests: list[str] = []
     for event in events:
-        body |= _said(event)
+        for key, value in _said(event).items():  # of several books or causes: all of it
+            body[key] = [*body[key], *value] if isinstance(value, list) and key in body else value
         if type(event) is CancelsRequested:
             requests += [request.id for request in event.requests]
     if requests:
