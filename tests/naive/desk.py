@@ -60,7 +60,7 @@ class Desk:
     day: int = 0
     next_roll: float = float("inf")
     rolled: list[float] = field(default_factory=list)
-    """When each roll ran: the memory begins with the last but one, late if the desk slept."""
+    """When each roll ran."""
     slots: list[OrderKey] = field(default_factory=list)
     """Of today: one for each approval and late fill."""
     cooled_today: bool = False

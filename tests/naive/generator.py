@@ -315,11 +315,13 @@ class Days:
         resting = [
             known.key[2] for known in model.desk.open() if (known.key[0], known.order.symbol) == (account, symbol)
         ]
+        # Where the memory of a desk begins that slept over several rolls is left open.
+        settled = not model.desk.rolled or model.desk.now - model.desk.rolled[-1] > 1000
         moment = round(model.desk.now - r.choice((0.0, 0.5, 5.0, 70.0, -9.0)), 6)
         return AdjustPosition(
             symbol=symbol, quantity=Decimal(r.choice(("0", "5", "-3", "8", "10"))), reason="as held", account=account,
             strategy=r.choice(STRATEGIES), price=r.choice(PRICES), venue=r.choice(self.venues),
-            as_of=moment if r.random() < 0.3 else None, orders=tuple(resting) if r.random() < 0.9 else (),
+            as_of=moment if settled and r.random() < 0.3 else None, orders=tuple(resting) if r.random() < 0.9 else (),
         )  # fmt: skip
 
     def word(self, model: Model) -> AcceptFill:

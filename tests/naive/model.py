@@ -335,7 +335,7 @@ class Model:
             if known.key[0] == word.account and known.order.symbol == word.symbol and not known.ended
         }
         last = max((at for at, _ in desk.adjusted.get(key, ())), default=0.0)
-        last = max([last, *desk.rolled[-2:-1]])
+        last = max(last, (desk.day - 1) * DAY)
         return last <= moment <= desk.now and resting <= set(word.orders)
 
     # --- operators and time -----------------------------------------------------------------------------------------
