@@ -89,7 +89,12 @@ class Orders:
         if seen == "shared" and venue is not None and venue.fill_ids == "unique":
             return "fill_id_shared"
         is_open = known is not None and not known.gone
-        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
+        if (
+            fill.ts is not None
+            and len(self.rolls) > 1
+            and fill.ts < self.rolls[-2]
+            and not (is_open and not known.unremembered)
+        ):
             return "older_than_memory"
         if self.counted_already(fill, known):
             return "before_adjustment"

@@ -96,7 +96,7 @@ class OpenOrder(Struct, gc=False):
     @property
     def fills_known(self) -> bool:
         """Whether all that was filled of it is remembered, however long ago that was."""
-        return self.fills is not None or not self.filled
+        return not self.unremembered and (self.fills is not None or not self.filled)
 
 
 class DoubtfulFill(Struct, kw_only=True):
