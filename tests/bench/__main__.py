@@ -97,6 +97,7 @@ def core_rows() -> Iterator[Row]:
     resting, doubt = crowded.resting_ratio(), crowded.doubt_ratio()
     yield "order beside 1,000 resting on each side", "", f"{resting:.2f} x of 10", "at most 1.2 x"
     yield "mark beside 10,000 doubtful fills", "", f"{doubt:.2f} x of none", "at most 2 x"
+    yield "in-process fill", f"{inprocess.fill_ratio():.2f} checks", "", "at most 1.5"
 
 
 def http_rows(folder: Path, token: str, url: str, seconds: int) -> Iterator[Row]:

@@ -77,6 +77,34 @@ def check_seconds(symbols: int, open_orders: int, *, rounds: int = 9, each: int 
     return median(means)
 
 
+def fill_ratio(*, rounds: int = 15, each: int = 1500) -> float:
+    """What a fill takes, in checks: median over pairs that follow each other."""
+    manager, now = book(50, 1_000)
+    ratios = []
+    gc.collect()
+    gc.freeze()
+    for turn in range(rounds):
+        orders = [order(f"p{turn}-", number, 50) for number in range(each)]
+        fills = [
+            ReportFill(
+                fill_id=f"f{turn}-{number}", client_order_id=one.client_order_id, symbol=one.symbol, side=one.side,
+                quantity=Decimal("0.5"), price=one.price or Decimal(1), strategy=one.strategy,
+            )
+            for number, one in enumerate(orders)
+        ]  # fmt: skip
+        spent = []
+        for commands in (orders, fills):
+            times = [now + (number + 1) * 1e-5 for number in range(each)]
+            began = time.perf_counter()
+            for one, at in zip(commands, times, strict=True):
+                manager.submit(one, at)
+            spent.append(time.perf_counter() - began)
+            now = times[-1]
+        ratios.append(spent[1] / spent[0])
+    gc.unfreeze()
+    return median(ratios)
+
+
 def write_journal(folder: Path, rounds: int) -> None:
     """A day at a desk: a mark, a check, what became of it, a fill, equity; every fourth order is denied."""
     engine, seq, now, chain = Engine(), 0, BASE, GENESIS

@@ -254,6 +254,27 @@ def test_a_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "head"), [("desk", "apl,hpl,rtpl,var_99,var_975"), ("bank", "apl,hpl,rtpl,var_99")]
+)
+def test_a_desk_says_what_became_of_days_without_a_number_and_takes_no_total(
+    command: str, head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    var = "3,2" if command == "desk" else "3"
+    rows = [f"{'' if day in (60, 90) else day % 7 / 8},0.1,{'' if day == 70 else 0.1},{var}" for day in range(300)]
+    path = written(tmp_path, head, *rows)
+    assert main(["var", command, path]) == 0
+    assert "2 days without a number counted as an exception (MAR32.5)" in capsys.readouterr().out
+    assert main(["var", command, path, "--missing", "drop"]) == 0
+    assert "2 days without a number left out; a regulator counts that as an exception" in capsys.readouterr().out
+    if command == "desk":
+        assert main(["var", "desk", path, "--theoretical", "rtpl"]) == 1  # it never moves
+        assert "days without both       1, left out" in capsys.readouterr().out
+    total = sum(day % 7 / 8 for day in range(300) if day not in (60, 90))
+    assert main(["var", command, written(tmp_path, head, *rows, f"{total},30,30,{var}")]) == 2
+    assert "apl: row 300 (line 302) is the sum of all rows before it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "fault", [ArithmeticError("no number"), PermissionError(13, "Permission denied", "/x"), MemoryError()]
 )
 def test_a_fault_never_ends_with_the_exit_code_of_a_red_light(

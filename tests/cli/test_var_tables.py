@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import os
 import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -141,6 +143,12 @@ def test_thousands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("return,var\n0.1,1\n", ("--sheet", "P&L"), "has no sheets"),
         ("return,var,what\n" + "0.1,1,day\n" * 9 + "0.9,9,Total\n", (), "row 9 (line 11) is a totals row ('Total')"),
         ("return,var\n" + "0.1,1\n-0.3,1\n" * 9 + "-1.8,18\n", (), "row 18 (line 20) is the sum of all rows before it"),
+        ("return,var\n" + "0.1,1\n-0.3,1\n" * 9 + "-1.8,1\n", (), "return: row 18 (line 20) is the sum of all rows"),
+        ("return,var\n" + "0.1,1\n-0.3,1\n" * 9 + "-1.8,\n", ("--missing", "drop"), "row 18 (line 20) is the sum"),
+        ("return,var\n" + "0.126,1\n-0.3,1\n" * 9 + "-1.57,17.9\n", (), "return: row 18 (line 20) is the sum of all"),
+        ("return\n" + "0.1\n" * 20 + "\n" + "0.1\n" * 9, ("--model", "normal"), "row 20 (line 22) is missing"),
+        ("price,var\n" + "100,1\n101,1\n" * 9 + "1809,1\n", ("--prices", "price"), "row 18 (line 20) is the sum"),
+        ("return,var,what\n" + "0.1,1,day\n" * 9 + "0.9,9,Subtotal 2024\n", (), "is a totals row ('Subtotal 2024')"),
         ("desk,return,var\n" + "a,0.1,1\n" * 9 + "Total,0.9,9\n", ("--portfolio", "desk"), "is a totals row ('Total')"),
     ],
 )  # fmt: skip
@@ -178,6 +186,96 @@ def test_a_row_without_a_number(
         assert filled["observations"] == dropped["observations"] + 1
         assert filled["hits"] == dropped["hits"] + 1
         assert [each["date"] for each in filled["violations"] if each["loss"] is None] == [str(DAYS[200])]
+
+
+@pytest.mark.parametrize("name", ["pnl.csv", "pnl.xlsx", "pnl.parquet"])
+def test_a_number_that_stands_for_no_number_is_none(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gains = [*GAINS]
+    gains[100] = gains[200] = -999
+    if name == "pnl.csv":
+        path = written(tmp_path, "return,var\n" + "".join(f"{gain!r},1.5\n" for gain in gains))
+    else:
+        path = str(tmp_path / name)
+        if name == "pnl.xlsx":
+            write_workbook(Path(path), {"P&L": [["return", "var"], *([gain, 1.5] for gain in gains)]})
+        else:
+            parquet.write_table(pa.table({"return": gains, "var": [1.5] * len(gains)}), path)
+    said = ("--nothing", "-999.0", "--model", "historical", "--window", "50")
+    assert "row 100" in refused(capsys, path, *said)
+    assert main(["var", "validate", path, *said, "--missing", "drop", "--json"]) in (0, 1)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["input"]["no number"] == ["-999.0"]
+    (found,) = answer["validations"]
+    assert (found["observations"], found["missing"]) == (248, 2)
+    assert max(each["loss"] for each in found["violations"]) == 2.25
+
+
+@pytest.mark.parametrize("source", [("--returns", "value"), ("--prices", "value")])
+@pytest.mark.parametrize("models", [(), ("--model", "historical", "--window", "50")])
+def test_what_is_dropped_is_said(
+    source: tuple[str, ...], models: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"{'' if day in (150, 200) else 1.5 + day % 7},1.5\n" for day in range(300)]
+    path = written(tmp_path, "value,var\n" + "".join(lines))
+    assert main(["var", "validate", path, *source, *models, "--missing", "drop", "--json"]) in (0, 1)
+    (found,) = json.loads(capsys.readouterr().out)["validations"]
+    assert found["missing"] == 2
+    assert any(each.startswith("2 days are left out for want of a number") for each in found["warnings"])
+
+
+def test_prices_may_begin_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    later = written(tmp_path, "price\n" + "".join(f"{'' if day < 9 else 50 + day % 7}\n" for day in range(300)))
+    said = ("--prices", "price", "--model", "historical", "--window", "50", "--missing")
+    assert main(["var", "validate", later, *said, "drop", "--json"]) in (0, 1)
+    (found,) = json.loads(capsys.readouterr().out)["validations"]
+    assert found["observations"] == 300 - 9 - 1 - 50
+    assert "row 0 (line 2) is missing (there is no return without a first price)" in refused(
+        capsys, later, *said, "exception"
+    )
+
+
+def test_a_total_that_is_no_larger_than_a_day_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gains = [round(0.01 * math.sin(day * day) + 1e-5 * day, 6) for day in range(300)]
+    gains += [round(0.004 - sum(gains), 6), 0.004]
+    path = written(tmp_path, "return,var\n" + "".join(f"{gain!r},0.02\n" for gain in gains))
+    assert "return: row 301 (line 303) is the sum of all rows before it" in refused(capsys, path)
+    coarse = written(tmp_path, "return,var\n" + "0.1,1\n-0.1,1\n" * 30 + "0.1,1\n0.1,1\n")
+    assert main(["var", "validate", coarse]) == 0  # a day like the others that is their sum by accident
+
+
+def test_no_report_overwrites_what_it_is_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, link = Path(written(tmp_path, "return,var\n0.1,1\n")), tmp_path / "link.csv"
+    link.hardlink_to(path)
+    for option in ("--html", "--json-file"):
+        for same in (path, tmp_path / "." / "pnl.csv", link):
+            assert f"{option}: {same} is FILE, which it would overwrite" in refused(
+                capsys, str(path), option, str(same)
+            )
+    both = str(tmp_path / "answer")
+    assert "--json-file" in refused(capsys, str(path), "--html", both, "--json-file", both)
+    assert path.read_text() == "return,var\n0.1,1\n"
+    assert not Path(both).exists()
+
+
+def test_what_a_table_may_be_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = written(tmp_path, gzip.compress(b"return,var\n0.1,1\n"), "PNL.CSV.GZ")
+    assert main(["var", "validate", packed]) == 0
+    capsys.readouterr()
+    book = tmp_path / "titled.xlsx"
+    write_workbook(book, {"P&L": [["Desk A"], [], ["return", "var"], [0.1, 1]]})
+    assert "line 3 has them: say --skip-rows 2" in refused(capsys, str(book))
+    assert main(["var", "validate", str(book), "--skip-rows", "2"]) == 0
+    capsys.readouterr()
+    numbered = tmp_path / "numbered.parquet"
+    parquet.write_table(pa.table({"desk": [1.0, float("nan")], "return": [0.1, 0.1], "var": [1.0, 1.0]}), numbered)
+    assert "desk: row 1 names no portfolio" in refused(capsys, str(numbered), "--portfolio", "desk")
+
+
+def test_what_can_be_read_but_once_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pnl.csv")
+    assert "is no regular file" in refused(capsys, str(tmp_path / "pnl.csv"))
 
 
 @pytest.mark.parametrize("model", [(), ("--model", "normal", "--window", "50")])

@@ -92,6 +92,7 @@ EQUITIES = tuple(
         "105000",
     )
 )
+PRINCIPALS = ("p", "q", "feed")
 FLOWS = tuple(Decimal(text) for text in ("0", "0", "0", "5000", "-5000", "-14000", "0.000001", "-80000", "40000"))
 
 _LISTED = {
@@ -108,9 +109,10 @@ SMALL = Parameters(
     max_order_notional=Decimal(1000),
     max_notional=Decimal(3000),
     max_trades_per_day=12,
-    max_open_orders=8,
-    max_remembered=40,
-    max_remembered_per_strategy=25,
+    max_open_orders=5,
+    open_orders_share=Decimal("0.4"),
+    max_remembered=16,
+    max_remembered_per_strategy=4,
     max_remembered_denials=6,
     max_doubtful=6,
 )

@@ -56,6 +56,10 @@ class Order:
     """It was reducing when it was approved."""
     settled: bool = False
     """It was not sent, or an operator said how much was filled."""
+    by: str = ""
+    """Who asked for it."""
+    unremembered: bool = False
+    """A fill of it was counted and could not be remembered."""
 
     @property
     def holds_slot(self) -> bool:
@@ -74,6 +78,9 @@ class Doubt:
     """The same execution was reported before, with another quantity or price."""
     valued: bool = True
     """False: nobody knew what it is worth when it came."""
+    by: str = ""
+    aside: bool = False
+    """It stands for fills without room in another spelling of the symbol: nothing more is added to it."""
 
     @property
     def at(self) -> Place:

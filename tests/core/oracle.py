@@ -13,6 +13,7 @@ from tests.core.oracle_fills import Executions
 from tests.core.oracle_fits import at, is_stop
 from tests.core.oracle_legs import Legs
 from tests.core.oracle_orders import Orders
+from tests.core.oracle_shares import Shares, Who, pair_of
 from tests.core.oracle_stops import Stops
 from tests.core.oracle_time import Time
 from weltklassebot.core.commands import (
@@ -23,11 +24,10 @@ from weltklassebot.core.commands import (
     CheckOrder,
     Mark,
     ReportEquity,
-    ReportFill,
 )
 
 
-class Oracle(Time, Stops, Orders, Legs, Adjustments):
+class Oracle(Time, Stops, Orders, Legs, Adjustments, Shares):
     def __init__(self) -> None:
         self.facts = Facts()
         self.configured = self.facts.parameters
@@ -44,6 +44,10 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments):
         """(when, account, whether reducing orders pass) of every account's halt, over or not."""
         self.doubted_at: list[tuple[float, str]] = []
         self.denied: list[CheckOrder] = []
+        self.denied_by: list[str] = []
+        self.pairs: list[Who] = []
+        self.asked: list[Who] = []
+        self.by = ""
         self.executions = Executions(self.facts)
         self.words: list[Word] = []
         self.told: list[Told] = []
@@ -199,43 +203,10 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments):
                     against.add("tick")
             if not instrument.allow_short and order.side == "sell" and not reducing:
                 against.add("short_not_allowed")
-        against |= self._bounds(order, reducing)
+        against |= self.bounds(order, reducing)
         if not reducing:
             against |= self._desk(order, now) | self._value(order, now) | self.against_leg(order)
         return against
-
-    def _bounds(self, order: CheckOrder, reducing: bool) -> set[str]:
-        p = self.facts.parameters
-
-        def room(bound: int) -> int:
-            return bound + max(1, bound // 10) if reducing else bound
-
-        against = set()
-        if len(self.facts.open()) >= room(p.max_open_orders):
-            against.add("max_open_orders")
-        mine, all_of_it = self._remembered(order.account, order.strategy)
-        if mine >= room(p.max_remembered_per_strategy) or all_of_it >= room(p.max_remembered):
-            against.add("max_remembered")
-        return against
-
-    def _remembered(self, account: str, strategy: str) -> tuple[int, int]:
-        """Ended orders and fills of two days: the strategy's, and the desk's."""
-        recent = self.day_number - 1
-        ended = [known.order for known in self.facts.orders if known.gone and known.gone_in >= recent]
-        owners = [(order.account, order.strategy) for order in ended]
-        known = self.executions.known(self.day_number)
-        owners += [(one.fill.account, one.fill.strategy) for one in known]
-        return owners.count((account, strategy)), len(owners)
-
-    def no_room(self, fill: ReportFill) -> bool:
-        """Whether a fill cannot be remembered, or not doubted: on top is a quarter, and the open orders, for fills."""
-        p, extra = self.facts.parameters, len(self.facts.open())
-        mine, all_of_it = self._remembered(fill.account, fill.strategy)
-        return (
-            len(self.facts.doubtful) >= p.max_doubtful
-            or mine >= p.max_remembered_per_strategy + max(1, p.max_remembered_per_strategy // 4) + extra
-            or all_of_it >= p.max_remembered + max(1, p.max_remembered // 4) + extra
-        )
 
     def _desk(self, order: CheckOrder, now: float) -> set[str]:
         p, against = self.facts.parameters, set()
@@ -344,9 +315,10 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments):
         self.facts.orders.append(
             Order(
                 order, seq, now, self.day, reducing, Fraction(order.quantity), slot=not reducing, guards=guards,
-                fitted=reducing,
+                fitted=reducing, by=self.by,
             )
         )  # fmt: skip
+        self.asked.append((pair_of(order), self.by))
         p = self.facts.parameters
         most = p.max_trades_per_day
         last = most is not None and self.trades_today() >= most
@@ -354,9 +326,6 @@ class Oracle(Time, Stops, Orders, Legs, Adjustments):
             self.cooldown_taken = True
             self.risk, self.cause, self.awaiting = "COOLDOWN", "max_trades_per_day", False
             self.until = after(now, p.cooldown_minutes * 60)
-
-    def was_denied(self, order: CheckOrder) -> None:
-        self.denied = [*self.denied, order][-self.facts.parameters.max_remembered_denials :]
 
     # --- prices and equity --------------------------------------------------------------------------------------
 

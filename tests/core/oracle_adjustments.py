@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tests.core.facts import ZERO, Order
@@ -120,14 +120,8 @@ class Adjustments:
         self.words = kept
 
     def moved_words(self, key: Key, there: Key) -> None:
-        """What was said of a position is of the place where it is now."""
-        mine = [word for word in self.words if word.about == key]
-        latest = max([word.as_of for word in self.words if word.about == there], default=None)
-        for word in mine:
-            if latest is None or word.as_of > latest:
-                word.about = there
-            else:
-                self.words.remove(word)
+        """What was said of a position is of the place where it is now, and still of the one where its fills come."""
+        self.words += [replace(word, about=there) for word in self.words if word.about == key]
         for told in self.told:
             if told.key == key:
                 told.key = there

@@ -25,6 +25,8 @@ class Booked:
     day: int
     order: Order | None
     """Whose it is, if it agrees with it."""
+    by: str = ""
+    """To whose share it counts."""
 
 
 def spelled(facts: Facts, symbol: str) -> str:
@@ -113,7 +115,9 @@ class Executions:
             if not known.gone:
                 known.order = as_listed(facts, known.order)
         for doubt in facts.doubtful:
-            doubt.fill = as_listed(facts, doubt.fill)
+            before, doubt.fill = doubt.fill, as_listed(facts, doubt.fill)
+            if before != doubt.fill and doubt.fill.strategy == "no-room":
+                doubt.aside = any(stands_for_the_same(doubt, one) for one in facts.doubtful if one is not doubt)
         for key in list(facts.positions):
             account, venue, strategy, symbol, leg = key
             if (listed := spelled(facts, symbol)) != symbol:
@@ -126,6 +130,14 @@ class Executions:
         for symbol in {key[0] for key in (*facts.quotes.history, *facts.quotes.doubts)}:
             if (listed := spelled(facts, symbol)) != symbol:
                 facts.quotes.rename(symbol, listed)
+
+
+def stands_for_the_same(one: Doubt, other: Doubt) -> bool:
+    """Of fills that found no room."""
+    mine, its = one.fill, other.fill
+    return (one.venue, one.leg, mine.client_order_id, mine.strategy, mine.account, mine.symbol, mine.side) == (
+        other.venue, other.leg, its.client_order_id, its.strategy, its.account, its.symbol, its.side,
+    )  # fmt: skip
 
 
 def meant(doubtful: list[Doubt], command) -> list[Doubt]:

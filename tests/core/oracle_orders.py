@@ -26,6 +26,7 @@ class Orders:
 
     def end(self, known: Order) -> None:
         known.gone, known.over, known.gone_in, known.remaining = True, True, self.day_number, ZERO
+        self.asked.append(((known.order.account, known.order.strategy), known.by))  # it had one open today
 
     def report(self, command: ReportOrder | ResolveOrder, now: float) -> None:
         known = self.find(command.key)
@@ -88,7 +89,12 @@ class Orders:
         if seen == "shared" and venue is not None and venue.fill_ids == "unique":
             return "fill_id_shared"
         is_open = known is not None and not known.gone
-        if fill.ts is not None and len(self.rolls) > 1 and fill.ts < self.rolls[-2] and not is_open:
+        if (
+            fill.ts is not None
+            and len(self.rolls) > 1
+            and fill.ts < self.rolls[-2]
+            and not (is_open and not known.unremembered)
+        ):
             return "older_than_memory"
         if self.counted_already(fill, known):
             return "before_adjustment"
@@ -105,6 +111,8 @@ class Orders:
         room = Fraction(known.order.quantity) - known.filled
         if Fraction(fill.quantity) > room:
             return "exceeds_order"
+        if known.unremembered:
+            return "older_than_memory"
         if abs(self.facts.fee_in_asset(fill)) > Fraction(fill.quantity):
             return "fee_exceeds_fill"
         return "turns_leg" if self.turned(fill) == Fraction(fill.quantity) else None
@@ -128,21 +136,33 @@ class Orders:
     def agrees(self, fill: ReportFill, known: Order) -> bool:
         return (spelled(self.facts, known.order.symbol), known.order.side) == (fill.symbol, fill.side)
 
-    def book(self, fill: ReportFill, now: float, part: Fraction | None = None) -> None:
-        """A fill that is true, or taken to be; of one that turns its leg this part."""
+    def book(
+        self,
+        fill: ReportFill,
+        now: float,
+        part: Fraction | None = None,
+        *,
+        at: tuple[str, str] | None = None,
+        unremembered: bool = False,
+    ) -> None:
+        """A fill that is true, or taken to be; of one that turns its leg this part. `at`: at which venue and in which
+        leg, where its order is forgotten."""
         known = self.find(fill.order_key)
         quantity = Fraction(fill.quantity) if part is None else part
         mine = known is not None and self.agrees(fill, known)
-        self.remember(fill, known, mine=mine)
+        if not unremembered:
+            self.remember(fill, known, mine=mine)
         if mine:
+            known.unremembered |= unremembered
             known.reported = True
             known.filled = min(known.filled + quantity, Fraction(known.order.quantity))
             if not known.gone:
                 known.remaining -= min(quantity, known.remaining)
                 if not known.remaining:
                     self.end(known)
-        venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
-        key = (fill.account, venue, fill.strategy, fill.symbol, leg)
+        if known is not None or at is None:
+            at = (self.executions.venue(fill, known), self.executions.leg(fill, known))
+        key = (fill.account, at[0], fill.strategy, fill.symbol, at[1])
         bought = quantity if fill.side == "buy" else -quantity
         change = bought - self.facts.fee_in_asset(fill)
         self.set_position(key, self.facts.positions.get(key, ZERO) + change)
@@ -151,14 +171,15 @@ class Orders:
 
     def remember(self, fill: ReportFill, known: Order | None, *, mine: bool) -> None:
         venue, leg = self.executions.venue(fill, known), self.executions.leg(fill, known)
-        self.executions.booked.append(Booked(fill, venue, leg, self.day_number, known if mine else None))
+        by = self.by if known is None or known.gone else known.by
+        self.executions.booked.append(Booked(fill, venue, leg, self.day_number, known if mine else None, by))
 
     def set_position(self, key: tuple[str, str, str, str, str], quantity: Fraction) -> None:
         self.facts.positions[key] = quantity
         if not quantity:
             del self.facts.positions[key]
 
-    def doubt(self, fill: ReportFill, seq: int, now: float, *, rest: bool = False) -> bool:
+    def doubt(self, fill: ReportFill, seq: int, now: float, *, rest: bool = False, no_room: bool = False) -> bool:
         """Hold a fill as doubtful, or the rest of one that was booked; says whether its account is halted now."""
         p = self.facts.parameters
         known = self.find(fill.order_key)
@@ -168,17 +189,25 @@ class Orders:
         leg = self.executions.leg(fill, known)
         # It stays in that leg, even if its order is forgotten before an operator looks.
         fill = fill if leg == "both" else replace(fill, position_side=leg)
-        self.facts.doubtful.append(Doubt(fill, seq, venue, leg, contradicts, valued))
+        if no_room and self.uncounted(fill, venue, leg, valued=valued):
+            return self.halt_account(fill.account, now)
+        if no_room:
+            self.sum_up(fill, seq, venue, leg, valued)
+        else:
+            self.facts.doubtful.append(Doubt(fill, seq, venue, leg, contradicts, valued, self.by))
         if known is not None:
             known.reported = True
         self.doubted_at.append((now, fill.account))
         since = now - p.doubtful_fill_window_seconds
         recent = sum(1 for ts, account in self.doubted_at if account == fill.account and ts > since)
-        enough = recent >= p.max_doubtful_fills or not valued
-        if not enough or fill.account in self.halted_accounts:
+        enough = recent >= p.max_doubtful_fills or not valued or no_room
+        return enough and self.halt_account(fill.account, now)
+
+    def halt_account(self, account: str, now: float) -> bool:
+        if account in self.halted_accounts:
             return False
-        self.halted_accounts[fill.account] = now
-        self.account_stops.append((now, fill.account, p.allow_reducing_when_halted != "never"))
+        self.halted_accounts[account] = now
+        self.account_stops.append((now, account, self.facts.parameters.allow_reducing_when_halted != "never"))
         return True
 
     def worth_is_known(self, fill: ReportFill) -> bool:
@@ -197,9 +226,17 @@ class Orders:
 
     def settle(self, command: AcceptFill, now: float) -> None:
         (doubt,) = meant(self.facts.doubtful, command)
-        assert command.discard or not self.turned(doubt.fill)
+        assert command.discard or not self.turned(self.as_doubted(doubt))
         self.facts.doubtful.remove(doubt)
-        if command.discard:
+        if doubt.fill.strategy == "no-room":
+            assert command.discard
+        elif command.discard:
             self.remember(doubt.fill, self.find(doubt.fill.order_key), mine=False)
         else:
-            self.book(doubt.fill, now)
+            self.book(doubt.fill, now, at=(doubt.venue, doubt.leg))
+
+    def as_doubted(self, doubt: Doubt) -> ReportFill:
+        """Once nobody knows its order any more it is of the place where it was held."""
+        if self.find(doubt.fill.order_key) is not None:
+            return doubt.fill
+        return replace(doubt.fill, venue=doubt.venue, position_side=doubt.leg)

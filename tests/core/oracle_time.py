@@ -58,6 +58,7 @@ class Time:
                 self.rolled.append(now - self.jumped)
                 self.day_number += 1
                 self.forget_words()
+                self.asked = []
             self.day = today.isoformat()
             self.facts.purse.day_begins()
             self.cooldown_taken = False
@@ -148,6 +149,7 @@ class Time:
         new, facts = command.wall, self.facts
         self.jumped -= now - new
         self.rolls = [roll + self.jumped for roll in self.rolled]
+        self.asked = []
         self.day, self.cooldown_taken, self.restarted = self.date_of(new).isoformat(), False, seq
         for known in facts.orders:
             known.day = "over"

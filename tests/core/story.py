@@ -6,7 +6,8 @@
         denied max_order_notional[32000 of 25000]
 
 Times are seconds (or `90m`, `16h`, `2d`) after Friday, 2025-11-21 08:00:00 UTC, when the daemon starts as record 1.
-What fell due before a line is shown under it as `due:`. `show` prints facts of the state and is no command.
+What fell due before a line is shown under it as `due:`. `by=` names the principal. `show` prints facts of the state and
+is no command.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Story:
     def tell(self, line: str) -> list[str]:
         """What came of this line."""
         words = line.split()
+        by = next((word.removeprefix("by=") for word in words if word.startswith("by=")), "p")
+        words = [word for word in words if not word.startswith("by=")]
         if words[0] == "settings":
             self._settle(words[1:])
             return []
@@ -108,12 +111,14 @@ class Story:
             validate(command)
         except Invalid as error:
             return [*told, f"invalid {error}"]
-        return told + self._put(command, released)
+        return told + self._put(command, released, by)
 
-    def _put(self, command: Any, released: int | None) -> list[str]:
+    def _put(self, command: Any, released: int | None, by: str = "p") -> list[str]:
         before = repr(self.engine.state)
         try:
-            outcome = self.engine.handle(command, seq=self.seq + 1, now=self.now, released_through_seq=released)
+            outcome = self.engine.handle(
+                command, seq=self.seq + 1, now=self.now, released_through_seq=released, principal=by
+            )
         except Refused as refusal:
             assert repr(self.engine.state) == before
             return [f"refused ({refusal.code}) {refusal}"]
@@ -123,7 +128,7 @@ class Story:
             return [" ".join(["replayed", "yes" if outcome.allowed else "no", *reasons])]
         self.seq += 1
         record = Record(
-            seq=self.seq, ts=self.now, actor="a", principal="p", action="x", reason="", command=command,
+            seq=self.seq, ts=self.now, actor="a", principal=by, action="x", reason="", command=command,
             events=outcome.events,
         )  # fmt: skip
         self.folded.apply(decode(encode(record) + b"}"))
@@ -258,7 +263,8 @@ def _key(account: str, strategy: str, order: str) -> str:
 
 def _denial(denial: Any) -> str:
     numbers = [plain(number) for number in (denial.value, denial.limit) if number is not None]
-    name = denial.reason if denial.missing is None else f"{denial.reason}({denial.missing})"
+    named = denial.missing or denial.share
+    name = denial.reason if named is None else f"{denial.reason}({named})"
     return f"{name}[{' of '.join(numbers)}]" if numbers else name
 
 

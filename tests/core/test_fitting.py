@@ -48,7 +48,7 @@ def test_what_older_versions_decided_is_decided_again_as_it_was():
     assert newer.engine.state.gross == 15_000
     older.tell(AdjustPosition(symbol="S", quantity=Decimal(5), reason="as held"))
     assert not older.engine.state.cancels
-    newer.tell(AdjustPosition(symbol="S", quantity=Decimal(5), reason="as held", orders=("target", "stop")))
+    newer.tell(AdjustPosition(symbol="S", quantity=Decimal(5), orders=("target", "stop"), reason="as held"))
     assert [cancel.cause for cancel in newer.engine.state.cancels.values()] == ["unfit"]
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.desk_days import BASE, STEP, Days
+from tests.core.desk_days import BASE, PRINCIPALS, STEP, Days
 from tests.core.facts import ZERO, Order
 from tests.core.oracle import Oracle
 from tests.core.oracle_fills import as_listed, meant
@@ -62,6 +62,7 @@ from weltklassebot.core.commands import (
 from weltklassebot.core.drawdown import drawdown
 from weltklassebot.core.engine import Engine, Recorded, Replayed
 from weltklassebot.core.events import (
+    AccountHalted,
     CancelsRequested,
     EquitySetAside,
     EquityTaken,
@@ -87,12 +88,15 @@ class Run:
         self.journal: list[tuple[bytes, int | None]] = []
         self.image = repr(self.engine.state)
         self.counts: dict[str, int] = {}
+        self.by = "p"
+        """Who sends it."""
 
     def live(self) -> None:
         self.put(self.days.start(self.days.first, self.now), None)
         for b in self.days.steps:
             self.now = round(self.now + self.days.pause(b) + 1e-6, 6)
             command = self.days.command(b, self.engine.state, self.now)
+            self.by = self.oracle.by = PRINCIPALS[b[7] // 16 % 4 % 3]
             if type(command) is Start:
                 self.anchor(command)
             else:
@@ -127,7 +131,9 @@ class Run:
             expected = self.oracle.first_answer(command, self.now)
             against = self.oracle.reasons(command, self.now)
         try:
-            outcome = self.engine.handle(said, seq=self.seq + 1, now=self.now, released_through_seq=released)
+            outcome = self.engine.handle(
+                said, seq=self.seq + 1, now=self.now, released_through_seq=released, principal=self.by
+            )
         except Refused as refusal:
             outcome = refusal
         self.counts[f"{type(command).__name__} {type(outcome).__name__}"] = 1
@@ -228,7 +234,12 @@ class Run:
             assert seen == "same"
         else:
             assert seen != "same"
-            assert self.oracle.no_room(fill)
+            assert self.oracle.no_room_in_doubt(fill)
+            held = fill.account in self.oracle.facts.holding()
+            assert not held or (
+                fill.account in self.oracle.halted_accounts
+                and len(self.oracle.facts.doubtful) >= 2 * self.engine.state.parameters.max_doubtful
+            )
 
     def tell(self, command: AnyCommand, outcome: Recorded, released: int | None) -> None:  # noqa: C901, PLR0912
         oracle, seq, now = self.oracle, self.seq, self.now
@@ -253,12 +264,16 @@ class Run:
                 oracle.adjust(command, now)
                 self.leaves(outcome, self.place_of(command), before, None)
             case MovePositions():
+                before = self.held_in(command.symbol)
                 assert oracle.move(command)
+                self.leaves_all(outcome, before)
             case SettlePositions():
                 raise AssertionError("nothing is unsettled")
             case SplitPositions():
                 assert oracle.may_split(command)
+                before = self.held_in(command.symbol)
                 oracle.split(command, now)
+                self.leaves_all(outcome, before)
             case Mark():
                 (event,) = outcome.events
                 verdict = oracle.mark(command, now)
@@ -323,34 +338,54 @@ class Run:
         seen = oracle.seen(fill)
         assert seen != "same"
         cause = oracle.fill_cause(fill)
+        no_room = cause is not None and oracle.no_room_in_doubt(fill)
+        cause = "no_room" if no_room else cause
         first = outcome.events[0]
+        if no_room and isinstance(first, AccountHalted):
+            assert len(self.engine.state.doubtful) >= 2 * self.engine.state.parameters.max_doubtful
+            assert oracle.doubt(fill, self.seq, self.now, no_room=True)
+            self.stop_account(fill.account, released)
+            return
         assert cause == (first.cause if isinstance(first, FillDoubted) else None)
         if cause is None:
             assert first.late is oracle.is_late(fill)
             self.counts[f"booked {seen}"] = 1
-            if not (over := oracle.turned(fill)):
-                self.book(fill, outcome, lambda: oracle.book(fill, self.now))
+            unremembered = oracle.no_room(fill, oracle.find(fill.order_key))
+            assert first.unremembered is unremembered
+            over = oracle.turned(fill)
+            part = Fraction(first.quantity) if over else None
+            no_room = bool(over) and oracle.no_room_in_doubt(fill)
+            booked = replace(fill, quantity=first.quantity) if over else fill
+            self.book(booked, outcome, lambda: oracle.book(fill, self.now, part, unremembered=unremembered))
+            if unremembered and oracle.halt_account(fill.account, self.now):
+                self.stop_account(fill.account, released)
+            if not over:
                 return
-            (rest,) = (event for event in outcome.events if isinstance(event, FillDoubted))
-            assert (rest.cause, rest.quantity, first.quantity) == ("turns_leg", over, Fraction(fill.quantity) - over)
+            assert first.quantity == Fraction(fill.quantity) - over
+            fill = replace(fill, quantity=fill.quantity - first.quantity, fee=None, fee_currency=None)
+            rests = [event for event in outcome.events if isinstance(event, FillDoubted)]
+            if not rests:
+                assert no_room
+                assert len(self.engine.state.doubtful) >= 2 * self.engine.state.parameters.max_doubtful
+            for rest in rests:
+                assert (rest.cause, rest.quantity) == ("no_room" if no_room else "turns_leg", over)
             self.counts["doubted a part"] = 1
-            part = first.quantity
-            self.book(replace(fill, quantity=part), outcome, lambda: oracle.book(fill, self.now, Fraction(part)))
-            fill = replace(fill, quantity=rest.quantity, fee=None, fee_currency=None)
         else:
             self.counts[f"doubted {cause}"] = 1
-        assert len(self.engine.state.doubtful) <= self.engine.state.parameters.max_doubtful
-        if oracle.doubt(fill, self.seq, self.now, rest=cause is None):
-            spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
-            oracle.withdraw(released, spares, fill.account)
-            self.nothing_opening_rests(fill.account, released)
+        if oracle.doubt(fill, self.seq, self.now, rest=cause is None, no_room=no_room):
+            self.stop_account(fill.account, released)
+
+    def stop_account(self, account: str, released: int | None) -> None:
+        spares = self.engine.state.parameters.allow_reducing_when_halted != "never"
+        self.oracle.withdraw(released, spares, account)
+        self.nothing_opening_rests(account, released)
 
     def settle(self, command: AcceptFill, outcome: Recorded, now: float) -> None:
         if command.discard:
             self.oracle.settle(command, now)
         else:
             (doubt,) = meant(self.oracle.facts.doubtful, command)
-            self.book(doubt.fill, outcome, lambda: self.oracle.settle(command, now))
+            self.book(self.oracle.as_doubted(doubt), outcome, lambda: self.oracle.settle(command, now))
 
     def book(self, fill: ReportFill, outcome: Recorded, fold: Callable[[], None]) -> None:
         oracle = self.oracle
@@ -389,15 +424,39 @@ class Run:
         self, outcome: Recorded, place: Place, before: Fraction, filled: Order | None, rest: Sequence[Order] = ()
     ) -> None:
         """What was asked back behind a change of this book, and what is too large there."""
-        facts = self.oracle.facts
-        closers = facts.closers(place)
-        after = facts.held(place)
         self.asked_for(outcome, "oco", list(rest))
+        unfit, expected = self.too_much(place, before, None if filled is None else filled.order.oco_group)
+        self.asked_for(outcome, "unfit", [one for one in unfit if one not in rest])
+        self.oversized(outcome, expected)
+
+    def leaves_all(self, outcome: Recorded, before: dict[Place, Fraction]) -> None:
+        """The same behind a change of every book that holds something else than before."""
+        unfit: list[Order] = []
+        expected: dict[OrderKey, Fraction] = {}
+        for place, quantity in before.items():
+            if quantity != self.held_by(place):
+                orders, too_large = self.too_much(place, quantity, None)
+                unfit += orders
+                expected |= too_large
+        self.asked_for(outcome, "unfit", unfit)
+        self.oversized(outcome, expected)
+
+    def held_in(self, symbol: str | None) -> dict[Place, Fraction]:
+        """What each book holds in which something rests."""
+        places = {at(known.order) for known in self.oracle.facts.open() if symbol in (None, known.order.symbol)}
+        return {place: self.held_by(place) for place in places}
+
+    def too_much(
+        self, place: Place, before: Fraction, group: str | None
+    ) -> tuple[list[Order], dict[OrderKey, Fraction]]:
+        """What does not fit any more, and what stays all the same, with what it is to be reduced to."""
+        facts = self.oracle.facts
+        closers, after = facts.closers(place), facts.held(place)
         stays, oversized = facts.stays(closers, after, unfit=True, turned=before * after <= 0)
-        self.asked_for(outcome, "unfit", [one for one in closers if one not in stays and one not in rest])
+        return [one for one in closers if one not in stays], facts.excess(place, stays, oversized, group)
+
+    def oversized(self, outcome: Recorded, expected: dict[OrderKey, Fraction]) -> None:
         told = [event for event in outcome.events if isinstance(event, Oversized)]
-        group = None if filled is None else filled.order.oco_group
-        expected = facts.excess(place, stays, oversized, group)
         assert {
             (one.account, one.strategy, one.client_order_id): Fraction(one.reduce_to)
             for event in told for one in event.orders
@@ -460,7 +519,7 @@ class Run:
                 seq=self.seq,
                 ts=decided,
                 actor="a",
-                principal="p",
+                principal=self.by,
                 action="x",
                 reason="",
                 command=command,
@@ -560,7 +619,9 @@ class Run:
         again = Engine()
         for line, released in self.journal:
             record = decode(line + b"}")
-            outcome = again.handle(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
+            outcome = again.handle(
+                record.command, seq=record.seq, now=record.ts, released_through_seq=released, principal=record.principal
+            )
             assert msgspec.json.encode(outcome.events) == msgspec.json.encode(record.events)
         assert again.state == self.engine.state
 

@@ -97,8 +97,9 @@ def aged() -> Desk:
 
 
 def remembered() -> Desk:
-    """The strategy's share is full of what has ended."""
+    """The strategy's share is full of what has ended, while another is there."""
     desk = Desk(max_remembered_per_strategy=3)
+    assert desk.check(client_order_id="a", **OTHER_STRATEGY).allowed
     for name in "bcd":
         assert desk.check(client_order_id=name).allowed
         desk.do(ReportOrder(client_order_id=name, account="one", strategy="x", status="rejected"))

@@ -99,7 +99,13 @@ class Book:
         """The same command, in an engine that was told only commands: the same line, byte for byte."""
         withdrawn = [event for event in record.events if isinstance(event, ApprovalsWithdrawn)]
         released = withdrawn[0].released_through_seq if withdrawn else None
-        outcome = self._again.handle(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
+        outcome = self._again.handle(
+            record.command,
+            seq=record.seq,
+            now=record.ts,
+            released_through_seq=released,
+            principal=record.principal,
+        )
         assert isinstance(outcome, Recorded), record
         assert line.startswith(encode(msgspec.structs.replace(record, events=outcome.events)) + b',"batch":['), record
 

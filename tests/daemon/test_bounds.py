@@ -108,7 +108,7 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
     """Marks, equity, doubtful fills and denied orders for ever new names: refused at the bound, others are served."""
     small.post("/v1/marks", symbol="BTC-EUR", price="1000")
     taken = [small.post("/v1/marks", symbol=f"N{number}", price="1")["accepted"] for number in range(20)]
-    assert taken == [1] * 3 + [0] * 17
+    assert taken == [1] * 20, "the oldest of those that nobody needs goes"
     venues = [
         small.post("/v1/marks", symbol="BTC-EUR", price="1000", venue=f"v{number}")["accepted"] for number in range(20)
     ]
@@ -122,7 +122,8 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
     ]
     assert (fills.count(200), fills.count(503)) == (3, 17)
     for number in range(20):
-        assert reasons(small.check(f"d-{number}", symbol=f"X{number}", account=f"d{number}"))[0] == "max_symbols"
+        said = small.check(f"d-{number}", symbol=f"X{number}", account=f"d{number}")
+        assert said["allowed"] if number < 3 else reasons(said)[0] == "max_symbols", "nobody needs the other three"
     found = gauges(small)
     assert found["symbols"] == (4, 4)
     assert found["venue_marks"] == (4, 4)
@@ -130,7 +131,7 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
     assert found["doubtful_fills"] == (3, 3)
     assert found["remembered_denials"] == (5, 5)
     assert small.check("d-19", symbol="X19", account="d19")["replayed"]
-    assert "replayed" not in small.check("d-0", symbol="X0", account="d0"), (
+    assert "replayed" not in small.check("d-3", symbol="X3", account="d3"), (
         "the oldest is forgotten, and decided afresh"
     )
     for fill in range(3):
@@ -138,6 +139,8 @@ def test_names_that_a_client_makes_up_fill_nothing(small):
         small.post("/v1/fills/accept", discard=True, reason="made up", **name)
     assert small.check("neighbour")["allowed"]
     small.post("/v1/orders/events", status="not_sent", **named("neighbour"))
+    for number in range(3):
+        small.post("/v1/orders/events", status="not_sent", **named(f"d-{number}", account=f"d{number}"))
 
 
 def named(client_order_id, **fields):
@@ -151,16 +154,34 @@ def test_fills_without_end_and_positions_without_end(make):
         RISK__MAX_TRADES_PER_DAY="unlimited",
     ).start()  # fmt: skip
     assert daemon.check("loop", quantity="1", strategy="loop")["allowed"]
-    statuses = []
-    for number in range(30):
-        fill = order("loop", quantity="0.001", strategy="loop") | {"fill_id": f"f{number}"}
-        statuses.append(daemon.http("POST", "/v1/fills", fill).status)
-    assert (statuses.count(200), statuses.count(503)) == (11, 19), "eight, a quarter more, and one for its open order"
-    (row,) = daemon.get("/v1/orders")["orders"]
-    assert row["reserved_quantity"] == "0.989", "what was not booked is still reserved"
-    assert gauges(daemon)["remembered_of_one_strategy"] == (11, 8)
-    assert reasons(daemon.check("more", strategy="loop")) == ["max_remembered"]
-    for number in range(3):
+    assert daemon.check("p0", strategy="p0")["allowed"], "somebody else is there"
+
+    def fill(number):
+        return daemon.post("/v1/fills", **order("loop", quantity="0.001", strategy="loop"), fill_id=f"f{number}")
+
+    said = [fill(number) for number in range(14)]
+    assert [index for index, one in enumerate(said) if "unremembered" in one] == [12], (
+        "eight, a quarter more, and one for each open order"
+    )
+    assert said[12]["position"] == "0.013", "it counts"
+    assert said[13]["cause"] == "older_than_memory", "what comes then could be the same fill again"
+    assert [fill(12)["cause"], fill(11)["replayed"]] == ["older_than_memory", True]
+    assert daemon.log("fill_without_room")["fill_id"] == "f12"
+    assert daemon.log("account_halted")["no_room"]
+    assert counter(daemon, "fills_without_room_total") == 1
+    row = next(row for row in daemon.get("/v1/orders")["orders"] if row["strategy"] == "loop")
+    assert row["reserved_quantity"] == "0.987", "what was booked is reserved no more"
+    for number in (12, 13):
+        daemon.post(
+            "/v1/fills/accept", fill_id=f"f{number}", account="main", symbol="BTC-EUR", discard=True, reason="again"
+        )
+    daemon.post("/v1/admin/resume", account="main", reason="held against the venue's")
+    assert gauges(daemon)["remembered_of_one_strategy"] == (14, 8)
+    (denial,) = daemon.check("more", strategy="loop")["denials"]
+    assert (denial["reason"], denial["share"], denial["limit"]) == ("max_remembered", "strategy", "8")
+    assert "the share of this strategy" in denial["message"]
+    daemon.post("/v1/fills", **order("p0", strategy="p0"), fill_id="p0")
+    for number in range(1, 3):
         name = f"p{number}"
         assert daemon.check(name, strategy=name)["allowed"], "no other strategy is denied"
         daemon.post("/v1/fills", **order(name, strategy=name), fill_id=name)
@@ -190,14 +211,19 @@ def test_flows(make):
 
 def test_open_orders(small):
     with small.stream() as bot:
-        answers = [bot.check(f"o-{number}") for number in range(12)]
-        assert [answer["allowed"] for answer in answers] == [True] * 10 + [False] * 2
-        assert reasons(answers[-1]) == ["max_open_orders"]
+        answers = [bot.check(f"o-{number}", strategy=f"s{number // 2}") for number in range(11)]
+        assert [answer["allowed"] for answer in answers] == [True] * 10 + [False]
+        denial = answers[-1]["denials"][0]
+        assert (denial["reason"], denial["limit"], denial["value"]) == ("max_open_orders", "10", "11")
+        denial = bot.check("o-11", strategy="s0")["denials"][0]
+        assert (denial["limit"], denial["value"], denial["share"]) == ("2", "3", "strategy"), "others are there"
+        assert gauges(small)["open_orders_of_one_strategy"] == (2, 2)
         assert gauges(small)["open_orders"] == (10, 10)
         small.post("/v1/orders/cancel-all", reason="drill")
         assert gauges(small)["cancels"] == (10, 10)
         for number in range(10):
-            bot.ask({"op": "order_event", "status": "not_sent", **named(f"o-{number}")})
+            name = named(f"o-{number}", strategy=f"s{number // 2}")
+            bot.ask({"op": "order_event", "status": "not_sent", **name})
 
 
 def test_marks_that_wait_are_bounded():

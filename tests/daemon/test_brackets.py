@@ -66,3 +66,31 @@ def test_a_group_has_one_place(long):
     assert check(long, "a", oco_group="pair")["allowed"]
     denied = check(long, "b", oco_group="pair", symbol="OTHER")
     assert "oco_group" in [one["reason"] for one in denied["denials"]]
+
+
+def test_a_reverse_split_tells_of_every_book(long):
+    """Two accounts with a stop each, and with strategies that hold the opposite of one another a third."""
+    long.post("/v1/positions/adjust", **ABOUT | {"account": "second"}, quantity="0.002", reason="as held")
+    for strategy, quantity in (("up", "1"), ("down", "-1")):
+        where = {"account": "third", "symbol": "PAIR", "strategy": strategy}
+        long.post("/v1/positions/adjust", **where, quantity=quantity, reason="as held")
+    assert check(long, "stop", **STOP)["allowed"]
+    assert check(long, "stop", **STOP, account="second")["allowed"]
+    split = long.post("/v1/positions/split", symbol="PAIR", ratio="0.1", orders=["stop"], reason="1:10")
+    assert [one["account"] for one in split["reduce_to"]] == ["main", "second"]
+    assert [one["quantity"] for one in split["reduce_to"]] == ["0.0002", "0.0002"]
+    assert split["oversized"] == [["main", "test", "stop"], ["second", "test", "stop"]]
+    positions = long.get("/v1/positions?by=strategy")
+    long.restart()
+    assert long.get("/v1/positions?by=strategy") == positions
+
+
+def test_a_move_asks_back_what_would_open(long):
+    assert check(long, "target", oco_group="pair")["allowed"]
+    assert check(long, "stop", oco_group="pair", **STOP)["allowed"]
+    where = {"from_venue": "default", "to_venue": "kraken", "symbol": "PAIR"}
+    moved = long.post("/v1/positions/move", **where, reason="it is there")
+    assert len(moved["cancel_requests"]) == 2
+    rows = long.get("/v1/cancel-requests")["cancel_requests"]
+    assert {row["client_order_id"]: row["cause"] for row in rows} == {"target": "unfit", "stop": "unfit"}
+    assert check(long, "exit", venue="kraken", reduce_only=True)["allowed"]

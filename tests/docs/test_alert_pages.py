@@ -67,6 +67,17 @@ def filled_late(daemon: Daemon) -> None:
     assert daemon.post("/v1/fills", fill_id="l-1", **{**FILL, **named})["late"]
 
 
+def overfull(daemon: Daemon) -> None:
+    """A memory for two: a quarter more is kept for fills, and one for the order that is open."""
+    daemon.settings |= {"WELTKLASSE_RISK__MAX_REMEMBERED": "2", "WELTKLASSE_RISK__MAX_REMEMBERED_PER_STRATEGY": "2"}
+    daemon.restart()
+    daemon.check("full")
+    fill = {**FILL, "quantity": "0.00001", "client_order_id": "full"}
+    said = [daemon.post("/v1/fills", fill_id=f"full-{number}", **fill) for number in range(6)]
+    assert said[4]["unremembered"]
+    assert said[5]["doubtful"]
+
+
 def halted_with_a_stop_of(daemon: Daemon, quantity: str) -> Any:
     """Half of a position is built, and the rest is being bought."""
     about = {"account": "main", "strategy": "test", "symbol": "HALF"}
@@ -240,6 +251,7 @@ SITUATIONS: dict[str, Callable[[Daemon], None]] = {
     "LimitUnfed": busy,
     "DoubtfulFills": doubtful,
     "LateFills": filled_late,
+    "FillsWithoutRoom": overfull,
     "PositionUnprotected": unprotected,
     "StopOversized": oversized,
     "OrderOversized": filled_in_part,

@@ -22,7 +22,7 @@ def desk_day(data: bytes) -> list[Record]:
     def handle(command: AnyCommand, now: float) -> None:
         seq = len(records) + 1
         try:
-            outcome = engine.handle(command, seq=seq, now=now, released_through_seq=max(0, seq - 3))
+            outcome = engine.handle(command, seq=seq, now=now, released_through_seq=max(0, seq - 3), principal="p")
         except Refused:
             return
         if isinstance(outcome, Recorded):

@@ -53,7 +53,7 @@ class Desk:
 
     def _record(self, command: AnyCommand, now: float) -> float:
         seq = len(self.records) + 1
-        events = self.engine.handle(command, seq=seq, now=now).events
+        events = self.engine.handle(command, seq=seq, now=now, principal="p").events
         action = str(command.__struct_config__.tag)
         self.records.append(Record(seq, now, "a", "p", action, getattr(command, "reason", ""), command, events))
         return round(now + 1e-6, 6)
@@ -149,7 +149,7 @@ def test_it_is_whole_and_its_fold_is_the_same_from_everywhere(tmp_path: Path) ->
     assert verify(store).first_bad is None
     again = Engine()
     for record in iterate(store):
-        assert again.decide(record.command, seq=record.seq, now=record.ts) == record.events
+        assert again.decide(record.command, seq=record.seq, now=record.ts, principal=record.principal) == record.events
         again.apply(record)
     assert again.state == desk.engine.state
     done = keep_in_shape(Task(directory=str(store)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.naive.desk import Desk
+from tests.naive.desk import DAY, Desk
 from tests.naive.history import Known, Place, exact
 from tests.naive.worth import own_prices
 from weltklassebot.core.commands import CheckOrder
@@ -82,9 +82,22 @@ def bounds(desk: Desk, order: CheckOrder, *, reducing: bool) -> set[str]:
     most, mine = parameters.max_remembered, parameters.max_remembered_per_strategy
     everything = remembered(desk, None)
     own = remembered(desk, (order.account, order.strategy))
-    if everything + 1 > (tenth(most) if reducing else most) or own + 1 > (tenth(mine) if reducing else mine):
+    full = own + 1 > (tenth(mine) if reducing else mine) and another_is_there(desk, (order.account, order.strategy))
+    if everything + 1 > (tenth(most) if reducing else most) or full:
         found.add("max_remembered")
     return found
+
+
+def another_is_there(desk: Desk, pair: tuple[str, str]) -> bool:
+    """Another one asked for an order today, or had one open."""
+    if any(
+        known.key[:2] != pair and (not known.over or known.over_since == desk.day) for known in desk.orders.values()
+    ):
+        return True
+    return any(
+        entry.now // DAY == desk.now // DAY and type(entry.command) is CheckOrder and entry.command.key[:2] != pair
+        for entry in desk.history
+    )
 
 
 def remembered(desk: Desk, pair: tuple[str, str] | None) -> int:

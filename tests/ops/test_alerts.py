@@ -62,6 +62,7 @@ CASES = {
     ),
     "DoubtfulFills": Case({"risk_doubtful_fills": "0 1x10 0x5"}, 6, 12),
     "LateFills": Case({"late_fills_total": "0 0 2x30"}, 2, 14),
+    "FillsWithoutRoom": Case({"fills_without_room_total": "0 0 2x30"}, 2, 14),
     "PositionUnprotected": Case({"unprotected_positions_total": "0 0 1x30"}, 2, 14),
     "StopOversized": Case({"oversized_stops_total": "0 0 1x30"}, 2, 14),
     "OrderOversized": Case({"oversized_orders_total": "0 0 1x30"}, 2, 14),

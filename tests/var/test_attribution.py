@@ -94,6 +94,10 @@ def test_days_without_a_number() -> None:
     with pytest.raises(InputError, match="theoretical: row 1 is missing"):
         attribution([1.0, 2.0, 3.0], [1.0, np.nan, 3.0])
     assert attribution([1.0, 2.0, 3.0], [1.0, np.nan, 3.0], missing="drop").days == 2
+    hpl, rtpl = np.arange(300.0), np.arange(300.0)
+    rtpl[[3, 100, 200, 299]] = np.nan  # the first of them before the window
+    found = attribution(hpl, rtpl, missing="drop")
+    assert (found.days, found.complete, found.missing) == (250, True, 3)
     with pytest.raises(InputError, match="refuse or drop, not 'exception'"):
         attribution([1.0], [1.0], missing="exception")
     with pytest.raises(InputError, match="theoretical: has 1 rows, the hypothetical P&L has 2"):

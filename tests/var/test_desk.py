@@ -52,6 +52,16 @@ def test_a_day_without_a_number_is_an_exception() -> None:
         desk_rules(holes, pnl(250), VAR, missing="refuse")
 
 
+def test_days_without_a_number_are_counted_in_the_window() -> None:
+    apl, hpl = pnl(300), pnl(300)
+    apl[[2, 100, 200]], hpl[[200, 299]] = np.nan, np.nan
+    for missing in ("exception", "drop"):
+        assert desk_rules(apl, hpl, VAR, missing=missing).missing == 3, missing
+        assert bank_backtest(apl, hpl, np.full(300, 3.0), missing=missing).missing == 3, missing
+    assert desk_rules(pnl(300), pnl(300), VAR).missing == 0
+    assert desk_rules(apl[:250], pnl(250), VAR, missing="drop").missing == 3
+
+
 def test_desks_name_bad_input() -> None:
     with pytest.raises(InputError, match=r"var: must have the levels 0\.99, 0\.975, not 0\.99"):
         desk_rules(pnl(9), pnl(9), {0.99: 3.0})

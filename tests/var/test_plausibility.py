@@ -71,6 +71,16 @@ def test_absent_business_days_are_counted_with_the_longest_gap() -> None:
     assert weekly == ("the dates are 7 days apart: a VaR of a day is tested by days",)
 
 
+def test_a_day_that_stands_there_twice_is_said() -> None:
+    """By moments that ascend, as by a file whose rows were doubled and given other times."""
+    twice = [datetime(d.year, d.month, d.day, hour, tzinfo=UTC) for d in weekdays(125) for hour in (9, 17)]
+    (said,) = validate(right(250), VAR, dates=twice).warnings
+    assert (
+        said
+        == f"125 rows have the day of the row before, first {twice[0]:%Y-%m-%d}: a VaR of a day is tested once a day"
+    )
+
+
 def test_gaps_are_said() -> None:
     holes = right(250)
     holes[[3, 9]] = np.nan

@@ -61,6 +61,20 @@ def test_overall_says_it_as_well() -> None:
     assert runner.overall_verdict(runner.run()) == "RED"
 
 
+def test_a_light_says_what_many_good_days_hide() -> None:
+    """Eleven hits in the last 250 of 2,500 days, and one a hundred before: the right number of them."""
+    days = gains(hits_at(2500, *range(7, 2250, 150), *range(2253, 2500, 23)))
+    found = validate(days, 1.0)
+    assert (found.light, found.regulator.zone) == (Light.GREEN, Light.RED)
+    assert found.verdict.startswith("GREEN, but red in the last 250 days, not counting ")
+    runner = VaRBacktestRunner(0.99)
+    runner.add("good", gains(hits_at(250)), 1.0)
+    runner.add("hidden", days, 1.0)
+    assert runner.overall_verdict(runner.run()) == found.verdict
+    assert v.verdict.words(Light.YELLOW, 0, simulated=True, recent=Light.RED) == "YELLOW, but red in the last 250 days"
+    assert v.verdict.words(Light.RED, 0, simulated=True, recent=Light.YELLOW) == "RED"
+
+
 def test_the_family_has_all_that_can_count() -> None:
     rng = np.random.default_rng(3)
     hits = hits_at(250, 3, 60, 61, 200)

@@ -114,7 +114,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"symbol": "BTC-EUR", "quantity": "0.5", "account": "main", "venue": "kraken", "reason": "carried over"}),
     ("POST", "/v1/positions/move"): Operation(
         "Fills and positions", "What is held at one venue is held at another: of `symbol`, or with `all` of every "
-        "symbol. Open orders stay where they are. What stands at one venue alone afterwards is settled", _DONE,
+        "symbol. Open orders stay where they are; in a symbol that is settled those that close more than is left are "
+        "asked back. What stands at one venue alone afterwards is settled", _DONE,
         {"from_venue": "default", "to_venue": "kraken", "symbol": "BTC-EUR", "account": "main",
          "reason": "opened there"}),
     ("POST", "/v1/positions/settled"): Operation(
@@ -124,7 +125,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/positions/split"): Operation(
         "Fills and positions", "A share was split: what is held of it, in every account and at every venue, times "
         "`ratio` (/ `per`), and what its next price is held against divided by it. 409 while an order in it is open "
-        "that `orders` does not name, or a doubtful fill waits", _DONE,
+        "that `orders` does not name, or a doubtful fill waits. What closes more than is left is asked back, or told "
+        "in `reduce_to`", _DONE,
         {"symbol": "ACME", "ratio": "2", "reason": "2:1 as of today"}),
     # --- prices and equity
     ("POST", "/v1/marks"): Operation(

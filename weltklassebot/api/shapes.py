@@ -128,6 +128,9 @@ class Accepted(Shape):
     cause: DoubtCause | UnsetType = UNSET
     late: bool | UnsetType = UNSET
     """The fill came behind the end of its order, or is beyond what the end said: until now more was held than known."""
+    unremembered: bool | UnsetType = UNSET
+    """The fill was booked, and there was no room to know it again: its account is halted, and what else is reported of
+    its order is doubtful."""
     fill_id_shared: bool | UnsetType = UNSET
     """The first time today that this venue gave one fill id to several executions."""
     reserved_quantity: Text | UnsetType = UNSET

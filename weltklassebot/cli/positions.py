@@ -81,7 +81,8 @@ def adjust(invocation: Invocation, /, **said: Any) -> None:
 @actor_option
 @pass_invocation
 def move(invocation: Invocation, /, **said: Any) -> None:
-    """What is held at one venue is held at another. Open orders stay where they are.
+    """What is held at one venue is held at another. Open orders stay where they are; in a symbol that is settled those
+    that would close what is gone are asked back, as after an adjustment.
 
     What an upgrade found at several venues, and stands at one alone afterwards, is settled with it.
 
@@ -124,7 +125,8 @@ def split(invocation: Invocation, /, **said: Any) -> None:
 
     Say it before the first price behind the split, which is held against the divided one. Fills that are stamped before
     it are doubtful from then on. Doubtful fills of before, and orders that are open in the symbol, are settled first;
-    orders may be named instead.
+    orders may be named instead. Those that close more than is left behind it are asked back; a stop that is kept is to
+    be reduced.
 
     Example: weltklassebot positions split ACME --ratio 2 --reason "2:1 as of today"
     """

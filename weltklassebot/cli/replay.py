@@ -162,7 +162,9 @@ def _difference(engine: Engine, record: Record) -> str | None:
     withdrawn = next((event for event in record.events if isinstance(event, ApprovalsWithdrawn)), None)
     released = withdrawn.released_through_seq if withdrawn is not None else None
     try:
-        events = engine.decide(record.command, seq=record.seq, now=record.ts, released_through_seq=released)
+        events = engine.decide(
+            record.command, seq=record.seq, now=record.ts, released_through_seq=released, principal=record.principal
+        )
     except Exception as error:  # noqa: BLE001 - whatever it is, the record is not what this program decides
         return f"recorded, and refused now: {type(error).__name__}: {error}"
     then, now = msgspec.json.encode(record.events), msgspec.json.encode(events)

@@ -46,6 +46,8 @@ class Denial:
     message: str = ""
     missing: str | None = None
     """The symbol, or the pair of currencies, whose price is missing or too old; or the account, by its equity."""
+    share: str | None = None
+    """Whose share of a bound is full, where the limit is not the desk's: `strategy` (of an account) or `principal`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ def _denial(value: object) -> Denial:
         raise BadAnswer("a denial has no reason")
     return Denial(
         value["reason"], _text(value.get("limit")), _text(value.get("value")), _text(value.get("message")) or "",
-        _text(value.get("missing")),
+        _text(value.get("missing")), _text(value.get("share")),
     )  # fmt: skip
 
 

@@ -17,13 +17,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from weltklassebot.core.aftermath import Moved, aftermath
+from weltklassebot.core.aftermath import Moved, aftermath, aftermath_of_all
 from weltklassebot.core.commands import AdjustPosition, ReportFill, SplitPositions
 from weltklassebot.core.events import AnyEvent, PositionAdjusted, PositionsSplit
 from weltklassebot.core.legs import refuse_turn
 from weltklassebot.core.memory import NotFound, Refused, position_of
 from weltklassebot.core.numbers import STEP, ZERO, ratio
-from weltklassebot.core.places import PositionKey
+from weltklassebot.core.places import BookKey, PositionKey
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import Adjustment, BookedFill, OpenOrder, State
 from weltklassebot.core.venue_sums import held_of
@@ -88,7 +88,7 @@ def _booked_since(state: State, command: AdjustPosition, at: PositionKey, now: f
     return added
 
 
-def decide_split(state: State, command: SplitPositions) -> list[AnyEvent]:
+def decide_split(state: State, command: SplitPositions, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
     """Raises `NotFound` for a symbol of which nothing is known, and `Refused` while something in it is not settled."""
     if command.symbol not in state.splits and len(state.splits) >= state.parameters.max_symbols:
         raise Refused("too many symbols were split: no more until the day's roll", code="overloaded")
@@ -98,14 +98,19 @@ def decide_split(state: State, command: SplitPositions) -> list[AnyEvent]:
     if waiting:
         raise Refused(f"doubtful fills in {command.symbol} wait: accept or discard them first: {_listed(waiting)}")
     _check_open(state, command)
-    held = [quantity for key, quantity in state.positions.items() if key[3] == command.symbol]
+    held = {key: quantity for key, quantity in state.positions.items() if key[3] == command.symbol}
     market = state.markets[command.symbol]
     prices = [quote.mark or quote.price for quote in (market, *market.venues.values())]
     divided = [ratio(price * command.per, command.ratio) for price in prices if price]
-    multiplied = [ratio(quantity * command.ratio, command.per) for quantity in held]
-    if not all(STEP <= abs(number) < _MOST for number in (*divided, *multiplied)):
+    multiplied = {key: ratio(quantity * command.ratio, command.per) for key, quantity in held.items()}
+    if not all(STEP <= abs(number) < _MOST for number in (*divided, *multiplied.values())):
         raise Refused("makes a quantity or a price that cannot be said", code="bad_input", field="ratio")
-    return [PositionsSplit(positions=len(held))]
+    moves: dict[BookKey, Moved] = {}
+    for key, quantity in held.items():
+        account, venue, _, symbol, leg = key
+        moved = moves.setdefault((account, venue, leg), Moved(symbol, (account, venue, leg), ZERO))
+        moved.change += multiplied[key] - quantity
+    return [PositionsSplit(positions=len(held)), *aftermath_of_all(state, moves.values(), seq, released_through_seq)]
 
 
 def _check_open(state: State, command: AdjustPosition | SplitPositions) -> None:

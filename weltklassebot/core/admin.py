@@ -72,8 +72,9 @@ def decide_start(state: State, start: Start, calendar: TradingCalendar, seq: int
         events += halted[:1] if killed else halted  # a kill has asked for every cancellation already
     elif accounts and not killed:
         events += stop_orders(
-            state, seq, None, start.parameters, "account_halted",
+            state, seq, None, start.parameters,
             spare_reducing=True, accounts=[one.account for one in accounts], journal_format=start.format,
+            earlier=events,
         )  # fmt: skip
     return events + doubt_at_start(state, start, now)
 

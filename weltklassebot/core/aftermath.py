@@ -1,4 +1,5 @@
-"""What a fill, an operator's acceptance of one, or an adjustment leaves behind among the orders of its book.
+"""What a fill, an operator's acceptance of one, or an adjustment leaves behind among the orders of its book. A split
+and a move adjust several.
 
 In this order, each on what the one before leaves:
 - `oco`: a fill of a group that its venue does not enforce left nothing of its strategy's position, or of the book's:
@@ -17,6 +18,7 @@ venues nothing is asked back: what closes there may close the sum.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -26,7 +28,6 @@ from weltklassebot.core.commands import OrderKey
 from weltklassebot.core.events import (
     AnyEvent,
     CancelCause,
-    CancelsRequested,
     Excess,
     OrdersKept,
     Oversized,
@@ -42,7 +43,7 @@ from weltklassebot.core.sequence import take_up
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.stops import take_back
 
-__all__ = ["Moved", "aftermath", "flips"]
+__all__ = ["Moved", "aftermath", "aftermath_of_all", "flips"]
 
 
 class Moved(Struct):
@@ -60,8 +61,20 @@ class Moved(Struct):
     """and will reserve so much less."""
 
 
-def aftermath(state: State, moved: Moved, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
-    """What comes of it, decided before it is folded."""
+def aftermath_of_all(
+    state: State, moves: Iterable[Moved], seq: int, released_through_seq: int | None
+) -> list[AnyEvent]:
+    """What comes of several at once, each in a book of its own."""
+    events: list[AnyEvent] = []
+    for moved in moves:
+        events += aftermath(state, moved, seq, released_through_seq, earlier=events)
+    return events
+
+
+def aftermath(
+    state: State, moved: Moved, seq: int, released_through_seq: int | None, *, earlier: Sequence[AnyEvent] = ()
+) -> list[AnyEvent]:
+    """What comes of it, decided before it is folded. `earlier`: what the record takes back already."""
     market = state.markets.get(moved.symbol)
     book = None if market is None else market.books.get(moved.at)
     if book is None or not (book.buys.quantity or book.sells.quantity):
@@ -70,7 +83,7 @@ def aftermath(state: State, moved: Moved, seq: int, released_through_seq: int | 
         return []
     if moved.symbol in state.unsettled.get(moved.at[0], ()):
         return []
-    return _Aftermath(state, book, moved).events(seq, released_through_seq)
+    return _Aftermath(state, book, moved).events(seq, released_through_seq, earlier)
 
 
 def flips(state: State, moved: Moved, executed: Decimal) -> list[AnyEvent]:
@@ -124,15 +137,14 @@ class _Aftermath:
         self.guarding: list[OrderKey] = []
         self.excess: list[Excess] = []
 
-    def events(self, seq: int, released_through_seq: int | None) -> list[AnyEvent]:
+    def events(self, seq: int, released_through_seq: int | None, earlier: Sequence[AnyEvent]) -> list[AnyEvent]:
         events: list[AnyEvent] = []
         for cause, find in (("oco", self._rest_of_group), ("unfit", self._unfit)):
             unwanted = find()
             self.asked |= {known.order.key for known in unwanted}
-            number = sum(len(event.requests) for event in events if isinstance(event, CancelsRequested))
             events += take_back(
                 self.state, seq, released_through_seq, "cancel_requested", unwanted,
-                cause=cast(CancelCause, cause), number=number,
+                cause=cast(CancelCause, cause), earlier=[*earlier, *events],
             )  # fmt: skip
         self._measure_groups()
         if self.guarding:

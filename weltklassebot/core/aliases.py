@@ -116,6 +116,8 @@ def _respelled_fill(fill: BookedFill, aliases: dict[str, str]) -> BookedFill:
 
 def _join_market(state: State, market: Market, symbol: str) -> None:
     joined = state.markets.get(symbol) or open_market(state, symbol)
+    if not joined.principal:
+        joined.pair, joined.principal = market.pair, market.principal
     _join_quote(market, joined)
     joined.paid = ZERO if joined.mark is not None else joined.paid or market.paid
     joined.price = joined.price or market.price
@@ -143,12 +145,12 @@ def _join_market(state: State, market: Market, symbol: str) -> None:
 
 
 def _join_quote(quote: Quote, into: Quote) -> None:
-    """The newer of the two is what is known, with all that is doubted of it."""
+    """The newer of the two is what is known, with all that is doubted of it, valued as its kind was."""
     if quote.mark is not None and (into.mark is None or into.as_of < quote.as_of):
         into.mark, into.as_of, into.delta, into.price = quote.mark, quote.as_of, quote.delta, quote.price
-        into.doubt, into.believed = quote.doubt, quote.believed
-    elif into.mark is None:
-        into.doubt = into.doubt or quote.doubt
+        into.doubt, into.believed, into.inverse = quote.doubt, quote.believed, quote.inverse
+    elif into.mark is None and into.doubt is None:
+        into.doubt, into.inverse = quote.doubt, quote.inverse
 
 
 def _respelled_item(state: State, key: tuple[str, ...], item: Any, symbol: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from weltklassebot.core.parameters import Instrument, Parameters
 from weltklassebot.core.quotes import Quote, choose, in_doubt, priced, rate_of
 from weltklassebot.core.reservations import worst_with
 from weltklassebot.core.room import cancel_first
+from weltklassebot.core.shares import can_open_market, check_memory, check_open, share_of, symbols_fill
 from weltklassebot.core.state import State
 from weltklassebot.core.venue_sums import by_sum
 from weltklassebot.core.worth import check_prices, own_worth
@@ -61,15 +62,14 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
     held = closes = ZERO
     if (book is not None and book.quantity) or state.unsettled or not state.fitting:
         held, closes = _holds(state, book, order)
-    reducing = quantity <= closes or (closes > 0 and state.corrected and is_dust(quantity - closes, quantity))
+    reducing = quantity <= closes or (closes > ZERO and state.corrected and is_dust(quantity - closes, quantity))
     denials: list[Denial] = []
 
     if state.risk.state != "RUNNING" or state.kill_switch.state != "ACTIVE":
         _check_gate(state, denials, reducing=reducing)
-    if order.reduce_only or order.oco_group is not None:
-        _check_closing(state, order, closes, denials, reducing=reducing)
-    if order.position_side != "both" or (market is not None and market.legged):
-        check_leg(market, order, closes, denials, reducing=reducing)
+    in_legs = order.position_side != "both" or (market is not None and market.legged)
+    if order.reduce_only or order.oco_group is not None or in_legs:
+        _check_closing(state, order, market, closes, denials, reducing=reducing)
     instrument: Instrument | None = _PLAIN
     inverse = False
     if parameters.symbols:
@@ -79,7 +79,7 @@ def decide_check(state: State, order: CheckOrder, now: float) -> OrderApproved |
             inverse = instrument.kind == "inverse"
             _check_grid(instrument, order, denials, closes_all=closes_all, inverse=inverse)
     remembered = state.ended.count + state.ended_before.count + state.fills.count + state.fills_before.count
-    if len(state.orders) >= parameters.max_open_orders or remembered >= parameters.max_remembered_per_strategy:
+    if len(state.orders) >= state.open_share or remembered >= parameters.max_remembered_per_strategy:
         _check_room(state, order, remembered, reducing, denials)
 
     notional = ZERO
@@ -124,13 +124,11 @@ def _denied(
 
 def _holds(state: State, book: Book | None, order: CheckOrder) -> tuple[Decimal, Decimal]:
     """What is held, and how much of it the order could close."""
+    fitting = state.fitting
     held = closes = ZERO
-    if book is not None and book.quantity:
-        held = book.quantity
-        closes = closable_of(state, book, order) if state.fitting else closable(book, order.side)
-    if state.unsettled or not state.fitting:
-        return by_sum(state, order, held, closes)
-    return held, closes
+    if book is not None and (held := book.quantity):
+        closes = closable_of(state, book, order) if fitting else closable(book, order.side)
+    return (held, closes) if fitting and not state.unsettled else by_sum(state, order, held, closes)
 
 
 def _check_gate(state: State, denials: list[Denial], *, reducing: bool) -> None:
@@ -144,12 +142,15 @@ def _check_short(instrument: Instrument | None, quantity: Decimal, closes: Decim
         denials.append(Denial("short_not_allowed", closes, quantity))
 
 
-def _check_closing(state: State, order: CheckOrder, closes: Decimal, denials: list[Denial], *, reducing: bool) -> None:
+def _check_closing(
+    state: State, order: CheckOrder, market: Market | None, closes: Decimal, denials: list[Denial], *, reducing: bool
+) -> None:
     """What it says of itself."""
     if order.reduce_only and not reducing:
         denials.append(Denial("reduce_only", closes, order.quantity))
     if order.oco_group is not None and contradicts_group(state, order):
         denials.append(Denial("oco_group"))
+    check_leg(market, order, closes, denials, reducing=reducing)
 
 
 def _check_reducing(
@@ -176,7 +177,7 @@ def _halted_for_good(state: State, order: CheckOrder) -> bool:
 
 def _closes(book: Book | None, side: str) -> bool:
     """Whether an order on this side takes something off what is held."""
-    return book is not None and (book.quantity > 0 if side == "sell" else book.quantity < 0)
+    return book is not None and (book.quantity > ZERO if side == "sell" else book.quantity < ZERO)
 
 
 def _lacks(state: State, reason: Reason, missing: str, limit: Decimal | None = None, age: float = 0.0) -> Denial:
@@ -207,17 +208,10 @@ def _check_grid(
 def _check_room(state: State, order: CheckOrder, remembered: int, reducing: bool, denials: list[Denial]) -> None:
     """Memory is bounded, and what has ended must be known again: each strategy has its share of that, the desk all of
     it. A tenth on top is kept for orders that reduce."""
-    parameters = state.parameters
-    owner = (order.account, order.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    room = parameters.max_open_orders
-    if len(state.orders) >= room + (max(1, room // 10) if reducing else 0):
-        denials.append(Denial("max_open_orders", Decimal(room), Decimal(len(state.orders) + 1)))
-    for count, room in ((held, parameters.max_remembered_per_strategy), (remembered, parameters.max_remembered)):
-        most = room + (max(1, room // 10) if reducing else 0)
-        if count >= most:
-            denials.append(Denial("max_remembered", Decimal(most), Decimal(count + 1)))
-            return
+    if len(state.orders) >= state.open_share:
+        check_open(state, order, denials, reducing=reducing)
+    if remembered >= state.parameters.max_remembered_per_strategy:
+        check_memory(state, order, remembered, denials, reducing=reducing)
 
 
 def _check_desk(state: State, order: CheckOrder, now: float, denials: list[Denial]) -> None:
@@ -273,8 +267,11 @@ def _check_inputs(
     if instrument is None:
         denials.append(Denial("unknown_symbol"))
         return None
-    if market is None and len(state.markets) >= parameters.max_symbols:
+    if market is None and not can_open_market(state):
         denials.append(Denial("max_symbols", Decimal(parameters.max_symbols)))
+    elif market is None and (full := symbols_fill(state, (order.account, order.strategy))) is not None:
+        most = Decimal(share_of(parameters, parameters.max_symbols))
+        denials.append(Denial("max_symbols", most, Decimal(full[1] + 1), share=full[0]))
     elif len(state.positions) >= parameters.max_positions:
         held = (order.account, order.venue, order.strategy, order.symbol, order.position_side)
         if held not in state.positions:
@@ -376,7 +373,7 @@ def _check_value(
         gross = state.gross + notional
     elif market.fitting and (book.quantity or order.oco_group is not None):
         worst = _worst(state, order, market, book, most, unit)
-        gross = state.gross - book.exposure + worst * unit
+        gross = state.gross - book.exposure + (worst if unit is ONE else worst * unit)
     else:
         up, down = book.up, book.down
         if order.side == "buy":
@@ -396,6 +393,6 @@ def _worst(state: State, order: CheckOrder, market: Market, book: Book, most: De
     than it was, and is not asked for."""
     if order.oco_group is None and not _closes(book, order.side):
         opening = order.quantity * most + (book.up if order.side == "buy" else -book.down)
-        if opening * unit >= book.exposure:
+        if (opening if unit is ONE else opening * unit) >= book.exposure:
             return opening
     return worst_with(state, market, book, order, reducing=False, least=most)

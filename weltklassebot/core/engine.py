@@ -63,10 +63,11 @@ from weltklassebot.core.memory import Refused, Replayed, recall_order
 from weltklassebot.core.numbers import EXACT
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.records import Record
+from weltklassebot.core.relocations import decide_move, decide_settle
 from weltklassebot.core.room import give_way, make_room
-from weltklassebot.core.state import State
+from weltklassebot.core.shares import share_of
+from weltklassebot.core.state import FITTING, State
 from weltklassebot.core.stops import decide_admin, decide_cancel_all, decide_kill_switch, later
-from weltklassebot.core.unsettled import decide_move, decide_settle
 
 __all__ = ["Engine", "Recorded", "Refused", "Replayed"]
 
@@ -90,10 +91,17 @@ class Engine:
         self._aliases: dict[str, str] = {}
 
     def handle(
-        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+        self,
+        command: AnyCommand,
+        *,
+        seq: int,
+        now: float,
+        released_through_seq: int | None = None,
+        principal: str = "",
     ) -> Recorded | Replayed:
         """Decide, and fold what was decided.
 
+        `principal`: who was authenticated, as the record will name it; empty where there is but one.
         `released_through_seq`: the highest sequence number whose answer has left; a stop withdraws approvals behind it.
         Raises `Refused` (`Conflict`, `NotFound`) for what is not possible now; then nothing has changed.
         """
@@ -107,6 +115,8 @@ class Engine:
                 self._configure(command.parameters)
             elif now >= self.state.next_due and type(command) is not Tick:
                 raise AssertionError("something is due: submit a Tick before any other command")
+            if principal is not self.state.principal:
+                self._hear(principal)
             if type(command) is CheckOrder:
                 return self._check(command, seq, now, released_through_seq)
             decided = self._decide(command, seq, now, released_through_seq)
@@ -141,7 +151,13 @@ class Engine:
         return [answer] if cooldown is None else [answer, cooldown]
 
     def decide(
-        self, command: AnyCommand, *, seq: int, now: float, released_through_seq: int | None = None
+        self,
+        command: AnyCommand,
+        *,
+        seq: int,
+        now: float,
+        released_through_seq: int | None = None,
+        principal: str = "",
     ) -> list[AnyEvent]:
         """What `handle` would record, without folding it: for proof that a journal's answers can be repeated."""
         before = getcontext()
@@ -150,6 +166,7 @@ class Engine:
             command = respelled(command, self._aliases)
             if type(command) is Start:
                 self._configure(command.parameters)
+            self._hear(principal)
             if type(command) is CheckOrder:
                 return self._answer(command, seq, now, released_through_seq)
             decided = self._decide(command, seq, now, released_through_seq)
@@ -161,6 +178,7 @@ class Engine:
         """Go on from a state that another engine left; it belongs to this one from now on."""
         self.state = state
         self._configure(state.configured)
+        self.state.open_tally = self.state.doubt_tally = None
 
     def apply(self, record: Record) -> None:
         """Fold one record of the journal."""
@@ -173,6 +191,7 @@ class Engine:
                 command = respelled(command, self._aliases)
             if type(command) is Start:
                 self._configure(command.parameters)
+            self._hear(record.principal)
             self._fold(record.events, command, record.seq, record.ts)
         finally:
             if before is not EXACT:
@@ -198,6 +217,12 @@ class Engine:
     def _configure(self, parameters: Parameters) -> None:
         self._calendar = TradingCalendar.of(parameters)
         self._aliases = aliases_of(parameters)
+        self.state.open_share = share_of(parameters, parameters.max_open_orders)
+
+    def _hear(self, principal: str) -> None:
+        """An older version told nobody apart."""
+        state = self.state
+        state.principal = principal if state.format >= FITTING else ""
 
     def _fold(self, events: list[AnyEvent], command: AnyCommand, seq: int, now: float) -> None:
         state = self.state
@@ -232,11 +257,11 @@ class Engine:
             case AdjustPosition():
                 return decide_adjust(state, command, seq, now, released)
             case MovePositions():
-                return decide_move(state, command)
+                return decide_move(state, command, seq, released)
             case SettlePositions():
                 return decide_settle(state, command)
             case SplitPositions():
-                return decide_split(state, command)
+                return decide_split(state, command, seq, released)
             case AcceptFill():
                 return decide_accept_fill(state, command, seq, released)
             case SetLimits() | UnsetLimits() | ConfigureLimits():

@@ -14,6 +14,7 @@ from weltklassebot.core.equity_before import decide_equity_before
 from weltklassebot.core.events import AnyEvent, EquityDoubted, EquityTaken, FlowConflicts, FlowsChanged
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, Ledger
 from weltklassebot.core.memory import NotFound, Refused, Replayed
+from weltklassebot.core.shares import introduced
 from weltklassebot.core.state import AccountEquity, State
 from weltklassebot.core.steps import side_of
 from weltklassebot.core.stops import halt_events
@@ -37,6 +38,8 @@ def decide_equity(
         return Replayed(seq=0, allowed=True)
     if account is _NEW and len(state.accounts) >= state.parameters.max_accounts:
         raise Refused(f"more than {state.parameters.max_accounts} accounts", code="overloaded")
+    if account is _NEW and (mine := introduced(state)) is not None:
+        raise Refused(f"{mine} accounts are all that one principal may bring in", code="overloaded")
     _check_time(state, account, report, now)
     if not account.known and (aside := set_aside(state, report)) is not None:
         return aside

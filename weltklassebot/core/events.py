@@ -69,6 +69,7 @@ __all__ = [
     "Reason",
     "RiskState",
     "RiskStateChanged",
+    "Share",
     "StartBelieved",
     "Started",
     "Unprotected",
@@ -77,7 +78,7 @@ __all__ = [
 
 DoubtCause = Literal[
     "unknown_order", "exceeds_order", "conflicts_with_order", "older_than_memory", "contradicts_fill", "fill_id_shared",
-    "fee_exceeds_fill", "unknown_account", "turns_leg", "before_adjustment",
+    "fee_exceeds_fill", "unknown_account", "turns_leg", "before_adjustment", "no_room",
 ]  # fmt: skip
 RiskState = Literal["RUNNING", "COOLDOWN", "HALTED"]
 KillSwitchState = Literal["ACTIVE", "KILLED", "RECOVERING"]
@@ -104,6 +105,8 @@ Reason = Literal[
     # a replayed approval that is no longer one
     "approval_expired", "already_sent", "order_ended", "withdrawn", "cancel_requested",
 ]  # fmt: skip
+Share = Literal["strategy", "principal"]
+"""Of whom: one (account, strategy), or one authenticated identity."""
 SEVERITY: Final[dict[str, int]] = {name: rank for rank, name in enumerate(Reason.__args__)}  # type: ignore[attr-defined]
 """Denials are listed in this order."""
 
@@ -116,6 +119,8 @@ class Denial(Struct, frozen=True, omit_defaults=True, gc=False):
     value: Decimal | None = None
     missing: str | None = None
     """What is missing, doubted or too old: the price of a symbol or a pair of currencies, the equity of an account."""
+    share: Share | None = None
+    """The limit is the share of one of these in a bound of the desk."""
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -170,6 +175,8 @@ class FillBooked(Event, frozen=True, tag="fill_booked"):
     """Another execution had its fill id."""
     quantity: Decimal | None = None
     """What of it was booked, where that is not all."""
+    unremembered: bool = False
+    """There was no room to know it again: its account is halted, and what else comes of its order is doubtful."""
 
 
 class FillDoubted(Event, frozen=True, tag="fill_doubted"):
@@ -390,6 +397,8 @@ class Unprotected(Event, frozen=True, tag="unprotected"):
 class AccountHalted(Event, frozen=True, tag="account_halted"):
     account: str
     doubtful_fills: int
+    no_room: bool = False
+    """For a fill that found no room."""
 
 
 class AccountResumed(Event, frozen=True, tag="account_resumed"):

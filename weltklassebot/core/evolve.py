@@ -81,6 +81,7 @@ from weltklassebot.core.executions import Fills
 from weltklassebot.core.parameters import OF_EQUITY, with_limits
 from weltklassebot.core.remembered import EndedOrders
 from weltklassebot.core.schedule import schedule
+from weltklassebot.core.shares import remember
 from weltklassebot.core.state import KillSwitch, Risk, State
 from weltklassebot.core.takeover import judge_reducing, judge_stops, leave_unvalued, take_cancels_over
 
@@ -134,6 +135,7 @@ def _day_rolled(state: State, event: DayRolled, command: AnyCommand, seq: int, n
     state.trades_today = 0
     state.cooldown_taken = False
     state.shared_fill_ids = []
+    state.seen_pairs, state.seen_principals = [], []
     state.day_equity = state.equity
     evolve_equity.day_begins(state)
     schedule(state)
@@ -148,6 +150,7 @@ def _turn_the_memory(state: State, now: float) -> None:
     state.ended_before, state.ended = state.ended, EndedOrders()
     state.fills_before, state.fills = fills, Fills()
     state.remembered_before, state.remembered = state.remembered, {}
+    state.remembered_by_before, state.remembered_by = state.remembered_by, {}
     if state.corrected:
         _keep_fills_of_open_orders(state, fills, fills_before)
     else:
@@ -170,11 +173,13 @@ def _keep_fills_of_open_orders(state: State, fills: Fills, fills_before: Fills) 
             digest = fills.pop(place, name)
             if digest is not None:
                 state.remembered_before[owner] -= 1
+                if known.principal:
+                    state.remembered_by_before[known.principal] -= 1
             else:
                 digest = fills_before.pop(place, name)
             if digest is not None:
                 state.fills.keep(place, name, digest)
-                state.remembered[owner] = state.remembered.get(owner, 0) + 1
+                remember(state, owner, known.principal)
 
 
 def _risk_changed(state: State, event: RiskStateChanged, command: AnyCommand, seq: int, now: float) -> None:

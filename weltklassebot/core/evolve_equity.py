@@ -38,7 +38,7 @@ def taken(
         assert isinstance(command, ReportEquity)
         _taken_before(state, event, command, now)
         return
-    account = state.accounts.setdefault(command.account, AccountEquity())
+    account = _account(state, command.account)
     if account.status:
         _admit(state, command.account)  # named since
     joins = not account.known
@@ -61,7 +61,7 @@ def taken(
 
 
 def doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
+    account = _account(state, command.account)
     account.last = command
     account.doubted_as_of = _as_of(command, now)
     if not state.corrected:
@@ -78,7 +78,7 @@ def doubted(state: State, event: EquityDoubted, command: ReportEquity, seq: int,
 def flows_changed(
     state: State, event: FlowsChanged, command: ReportEquity | AcceptEquity, seq: int, now: float
 ) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
+    account = _account(state, command.account)
     for flow in event.flows:
         account.flows.pop(flow.flow_id, None)
         if flow.status not in ("taken", "dropped"):
@@ -94,7 +94,7 @@ def flows_changed(
 
 
 def set_aside(state: State, event: EquitySetAside, command: ReportEquity, seq: int, now: float) -> None:
-    account = state.accounts.setdefault(command.account, AccountEquity())
+    account = _account(state, command.account)
     account.last = command
     account.doubted_as_of = _as_of(command, now)
     account.set_aside = command.equity
@@ -113,12 +113,21 @@ def reopened(state: State, event: AccountReopened, command: ReopenAccount, seq: 
 def retired(state: State, event: AccountRetired, command: RetireAccount, seq: int, now: float) -> None:
     before = state.accounts[command.account]
     account = state.accounts[command.account] = AccountEquity(
-        last=before.last, doubted_as_of=before.doubted_as_of, flows=before.flows, status="retired"
+        last=before.last,
+        doubted_as_of=before.doubted_as_of,
+        flows=before.flows,
+        status="retired",
+        principal=before.principal,
     )
     state.barred[command.account] = "retired"
     state.equity = event.equity
     state.peak = event.peak
     _note_doubt(state, command.account, account)
+
+
+def _account(state: State, name: str) -> AccountEquity:
+    """A new one is of the principal that reports it."""
+    return state.accounts.setdefault(name, AccountEquity(principal=state.principal))
 
 
 def _admit(state: State, name: str) -> None:

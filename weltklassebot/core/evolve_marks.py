@@ -11,6 +11,7 @@ from weltklassebot.core.exposure import Market
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import BookKey
 from weltklassebot.core.quotes import MarkDoubt, Quote, believe, doubt, reference, rules_of
+from weltklassebot.core.shares import make_room_at_venues
 from weltklassebot.core.state import State
 from weltklassebot.core.valuation import believed_unit, open_market, reprice_all, unit_of
 from weltklassebot.core.worth import worth
@@ -30,7 +31,7 @@ def accepted(state: State, event: MarkAccepted, command: AcceptMark, seq: int, n
 
 
 def doubted(state: State, event: MarkDoubted, mark: Mark, seq: int, now: float) -> None:
-    market = state.markets.get(mark.symbol) or open_market(state, mark.symbol)
+    market = _market(state, mark.symbol)
     against = reference(market, market.venues, mark.venue)
     quote, before = _quote(state, market, mark.venue), market.price
     new = MarkDoubt(
@@ -44,7 +45,7 @@ def _believe(
     state: State, symbol: str, venue: str | None, price: Decimal, as_of: float, delta: Decimal | None, now: float,
     *, anew: bool,
 ) -> None:  # fmt: skip
-    market = state.markets.get(symbol) or open_market(state, symbol)
+    market = _market(state, symbol)
     against = reference(market, market.venues, venue)
     quote, before = _quote(state, market, venue), market.price
     gains = state.parameters.max_equity_age_seconds is not None and state.corrected
@@ -57,11 +58,22 @@ def _believe(
         _note_gains(state, symbol, market, marks)
 
 
+def _market(state: State, symbol: str) -> Market:
+    """A new one is of the principal that feeds it."""
+    market = state.markets.get(symbol)
+    if market is None:
+        market = open_market(state, symbol)
+        market.principal = state.principal
+    return market
+
+
 def _quote(state: State, market: Market, venue: str | None) -> Quote:
     if venue is None:
         return market
     quote = market.venues.get(venue)
     if quote is None:
+        if state.venue_marks >= state.parameters.max_symbols and state.fitting:
+            make_room_at_venues(state, market)
         quote = market.venues[venue] = Quote(inverse=market.inverse)
         state.venue_marks += 1
     return quote

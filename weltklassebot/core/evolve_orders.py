@@ -33,17 +33,19 @@ from weltklassebot.core.events import (
     PositionAdjusted,
     Reason,
 )
-from weltklassebot.core.executions import Found, Place, doubtful_key
+from weltklassebot.core.executions import DoubtfulKey, Found, Place, doubtful_key, standing_for
+from weltklassebot.core.exposure import Book, Market
 from weltklassebot.core.groups import STOPS
 from weltklassebot.core.holdings import change_of
 from weltklassebot.core.keeping import guards
 from weltklassebot.core.machines import NOBODY_KNOWS, TERMINAL
-from weltklassebot.core.memory import as_doubted, content, find_doubtful, leg_of, place_of, position_of, with_leg
+from weltklassebot.core.memory import as_doubted, content, find_doubtful, place_by, place_of, position_of, with_leg
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.remembered import Denied, Ended
 from weltklassebot.core.reservations import classify, count_closing, enter, is_bound, release
 from weltklassebot.core.schedule import backoff, schedule
+from weltklassebot.core.shares import denials_fill, remember, see
 from weltklassebot.core.state import BookedFill, Cancel, DoubtfulFill, OpenOrder, State
 from weltklassebot.core.valuation import close_book, open_book, open_market, reprice, reprice_all
 from weltklassebot.core.venue_sums import held_of, whole
@@ -57,11 +59,14 @@ def approved(state: State, event: OrderApproved, order: CheckOrder, seq: int, no
     market = state.markets.get(order.symbol)
     if market is None:
         market = open_market(state, order.symbol)
+        market.pair, market.principal = key[:2], state.principal
     known = OpenOrder(
         order, seq, now, state.risk.state, state.day_started, event.valid_until, event.reducing,
-        own_worth(order, inverse=market.inverse), order.quantity,
+        own_worth(order, inverse=market.inverse), order.quantity, state.principal,
     )  # fmt: skip
     state.orders[key] = known
+    if state.open_tally is not None:
+        state.open_tally.add(key[:2], state.principal, 1)
     if state.takes_slot(reducing=event.reducing):
         state.trades_today += 1
     else:
@@ -98,7 +103,10 @@ def denied(state: State, event: OrderDenied, order: CheckOrder, seq: int, now: f
         Denied(
             content(order), seq, now, state.risk.state, event.denials, event.max_reducing_quantity, event.cancel_first
         ),
+        state.principal,
     )
+    see(state, order.account, order.strategy, state.principal)
+    denials_fill(state, (order.account, order.strategy))
     while len(ring) > state.parameters.max_remembered_denials:
         ring.forget_oldest()
 
@@ -186,27 +194,36 @@ def _forget_cancel(state: State, known: OpenOrder) -> None:
 
 
 def _release(state: State, known: OpenOrder, quantity: Decimal) -> None:
+    reprice(state, *_take_off(state, known, quantity))
+
+
+def _take_off(state: State, known: OpenOrder, quantity: Decimal) -> tuple[Market, Book]:
+    """What it reserves less; its book is yet to be valued. What was filled comes to be held in the same book, so that
+    one valuation is enough for both."""
     order = known.order
     market = state.markets[order.symbol]
     book = market.books[book_of(order)]
     release(state, book, known, quantity)
-    reprice(state, market, book)
+    return market, book
 
 
 def _end(state: State, known: OpenOrder, reason: Reason) -> None:
     order = known.order
+    owner = (order.account, order.strategy)
     del state.orders[order.key]
+    if state.open_tally is not None:
+        state.open_tally.add(owner, known.principal, -1)
+    see(state, *owner, known.principal)
     _forget_cancel(state, known)
     ended = Ended(
         digest=content(order), seq=known.seq, ts=known.ts, symbol=order.symbol, side=order.side,
         unfilled=order.quantity - known.filled, day=known.day, counted=known.counted, reason=reason,
         quantity=order.quantity, slot=known.slot, resolved=known.resolved or known.status == "not_sent",
         venue=None if order.venue == "default" else order.venue, position_side=order.position_side,
-        reducing=known.reducing, oco_group=order.oco_group,
+        reducing=known.reducing, oco_group=order.oco_group, unremembered=known.unremembered,
     )  # fmt: skip
     state.ended.put(order.key, ended)
-    owner = (order.account, order.strategy)
-    state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    remember(state, owner, known.principal)
     close_book(state, order.symbol, book_of(order))
 
 
@@ -214,16 +231,21 @@ def _end(state: State, known: OpenOrder, reason: Reason) -> None:
 
 
 def fill_booked(state: State, event: FillBooked, fill: ReportFill, seq: int, now: float) -> None:
-    fill = with_leg(state, fill)
-    place, leg = place_of(state, fill), fill.position_side or "both"
-    quantity = fill.quantity if event.quantity is None else event.quantity
-    kept = _remember_fill(state, place, fill, "shared" if event.shared else None)
     known = state.orders.get(fill.order_key)
+    fill = with_leg(state, fill, known)
+    place, leg = place_by(state, fill, known), fill.position_side or "both"
+    quantity = fill.quantity if event.quantity is None else event.quantity
+    kept = None
+    if not event.unremembered:
+        kept = _remember_fill(state, place, fill, "shared" if event.shared else None, known)
     if known is not None:
         _name_fill(known, kept)
         known.filled += quantity
-        _release(state, known, min(quantity, known.remaining))
+        market, book = _take_off(state, known, min(quantity, known.remaining))
+        if place[0] != known.order.venue:  # before format 4 a fill could book elsewhere
+            reprice(state, market, book)
     elif (ended := state.recall_ended(fill.order_key)) is not None:
+        ended.unremembered = ended.unremembered or event.unremembered
         _fill_late(state, ended, fill, quantity, slot_taken=event.slot_taken)
     held_at = (fill.account, place[0], fill.strategy, fill.symbol, leg)
     change = change_of(state, fill, event.quantity)
@@ -244,18 +266,24 @@ def _fill_late(state: State, ended: Ended, fill: ReportFill, quantity: Decimal, 
 
 def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, now: float) -> None:
     fill = with_leg(state, fill)
-    place = place_of(state, fill)
+    place, leg, contradicts = place_of(state, fill), fill.position_side or "both", event.cause == "contradicts_fill"
     market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+    if not market.principal:
+        market.pair, market.principal = (fill.account, fill.strategy), state.principal
     if event.quantity is not None:  # the fee is booked with the rest of it
         fill = replace(fill, quantity=event.quantity, fee=None, fee_currency=None)
-    doubtful = DoubtfulFill(
-        fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
-        remaining=fill.quantity, valued=event.valued, venue=place[0], position_side=leg_of(state, fill),
-    )  # fmt: skip
-    key = doubtful_key(place, fill, contradicts=event.cause == "contradicts_fill")
-    state.doubtful[key] = doubtful
     if (known := state.orders.get(fill.order_key)) is not None:
         known.doubted = True
+    if event.cause == "no_room":
+        fill = _sum_up(state, place, fill, valued=event.valued)
+    doubtful = DoubtfulFill(
+        fill=fill, seq=seq, ts=now, cause=event.cause, own=worth(fill.price, inverse=market.inverse),
+        remaining=fill.quantity, valued=event.valued, venue=place[0], position_side=leg, principal=state.principal,
+    )  # fmt: skip
+    key = doubtful_key(place, fill, contradicts=contradicts)
+    state.doubtful[key] = doubtful
+    if state.doubt_tally is not None:
+        state.doubt_tally.add((fill.account, fill.strategy), state.principal, 1)
     since = now - state.parameters.doubtful_fill_window_seconds
     times = [ts for ts in state.doubted_at.get(fill.account, ()) if ts > since]
     state.doubted_at[fill.account] = [*times, now][-state.parameters.max_doubtful_fills :]
@@ -270,8 +298,8 @@ def fill_doubted(state: State, event: FillDoubted, fill: ReportFill, seq: int, n
 def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: int, now: float) -> None:
     doubtful = _settle(state, command)
     fill = doubtful.fill
-    kept = _remember_settled(state, fill)
     known = state.orders.get(fill.order_key)
+    kept = _remember_settled(state, fill, known)
     if known is not None and (known.order.symbol, known.order.side) == (fill.symbol, fill.side):
         _name_fill(known, kept)
         known.filled = min(known.filled + fill.quantity, known.order.quantity)
@@ -294,15 +322,23 @@ def fill_accepted(state: State, event: FillAccepted, command: AcceptFill, seq: i
 
 def fill_discarded(state: State, event: FillDiscarded, command: AcceptFill, seq: int, now: float) -> None:
     doubtful = _settle(state, command)
-    _remember_settled(state, doubtful.fill)
+    if doubtful.cause != "no_room":
+        _remember_settled(state, doubtful.fill, state.orders.get(doubtful.fill.order_key))
     close_book(state, doubtful.fill.symbol, doubtful.book)
 
 
 def _settle(state: State, command: AcceptFill) -> DoubtfulFill:
     """Take a doubtful fill out of the exposure."""
     key, doubtful = find_doubtful(state, command)
+    _let_go(state, key, doubtful)
+    return doubtful
+
+
+def _let_go(state: State, key: DoubtfulKey, doubtful: DoubtfulFill) -> None:
     del state.doubtful[key]
     fill = doubtful.fill
+    if state.doubt_tally is not None:
+        state.doubt_tally.add((fill.account, fill.strategy), doubtful.principal, -1)
     market = state.markets[fill.symbol]
     book = market.books[doubtful.book]
     if doubtful.valued:
@@ -310,30 +346,46 @@ def _settle(state: State, command: AcceptFill) -> DoubtfulFill:
     else:
         book.side(fill.side).doubt(-doubtful.remaining)
     reprice(state, market, book)
-    return doubtful
+
+
+def _sum_up(state: State, place: Place, fill: ReportFill, *, valued: bool) -> ReportFill:
+    """What stands for all that found no room here, with this one; it takes the place of what stood there before."""
+    summed = standing_for(place, fill, valued=valued)
+    key = doubtful_key(place, summed)
+    before = state.doubtful.get(key)
+    if before is None:
+        return summed
+    _let_go(state, key, before)
+    inverse = state.markets[fill.symbol].inverse
+    dearest = max(summed.price, before.fill.price, key=lambda price: worth(price, inverse=inverse))
+    return replace(summed, quantity=summed.quantity + before.fill.quantity, price=dearest)
 
 
 def fill_id_shared(state: State, event: FillIdShared, command: AnyCommand, seq: int, now: float) -> None:
     state.shared_fill_ids.append(event.venue)
 
 
-def _remember_settled(state: State, fill: ReportFill) -> tuple[str, str, str]:
+def _remember_settled(state: State, fill: ReportFill, known: OpenOrder | None) -> tuple[str, str, str]:
     fill = with_leg(state, fill)
     place = place_of(state, fill)
-    return _remember_fill(state, place, fill, state.find_fill(place, fill))
+    return _remember_fill(state, place, fill, state.find_fill(place, fill), known)
 
 
-def _remember_fill(state: State, place: Place, fill: ReportFill, found: Found | None) -> tuple[str, str, str]:
-    """Returns the venue, symbol and name under which it is remembered."""
+def _remember_fill(
+    state: State, place: Place, fill: ReportFill, found: Found | None, known: OpenOrder | None
+) -> tuple[str, str, str]:
+    """Returns the venue, symbol and name under which it is remembered. It counts to the principal of its order; where
+    that is not open any more, to the one that reports it."""
     name = state.fills.put(place, fill, found)
-    owner = (fill.account, fill.strategy)
-    state.remembered[owner] = state.remembered.get(owner, 0) + 1
+    remember(state, (fill.account, fill.strategy), state.principal if known is None else known.principal)
     return (place[0], place[2], name)
 
 
-def _name_fill(known: OpenOrder, kept: tuple[str, str, str]) -> None:
+def _name_fill(known: OpenOrder, kept: tuple[str, str, str] | None) -> None:
     """Before it is counted as filled."""
-    if known.fills is not None:
+    if kept is None:
+        known.unremembered = True
+    elif known.fills is not None:
         known.fills.append(kept)
     elif not known.filled:
         known.fills = [kept]

@@ -18,8 +18,8 @@ def split(state: State, event: PositionsSplit, command: SplitPositions, seq: int
     market = state.markets[command.symbol]
     for at in [at for at in state.positions if at[3] == command.symbol]:
         quantity = ratio(state.positions[at] * command.ratio, command.per)
-        of = (at[0], at[1], at[4])
-        book = market.books.get(of) or open_book(market, of)  # strategies cancel each other out
+        book_at = (at[0], at[1], at[4])
+        book = market.books.get(book_at) or open_book(market, book_at)  # strategies may have cancelled each other out
         book.quantity += quantity - state.positions[at]
         if quantity:
             state.positions[at] = quantity

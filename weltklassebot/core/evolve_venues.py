@@ -11,8 +11,8 @@ from weltklassebot.core.commands import AnyCommand, MovePositions
 from weltklassebot.core.events import PositionsMoved, PositionsSettled, VenuesUnsettled
 from weltklassebot.core.evolve_orders import hold
 from weltklassebot.core.places import PositionKey
+from weltklassebot.core.relocations import moving
 from weltklassebot.core.state import State
-from weltklassebot.core.unsettled import moving
 from weltklassebot.core.valuation import close_book
 
 __all__ = ["found", "moved", "settled"]
@@ -36,9 +36,10 @@ def moved(state: State, event: PositionsMoved, command: MovePositions, seq: int,
 
 
 def _carry_words(state: State, there: Mapping[PositionKey, PositionKey]) -> None:
-    """What was said of a position, and what was booked of it since, is of the place where it is now."""
+    """What was booked of a position is of the place where it is now. What was said of it is of both: fills that come
+    late still come where their orders are."""
     for at, into in there.items():
-        word = state.adjusted.pop(at, None)
+        word = state.adjusted.get(at)
         if word is not None and (into not in state.adjusted or state.adjusted[into].as_of < word.as_of):
             state.adjusted[into] = word
     if any(fill.position in there for fill in state.booked):

@@ -22,7 +22,17 @@ from weltklassebot.core.commands import ReportFill
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.remembered import Kept, cut
 
-__all__ = ["DoubtfulKey", "Fills", "FillsPart", "Found", "Place", "doubtful_key", "full_name"]
+__all__ = [
+    "NO_ROOM",
+    "DoubtfulKey",
+    "Fills",
+    "FillsPart",
+    "Found",
+    "Place",
+    "doubtful_key",
+    "full_name",
+    "standing_for",
+]
 
 Place = tuple[str, str, str]
 """(venue, account, symbol)"""
@@ -33,6 +43,10 @@ FillsPart = tuple[Place, dict[str, int]]
 Found = Literal["same", "other", "shared"]
 """Reported before; reported before with another quantity or price; the id was another execution's."""
 
+NO_ROOM: Final = "no-room"
+"""The id of what stands for all doubtful fills of a book's side that found no room,"""
+_UNVALUED: Final = "no-room-unvalued"
+"""and its client order id where nobody knows what they are worth."""
 _SEPARATOR: Final = "\x1f"  # no id has a control character in it
 _BITS: Final = 30  # two digits of a Python int hold two digests and no more
 _MASK: Final = (1 << _BITS) - 1
@@ -71,6 +85,15 @@ def doubtful_key(place: Place, fill: ReportFill, *, contradicts: bool = False) -
     """Under which a doubtful fill waits."""
     key = (*place, fill.fill_id, *_whose(fill))
     return (*key, _content(fill)) if contradicts else key
+
+
+def standing_for(place: Place, fill: ReportFill, *, valued: bool) -> ReportFill:
+    """What stands for all doubtful fills of this book's side that found no room, if this is the only one."""
+    return ReportFill(
+        fill_id=NO_ROOM, client_order_id=NO_ROOM if valued else _UNVALUED, symbol=fill.symbol, side=fill.side,
+        quantity=fill.quantity, price=abs(fill.price), account=fill.account, strategy=NO_ROOM, venue=place[0],
+        position_side=None if fill.position_side == "both" else fill.position_side,
+    )  # fmt: skip
 
 
 class Fills(Kept):

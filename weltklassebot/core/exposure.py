@@ -60,10 +60,10 @@ class Book:
     def worst(self) -> Decimal:
         """The exposure of what is held, in money of the symbol's currency per multiplier."""
         held = self.quantity
-        if held > 0:
-            opening, beyond = self.up, self.sells.beyond(max(held - self.sells.idle, ZERO))
-        else:
-            opening, beyond = -self.down, self.buys.beyond(max(-held - self.buys.idle, ZERO))
+        opening, side, free = (self.up, self.sells, held) if held > ZERO else (-self.down, self.buys, -held)
+        if side.quantity <= free and not side.idle:
+            return opening  # nothing on the closing side does more than close: nearly always
+        beyond = side.beyond(max(free - side.idle, ZERO))
         return opening if opening > beyond else beyond
 
 
@@ -82,6 +82,10 @@ class Market(Quote):
     unit: Decimal | None = None
     """multiplier x exchange rate; None while the rate is unknown."""
     books: dict[BookKey, Book] = field(default_factory=dict)
+    pair: tuple[str, str] = ("", "")
+    """(account, strategy) of the order or fill that brought the symbol in,"""
+    principal: str = ""
+    """and who sent it."""
     fitting: bool = False
     """Valued by the rule of format 5."""
     legged: int = 0

@@ -22,6 +22,7 @@ from weltklassebot.core.groups import STOPS, place_of_group
 from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.reservations import is_bound
 from weltklassebot.core.state import OpenOrder, State
+from weltklassebot.core.venue_sums import closable_by_sum
 
 __all__ = ["closable", "closable_again", "contradicts_group", "fits", "fits_position"]
 
@@ -35,12 +36,10 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
     """The largest quantity with which this order would fit."""
     if book is None:
         return ZERO
-    if order.side == "buy":
-        held, side = -book.quantity, book.buys
-    else:
-        held, side = book.quantity, book.sells
-    if held <= 0:
-        return ZERO
+    held = book.quantity
+    if held <= ZERO if order.side == "sell" else held >= ZERO:
+        return ZERO  # it opens
+    held, side = (held, book.sells) if order.side == "sell" else (-held, book.buys)
     if state.parameters.accounts and is_bound(state.parameters, order):
         return held
     left = held - side.load
@@ -48,7 +47,7 @@ def closable(state: State, book: Book | None, order: CheckOrder) -> Decimal:
         left -= side.doubted
     if order.oco_group is not None:
         left = _left_in_group(state, order, left)
-    return left if left > 0 else ZERO
+    return max(left, ZERO)
 
 
 def _left_in_group(state: State, order: CheckOrder, left: Decimal) -> Decimal:
@@ -62,7 +61,28 @@ def _left_in_group(state: State, order: CheckOrder, left: Decimal) -> Decimal:
 
 
 def closable_again(state: State, known: OpenOrder) -> Decimal:
-    """The same for an order that is open, without its own old self."""
+    """The same for an order that is open, without its own old self; of its venue or, where that is not settled, of the
+    sum over venues, whichever is more."""
+    closes = _closable_again_here(state, known)
+    if not state.unsettled:
+        return closes
+    return max(closes, closable_by_sum(state, known.order, _load(state, known)))
+
+
+def _load(state: State, known: OpenOrder) -> Decimal:
+    """How much less would be a load on what is held if it were not open."""
+    if known.idle or not known.reducing:
+        return ZERO
+    if known.order.oco_group is None:
+        return known.remaining
+    group = state.groups[known.order.oco_group]
+    mine, other = group.stops, group.others
+    if known.order.order_type not in STOPS:
+        mine, other = other, mine
+    return group.load - max(mine - known.remaining, other)
+
+
+def _closable_again_here(state: State, known: OpenOrder) -> Decimal:
     order = known.order
     book = state.markets[order.symbol].books[(order.account, order.venue, order.position_side)]
     side = book.side(order.side)

@@ -28,6 +28,11 @@ def place_of_group(order: CheckOrder) -> GroupPlace:
     return (order.account, order.venue, order.symbol, order.position_side, order.side, order.strategy)
 
 
+def _plain(quantity: Decimal) -> Decimal:
+    """Without an exponent, as a snapshot writes it."""
+    return quantity.normalize() + ZERO
+
+
 class Group(Struct, kw_only=True):
     """The sums have one form, whatever way led to them."""
 
@@ -52,10 +57,10 @@ class Group(Struct, kw_only=True):
 
     def change(self, quantity: Decimal, *, stop: bool, reducing: bool) -> None:
         if stop:
-            self.all_stops = (self.all_stops + quantity).normalize()
+            self.all_stops = _plain(self.all_stops + quantity)
             if reducing:
-                self.stops = (self.stops + quantity).normalize()
+                self.stops = _plain(self.stops + quantity)
         else:
-            self.all_others = (self.all_others + quantity).normalize()
+            self.all_others = _plain(self.all_others + quantity)
             if reducing:
-                self.others = (self.others + quantity).normalize()
+                self.others = _plain(self.others + quantity)

@@ -34,7 +34,7 @@ def check_leg(
     market: Market | None, order: CheckOrder, closes: Decimal, denials: list[Denial], *, reducing: bool
 ) -> None:
     """What is against an order in a symbol that is in legs, or that would be."""
-    if reducing:
+    if reducing or (order.position_side == "both" and (market is None or not market.legged)):
         return
     if closes_leg(order, order.position_side):
         denials.append(Denial("max_reducing_quantity", closes, order.quantity))

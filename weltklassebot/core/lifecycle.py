@@ -44,6 +44,7 @@ from weltklassebot.core.memory import (
     as_doubted,
     find_doubtful,
     legs_differ,
+    place_by,
     place_of,
     position_of,
     recall_fill,
@@ -53,10 +54,11 @@ from weltklassebot.core.memory import (
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey
 from weltklassebot.core.remembered import Ended
+from weltklassebot.core.shares import doubts_fill, fills_fill
 from weltklassebot.core.state import OpenOrder, State
-from weltklassebot.core.stops import stop_orders
 from weltklassebot.core.valuation import unit_of
 from weltklassebot.core.venue_sums import held_of
+from weltklassebot.core.without_room import besides, doubt_without_room, halt_for_room, stop_account
 
 __all__ = ["decide_accept_fill", "decide_fill", "decide_report"]
 
@@ -162,21 +164,26 @@ def decide_fill(
 ) -> list[AnyEvent] | Replayed:
     """Book a fill, or hold it as doubtful; of one that would turn its leg, what goes beyond nothing. The same execution
     again is neither."""
-    fill = with_leg(state, fill)
-    place = place_of(state, fill)
+    known = state.orders.get(fill.order_key)
+    fill = with_leg(state, fill, known)
+    place = place_by(state, fill, known)
     found = recall_fill(state, place, fill)
     if found == "same":
         return Replayed(seq=0, allowed=True)
-    known = state.orders.get(fill.order_key)
     ended = None if known is not None else state.recall_ended(fill.order_key)
-    cause = _doubt_of_id(state, place, found) or _doubt(state, fill, known, ended) or _doubt_of_fee(state, fill)
+    cause = (
+        _doubt_of_id(state, place, found)
+        or _doubt(state, fill, known, ended)
+        or _doubt_of_memory(known or ended)
+        or _doubt_of_fee(state, fill)
+    )
     if cause is not None:
         return _doubted(state, fill, cause, None, seq, now, released_through_seq)
     at = (fill.account, place[0], fill.strategy, fill.symbol, fill.position_side or "both")
     over = ZERO if at[4] == "both" else beyond(state, fill, at)
     if over and over == fill.quantity:
         return _doubted(state, fill, "turns_leg", None, seq, now, released_through_seq)
-    _check_memory(state, fill)
+    unremembered = _finds_no_room(state, fill, known)
     part = None if not over else fill.quantity - over
     quantity = fill.quantity if part is None else part
     done = known is not None and (
@@ -194,35 +201,68 @@ def decide_fill(
             late=late,
             shared=shared,
             quantity=part,
+            unremembered=unremembered,
         )
     ]
     if shared:
         events += _news_of_venue(state, place[0])
+    booking = _Booking(fill, at, change, quantity, known, ended)
     if state.fitting:
-        events += _leaves(state, _Booking(fill, at, change, quantity, known, ended), seq, released_through_seq)
-    if over:
-        events += _doubted(state, fill, "turns_leg", over, seq, now, released_through_seq)
+        events += _leaves(state, booking, seq, released_through_seq)
+    if over or unremembered:
+        stop = _stop_as_booked(state, booking, over, unremembered, seq, now, released_through_seq)
+        events += besides(events, stop, seq, fill.order_key if done else None)
     return events
 
 
+def _stop_as_booked(
+    state: State, booking: _Booking, over: Decimal, unremembered: bool, seq: int, now: float,
+    released_through_seq: int | None,
+) -> list[AnyEvent]:  # fmt: skip
+    """What stops its account, and what of it is doubtful. What a halt keeps is measured by what is held and reserved
+    once the rest is booked: a stop for what it bought stays. Nothing is changed when this is over."""
+    fill, known = booking.fill, booking.known
+    account, venue, _, symbol, leg = booking.at
+    market = state.markets.get(symbol)
+    book = None if market is None else market.books.get((account, venue, leg))
+    held, reserved = ZERO if book is None else book.quantity, ZERO if known is None else known.remaining
+    if book is not None:
+        book.quantity = held + booking.change
+    if known is not None:
+        known.remaining = max(reserved - booking.quantity, ZERO)
+    try:
+        stop = halt_for_room(state, account, seq, released_through_seq) if unremembered else []
+        if over:
+            halted = bool(stop)
+            stop += _doubted(state, fill, "turns_leg", over, seq, now, released_through_seq, halted=halted)
+        return stop
+    finally:
+        if book is not None:
+            book.quantity = held
+        if known is not None:
+            known.remaining = reserved
+
+
 def _doubted(
-    state: State, fill: ReportFill, cause: DoubtCause, part: Decimal | None, seq: int, now: float, released: int | None
-) -> list[AnyEvent]:
-    """What becomes of a fill that is doubtful, or of this part of it. Enough of them halt their account."""
-    if len(state.doubtful) >= state.parameters.max_doubtful:
-        raise Refused("too many doubtful fills wait for an operator", code="overloaded")
+    state: State, fill: ReportFill, cause: DoubtCause, part: Decimal | None, seq: int, now: float,
+    released_through_seq: int | None, *, halted: bool = False,
+) -> list[AnyEvent]:  # fmt: skip
+    """What becomes of a fill that is doubtful, or of this part of it. Enough of them halt their account. `halted`: it
+    is halted in the same record already."""
+    halted = halted or fill.account in state.halted_accounts
+    if doubts_fill(state, (fill.account, fill.strategy)):
+        valued = _worth_is_known(state, fill)
+        return doubt_without_room(
+            state, place_of(state, fill), fill, part, seq, released_through_seq, valued=valued, halted=halted
+        )
     valued = not state.corrected or _worth_is_known(state, fill)
     events: list[AnyEvent] = [FillDoubted(cause=cause, valued=valued, quantity=part)]
     since = now - state.parameters.doubtful_fill_window_seconds
     count = 1 + sum(1 for ts in state.doubted_at.get(fill.account, ()) if ts > since)
     too_many = count >= state.parameters.max_doubtful_fills or not valued
-    if too_many and fill.account not in state.halted_accounts:
+    if too_many and not halted:
         events.append(AccountHalted(account=fill.account, doubtful_fills=count))
-        policy = state.parameters
-        events += stop_orders(
-            state, seq, released, policy, "account_halted",
-            spare_reducing=policy.allow_reducing_when_halted != "never", accounts=(fill.account,),
-        )  # fmt: skip
+        events += stop_account(state, fill.account, seq, released_through_seq)
     return events
 
 
@@ -277,6 +317,11 @@ def _doubt_of_id(state: State, place: Place, found: Found | None) -> DoubtCause 
     return None
 
 
+def _doubt_of_memory(order: OpenOrder | Ended | None) -> DoubtCause | None:
+    """A fill of its order was counted without room to know it again: this may be that one."""
+    return "older_than_memory" if order is not None and order.unremembered else None
+
+
 def _doubt_of_fee(state: State, fill: ReportFill) -> DoubtCause | None:
     """A fee that is more than all that was executed is in another unit than it says."""
     if fill.fee_currency is None:
@@ -290,18 +335,17 @@ def _news_of_venue(state: State, venue: str) -> list[AnyEvent]:
     return [] if venue in told or len(told) >= _MOST_VENUES_TOLD else [FillIdShared(venue=venue)]
 
 
-def _check_memory(state: State, fill: ReportFill) -> None:
-    """What is booked must be known again. A quarter on top of the bounds for orders is kept for fills of open ones; a
-    fill over it is refused: its order's reservation stands for it, and it is reported again when there is room."""
-    parameters = state.parameters
+def _finds_no_room(state: State, fill: ReportFill, known: OpenOrder | None) -> bool:
+    """Whether it cannot be known again. Raises `Refused` by the rule before format 5: its order's reservation stood for
+    it, and it was reported again when there was room."""
     desk = state.remembered_count()
-    if desk < parameters.max_remembered_per_strategy:
-        return  # so nobody has more
-    owner = (fill.account, fill.strategy)
-    held = state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0)
-    for count, room in ((held, parameters.max_remembered_per_strategy), (desk, parameters.max_remembered)):
-        if count >= room + max(1, room // 4) + len(state.orders):
-            raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
+    if desk < state.parameters.max_remembered_per_strategy:
+        return False  # so nobody has more
+    principal = state.principal if known is None else known.principal
+    count = fills_fill(state, (fill.account, fill.strategy), principal, desk)
+    if count is not None and not state.fitting:
+        raise Refused(f"{count} orders and fills are remembered: no more until the day's roll", code="overloaded")
+    return count is not None
 
 
 def _slot_is_taken_again(state: State, ended: Ended | None) -> bool:
@@ -347,6 +391,11 @@ def decide_accept_fill(state: State, command: AcceptFill, seq: int, released_thr
     if command.discard:
         return [FillDiscarded()]
     fill = with_leg(state, doubtful.fill)
+    if doubtful.cause == "no_room":
+        raise Refused(
+            f"it stands for all fills of account {fill.account} in {fill.symbol} that found no room: hold the position "
+            "against the venue's, `positions adjust` it, and discard this one"
+        )
     if state.corrected and state.find_fill(place_of(state, fill), fill) == "same":
         raise Refused(f"fill {fill.fill_id} was booked since, when it was reported again: discard this one")
     fill = with_leg(state, as_doubted(state, doubtful))

@@ -6,6 +6,7 @@ from weltklassebot.core.commands import AcceptMark, Mark
 from weltklassebot.core.events import AnyEvent, MarkAccepted, MarkDoubted, MarkTaken
 from weltklassebot.core.memory import NotFound, Refused
 from weltklassebot.core.quotes import judge, reference, rules_of
+from weltklassebot.core.shares import can_open_market, can_open_quote
 from weltklassebot.core.state import State
 from weltklassebot.core.worth import check_prices
 
@@ -18,10 +19,10 @@ def decide_mark(state: State, mark: Mark, now: float) -> list[AnyEvent]:
         check_prices(state.parameters.instrument(mark.symbol), mark.symbol, price=mark.price)
     market = state.markets.get(mark.symbol)
     most = state.parameters.max_symbols
-    if market is None and len(state.markets) >= most:
+    if market is None and not can_open_market(state):
         raise Refused(f"more than {most} symbols", code="overloaded")
     own = market if market is None or mark.venue is None else market.venues.get(mark.venue)
-    if own is None and mark.venue is not None and state.venue_marks >= most:
+    if own is None and mark.venue is not None and not can_open_quote(state, market):
         raise Refused(f"marks of more than {most} symbols at venues", code="overloaded")
     as_of = now if mark.ts is None else min(mark.ts, now)
     if own is not None and (

@@ -20,7 +20,7 @@ from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey, book_of
 from weltklassebot.core.refused import Conflict, NotFound, Refused
 from weltklassebot.core.remembered import Ended
-from weltklassebot.core.state import FITTING, DoubtfulFill, OpenOrder, State
+from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
 from weltklassebot.core.venue_sums import closable_by_sum
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "find_doubtful",
     "leg_of",
     "legs_differ",
+    "place_by",
     "place_of",
     "position_of",
     "recall_fill",
@@ -164,9 +165,7 @@ def _closable_without(state: State, known: OpenOrder) -> Decimal:
     book = state.markets[order.symbol].books[book_of(order)]
     held = -book.quantity if order.side == "buy" else book.quantity
     here = max(held - book.side(order.side).quantity + known.remaining, ZERO)
-    if state.unsettled or state.format < FITTING:
-        return max(here, closable_by_sum(state, order, known.remaining))
-    return here
+    return max(here, closable_by_sum(state, order, known.remaining))
 
 
 # --- fills ----------------------------------------------------------------------------------------------------------
@@ -182,7 +181,11 @@ def venues_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
 
 def place_of(state: State, fill: ReportFill) -> Place:
     """Where it books: at its order's venue, whatever it says itself, unless the two conflict."""
-    known = state.orders.get(fill.order_key)
+    return place_by(state, fill, state.orders.get(fill.order_key))
+
+
+def place_by(state: State, fill: ReportFill, known: OpenOrder | None) -> Place:
+    """The same, with its order at hand, if that is open."""
     if known is not None:
         venue = known.order.venue
     else:
@@ -212,10 +215,12 @@ def legs_differ(fill: ReportFill, order: OpenOrder | Ended | None) -> bool:
     return fill.position_side != ordered
 
 
-def with_leg(state: State, fill: ReportFill) -> ReportFill:
-    """The fill as it books: with the leg of its order, where it says none."""
-    if fill.position_side is None and (leg := leg_of(state, fill)) != "both":
-        return replace(fill, position_side=leg)
+def with_leg(state: State, fill: ReportFill, known: OpenOrder | None = None) -> ReportFill:
+    """The fill as it books: with the leg of its order, where it says none. `known`: its order, if that is at hand."""
+    if fill.position_side is None:
+        leg = leg_of(state, fill) if known is None else known.order.position_side
+        if leg != "both":
+            return replace(fill, position_side=leg)
     return fill
 
 

@@ -38,7 +38,7 @@ REASONS: Final[dict[Reason, Meaning]] = {
     "account_halted": Meaning(
         "account",
         'with `allow_reducing_when_halted = "never"`',
-        "the account is halted: doubtful fills wait for an operator",
+        "the account is halted: doubtful fills, or fills that found no room, wait for an operator",
         "`fills accept` or `discard` each, then `resume --account`",
     ),
     "journal_failed": Meaning("desk", _YES, "the journal cannot be written", "a restart on a disk that can be written"),

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -23,7 +23,6 @@ from weltklassebot.core.events import Denial, Reason, RiskState
 __all__ = ["Denied", "DeniedOrders", "DeniedPart", "Ended", "EndedOrders", "EndedPart", "Kept", "cut"]
 
 EndedPart = tuple[tuple[str, str], dict[str, bytes]]
-DeniedPart = list[tuple[tuple[str, str], str, bytes]]
 T = TypeVar("T")
 
 
@@ -53,6 +52,8 @@ class Ended(Struct, gc=False):
     reducing: bool = False
     """It was approved as reducing, or kept as such."""
     oco_group: str | None = None
+    unremembered: bool = False
+    """A fill of it found no room."""
 
     @property
     def filled(self) -> Decimal | None:
@@ -71,6 +72,20 @@ class Denied(Struct, gc=False):
 
 class _PackedDenied(Denied, array_like=True, gc=False):
     """Older snapshots leave out what was added since."""
+
+
+class DeniedRow(Struct, array_like=True, gc=False):
+    """One denial, as it moves from one process to the next."""
+
+    owner: tuple[str, str]
+    name: str
+    packed: bytes
+    principal: str = ""
+    since: int = 0
+    """When its owner was denied first, of what is remembered: a record's number."""
+
+
+DeniedPart = list[DeniedRow]
 
 
 class _PackedEnded(Ended, array_like=True, gc=False):
@@ -93,11 +108,14 @@ def _unpacked_denial(packed: bytes) -> Denied:
 class _Names(dict[str, bytes]):
     """By name, of one owner."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("owner", "principal", "since")
 
-    def __init__(self, owner: tuple[str, str]) -> None:
+    def __init__(self, owner: tuple[str, str], principal: str, since: int) -> None:
         super().__init__()
         self.owner = owner
+        self.since = since
+        self.principal = principal
+        """Who sent the first of them."""
 
 
 class Kept(ABC):
@@ -159,18 +177,37 @@ class EndedOrders(Kept):
 
 
 class DeniedOrders(Kept):
-    """The newest denials: a ring, cut to its bound by whoever puts one in."""
+    """The newest denials: a ring, cut to its bound by whoever puts one in.
 
-    __slots__ = ("_names", "_order", "by_owner")
+    What is forgotten before its turn leaves an empty place in the ring. With each of those two places are looked at,
+    and what is not empty moves on: there are never many more of them than of the others, and nobody waits.
+    """
+
+    __slots__ = ("_empty", "_fresh", "_looked_at", "_owners", "_sizes", "_sorted", "by_owner", "count")
 
     def __init__(self) -> None:
         self.by_owner: dict[tuple[str, str], _Names] = {}
-        self._order: deque[_Names] = deque()
-        self._names: deque[str] = deque()
-        """Side by side, the oldest first: a tuple for each would take more than the names themselves."""
+        self.count = 0
+        self._looked_at, self._fresh = _Ring(), _Ring()
+        """The oldest first: all of the first are older than all of the second."""
+        self._empty = 0
+        self._owners: dict[str, dict[tuple[str, str], None]] = {}
+        """Of each principal, those of which it sent the oldest denial, the one that has had one for longest first;"""
+        self._sizes: dict[str, int] = {}
+        """and how many denials they have."""
+        self._sorted = True
 
     def __len__(self) -> int:
-        return len(self._names)
+        return self.count
+
+    @property
+    def places(self) -> int:
+        """In the ring, the empty ones too."""
+        return self.count + self._empty
+
+    def counts(self, owner: tuple[str, str], principal: str) -> tuple[int, int]:
+        """Of the owner, and of the principal."""
+        return len(self.by_owner.get(owner, ())), self._sizes.get(principal, 0)
 
     def __contains__(self, key: OrderKey) -> bool:
         return key[2] in self.by_owner.get(key[:2], ())
@@ -181,39 +218,123 @@ class DeniedOrders(Kept):
         packed = None if names is None else names.get(name)
         return None if packed is None else _unpacked_denial(packed)
 
-    def put(self, key: OrderKey, denied: Denied) -> None:
+    def put(self, key: OrderKey, denied: Denied, principal: str = "") -> None:
         """Under a key that is not in it."""
         account, strategy, name = key
-        self._append((account, strategy), name, _pack(astuple(denied)))
+        self._append((account, strategy), name, _pack(astuple(denied)), principal, denied.seq)
 
-    def _append(self, owner: tuple[str, str], name: str, packed: bytes) -> None:
+    def _append(self, owner: tuple[str, str], name: str, packed: bytes, principal: str, since: int) -> None:
         names = self.by_owner.get(owner)
         if names is None:
-            names = self.by_owner[owner] = _Names(owner)
+            names = self.by_owner[owner] = _Names(owner, principal, since)
+            self._owners.setdefault(principal, {})[owner] = None
         names[name] = packed
-        self._order.append(names)
-        self._names.append(name)
+        self._fresh.put(names, name, packed)
+        self.count += 1
+        self._sizes[names.principal] = self._sizes.get(names.principal, 0) + 1
 
     def forget_oldest(self) -> None:
-        names = self._order.popleft()
-        del names[self._names.popleft()]
+        while True:
+            place = (self._looked_at or self._fresh).take()
+            if not self._is_empty(place):
+                self._forget(*place[:2])
+                return
+
+    def forget_of(self, whose: tuple[str, str] | str, most: int) -> None:
+        """The oldest of an owner; or of a principal, those of the owner that it has had for longest."""
+        if not self._sorted:
+            self._sort()
+        owners = islice(self._owners[whose], most) if isinstance(whose, str) else (whose,)
+        rows = ((names, name) for owner in owners for names in (self.by_owner[owner],) for name in names)
+        for names, name in list(islice(rows, most)):
+            self._empty += 1
+            self._forget(names, name)
+            self._look_on()
+
+    def _sort(self) -> None:
+        """As it was where the parts were made."""
+        for principal, owners in self._owners.items():
+            by_age = sorted(owners, key=lambda owner: self.by_owner[owner].since)
+            self._owners[principal] = dict.fromkeys(by_age)
+        self._sorted = True
+
+    def _forget(self, names: _Names, name: str) -> None:
+        del names[name]
+        self.count -= 1
+        left = self._sizes[names.principal] = self._sizes[names.principal] - 1
         if not names:
             del self.by_owner[names.owner]
+            del self._owners[names.principal][names.owner]
+        if not left:
+            del self._sizes[names.principal], self._owners[names.principal]
+
+    def _is_empty(self, place: _Place) -> bool:
+        """Whether what stood here was forgotten; the place is not to be looked at again."""
+        names, name, packed = place
+        if not self._empty or names.get(name) is packed:
+            return False
+        self._empty -= 1
+        return True
+
+    def _look_on(self) -> None:
+        for _ in range(2):
+            if not self._fresh:
+                self._looked_at, self._fresh = self._fresh, self._looked_at
+            if self._fresh:
+                place = self._fresh.take()
+                if not self._is_empty(place):
+                    self._looked_at.put(*place)
+
+    def _rows(self) -> Iterator[tuple[_Names, str]]:
+        """Of what is kept, the oldest first."""
+        for names, name, packed in chain(self._looked_at, self._fresh):
+            if names.get(name) is packed:
+                yield names, name
 
     def items(self) -> Iterator[tuple[OrderKey, Denied]]:
         """The oldest first."""
-        for names, name in zip(self._order, self._names, strict=True):
+        for names, name in self._rows():
             yield (*names.owner, name), _unpacked_denial(names[name])
 
     def parts(self, most: int) -> Iterator[DeniedPart]:
-        """No more than so many, the oldest first: owner, name, and what is kept of it."""
-        rows = ((names.owner, name, names[name]) for names, name in zip(self._order, self._names, strict=True))
+        """No more than so many, the oldest first."""
+        rows = (DeniedRow(names.owner, name, names[name], names.principal, names.since) for names, name in self._rows())
         while part := list(islice(rows, most)):
             yield part
 
     def take(self, part: DeniedPart) -> None:
-        for owner, name, packed in part:
-            self._append(owner, name, packed)
+        for row in part:
+            self._append(row.owner, row.name, row.packed, row.principal, row.since)
+        self._sorted = False
+
+
+_Place = tuple[_Names, str, bytes]
+
+
+class _Ring:
+    """Whose, under which name, and what stood there first: side by side, for a tuple for each would take more than the
+    names themselves."""
+
+    __slots__ = ("_names", "_owners", "_packed")
+
+    def __init__(self) -> None:
+        self._owners: deque[_Names] = deque()
+        self._names: deque[str] = deque()
+        self._packed: deque[bytes] = deque()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[_Place]:
+        return zip(self._owners, self._names, self._packed, strict=True)
+
+    def put(self, names: _Names, name: str, packed: bytes) -> None:
+        self._owners.append(names)
+        self._names.append(name)
+        self._packed.append(packed)
+
+    def take(self) -> _Place:
+        return self._owners.popleft(), self._names.popleft(), self._packed.popleft()
 
 
 def cut(names: dict[str, T], most: int) -> Iterator[dict[str, T]]:

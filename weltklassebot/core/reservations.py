@@ -156,6 +156,8 @@ def worst_with(
     if order.oco_group is not None:
         if state.parameters.account(order.account).venue_enforces_oco:
             group = state.groups.get(order.oco_group)
+            if group is not None and group.place != place_of_group(order):
+                group = None  # it is denied for that, and adds nothing to the group of another book
         elif reducing:
             own = ZERO
     if group is not None:

@@ -37,7 +37,8 @@ def give_way(state: State, order: CheckOrder, seq: int, released_through_seq: in
     market = state.markets[order.symbol]
     book = market.books[book_of(order)]
     side = book.side(order.side)
-    if limit is None or side.quantity == side.closing + side.doubted or market.unit is None:
+    known = side.closing + side.doubted if side.doubted else side.closing
+    if limit is None or side.quantity == known or market.unit is None:
         return []  # nothing opens there, or nobody knows what it is worth
     worst = worst_with(state, market, book, order, reducing=True) * market.unit
     if worst <= book.exposure or state.gross - book.exposure + worst <= limit:

@@ -23,14 +23,15 @@ from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, PositionKey
 from weltklassebot.core.remembered import DeniedOrders, Ended, EndedOrders
+from weltklassebot.core.tally import Tally
 
 __all__ = [
+    "FITTING",
     "AccountEquity",
     "AccountStatus",
     "Adjustment",
     "BookedFill",
     "Cancel",
-    "FITTING",
     "ClockDoubt",
     "DoubtfulFill",
     "KillSwitch",
@@ -44,7 +45,7 @@ __all__ = [
 
 _CORRECTED: Final = 4
 FITTING: Final = 5
-"""The first format with books per venue and leg."""
+"""From this format of the journal on: see `State.fitting`. The first with books per venue and leg."""
 
 AccountStatus = Literal["", "unconfirmed", "retired"]
 """Of an account whose equity counts, or will once it is believed; of a second one that nobody has accepted; and of one
@@ -65,6 +66,8 @@ class OpenOrder(Struct, gc=False):
     reducing: bool
     own: Decimal
     remaining: Decimal
+    principal: str = ""
+    """Who asked for it; before format 5 nobody kept that."""
     filled: Decimal = ZERO
     status: str = "approved"
     counted: bool = True
@@ -87,11 +90,13 @@ class OpenOrder(Struct, gc=False):
     fills: list[tuple[str, str, str]] | None = None
     """Venue, symbol and name under which each of its fills is remembered; None: it has none, or an older version forgot
     some."""
+    unremembered: bool = False
+    """A fill of it found no room: what else is reported of it may be that one again."""
 
     @property
     def fills_known(self) -> bool:
         """Whether all that was filled of it is remembered, however long ago that was."""
-        return self.fills is not None or not self.filled
+        return not self.unremembered and (self.fills is not None or not self.filled)
 
 
 class DoubtfulFill(Struct, kw_only=True):
@@ -107,6 +112,8 @@ class DoubtfulFill(Struct, kw_only=True):
     venue: str = "default"
     position_side: PositionSide = "both"
     """Where it is held: what it said, or its order's."""
+    principal: str = ""
+    """Who reported it."""
 
     @property
     def book(self) -> BookKey:
@@ -158,6 +165,8 @@ class AccountEquity(Struct, kw_only=True):
     """What it said last while it was unconfirmed."""
     moved: Decimal = ZERO
     """What its positions gained at marks since `as_of`; kept only while `max_equity_age_seconds` is set."""
+    principal: str = ""
+    """Who reported it first."""
 
     @property
     def in_doubt(self) -> bool:
@@ -307,6 +316,23 @@ class State:
     adjusted: dict[PositionKey, Adjustment] = field(default_factory=dict)
     splits: dict[str, Adjustment] = field(default_factory=dict)
     """By symbol."""
+    # shares; see `core.shares`
+    remembered_by: dict[str, int] = field(default_factory=dict)
+    """As `remembered`, per principal."""
+    remembered_by_before: dict[str, int] = field(default_factory=dict)
+    seen_pairs: list[tuple[str, str]] = field(default_factory=list)
+    """The first two (account, strategy) that were there today,"""
+    seen_principals: list[str] = field(default_factory=list)
+    """and the first two principals."""
+    # no part of what is remembered: neither compared, nor written down
+    principal: str = field(default="", repr=False, compare=False)
+    """Who asks: an input of what is decided and folded, as `now` is. Empty in process, and before format 5."""
+    open_share: int = field(default=0, repr=False, compare=False)
+    """From how many open orders on a share may be full."""
+    open_tally: Tally | None = field(default=None, repr=False, compare=False)
+    """Open orders, counted when somebody asks;"""
+    doubt_tally: Tally | None = field(default=None, repr=False, compare=False)
+    """and doubtful fills."""
 
     @property
     def corrected(self) -> bool:

@@ -6,7 +6,7 @@ Moves are those of `machines`; a pair that is missing there is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from weltklassebot.core.commands import (
@@ -168,9 +168,7 @@ def halt_events(
     policy = state.parameters if parameters is None else parameters
     reducing = policy.allow_reducing_when_halted
     spare = reducing == "always" or (reducing == "rule" and cause in ("max_drawdown", "journal_failed"))
-    stopped = stop_orders(
-        state, seq, released_through_seq, policy, "halted", spare_reducing=spare, journal_format=journal_format
-    )
+    stopped = stop_orders(state, seq, released_through_seq, policy, spare_reducing=spare, journal_format=journal_format)
     return [RiskStateChanged(state="HALTED", cause=cause), *stopped]
 
 
@@ -179,18 +177,19 @@ def stop_orders(
     seq: int,
     released_through_seq: int | None,
     policy: Parameters,
-    reason: Reason,
     *,
     spare_reducing: bool,
     accounts: Collection[str] = (),
     journal_format: int | None = None,
+    earlier: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
-    """What a halt of the desk, or of accounts, does to the orders that are open."""
+    """What a halt of the desk, or of accounts, does to the orders that are open. `earlier`: of the same record."""
     journal_format = state.format if journal_format is None else journal_format
     corrected, fitting = is_corrected(journal_format), is_fitting(journal_format)
+    reason: Reason = "account_halted" if accounts else "halted"
     withdrawn = _unreleased(state, released_through_seq, spare_reducing=spare_reducing, accounts=accounts)
     if policy.cancel_on_halt == "none":
-        return take_back(state, seq, released_through_seq, reason, [], withdrawn)
+        return take_back(state, seq, released_through_seq, reason, [], withdrawn, earlier=earlier)
     resting = [
         known
         for known in state.orders.values()
@@ -200,7 +199,7 @@ def stop_orders(
         kept = Kept(resting, [], [])
     else:
         kept = keep(state, resting, policy, corrected=corrected, fitting=fitting)
-    events = take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn)
+    events = take_back(state, seq, released_through_seq, reason, kept.unwanted, withdrawn, earlier=earlier)
     if not corrected:
         return events
     gone = {*withdrawn, *(known.order.key for known in kept.unwanted)}
@@ -236,19 +235,32 @@ def take_back(
     withdrawn: Collection[OrderKey] = (),
     *,
     cause: CancelCause | None = None,
-    number: int = 0,
+    earlier: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
-    """Withdraw those of which nobody was told yes, and ask for the cancellation of the others. `number`: of the
-    requests that the record has already.
+    """Withdraw those of which nobody was told yes, and ask for the cancellation of the others. What the record has
+    taken back already (`earlier`) is not taken back twice.
 
     A bot that was asked to cancel an order and is told yes to it only then might send it.
     """
-    untold = _unreleased(state, released_through_seq, spare_reducing=False)
+    taken = _taken_back(earlier) if earlier else set()
+    unwanted = [known for known in unwanted if known.order.key not in taken]
+    untold = {key: None for key in _unreleased(state, released_through_seq, spare_reducing=False) if key not in taken}
+    number = sum(len(event.requests) for event in earlier if isinstance(event, CancelsRequested))
     gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
     return [
         *_withdrawal([key for key in untold if key in gone], released_through_seq, reason),
         *_cancels(state, seq, [known for known in unwanted if known.order.key not in gone], cause, number),
     ]
+
+
+def _taken_back(events: Sequence[AnyEvent]) -> set[OrderKey]:
+    keys: set[OrderKey] = set()
+    for event in events:
+        if isinstance(event, CancelsRequested):
+            keys.update((one.account, one.strategy, one.client_order_id) for one in event.requests)
+        elif isinstance(event, ApprovalsWithdrawn):
+            keys.update(event.orders)
+    return keys
 
 
 def _unreleased(

@@ -6,26 +6,21 @@ are open there. Fills that wait for an operator do not count: anybody may send o
 and what closes is judged by its venue or by the sum over the venues, whichever lets it pass. Restarts change nothing
 about that.
 
-`positions move` carries what is held from one venue to another; what then stands at one venue alone is settled.
-`positions settled` says that it is right as it stands. Open orders and doubtful fills stay where they are.
+`relocations` has the operator's word that ends it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 
-from weltklassebot.core.commands import MovePositions, SettlePositions
-from weltklassebot.core.events import AnyEvent, Place, PositionsMoved, PositionsSettled, VenuesUnsettled
+from weltklassebot.core.events import VenuesUnsettled
 from weltklassebot.core.exposure import Book
 from weltklassebot.core.holdings import rests
-from weltklassebot.core.memory import NotFound
 from weltklassebot.core.numbers import ZERO
-from weltklassebot.core.places import PositionKey
 from weltklassebot.core.state import OpenOrder, State
 from weltklassebot.core.venue_sums import judged_by_sum, whole
 
-__all__ = ["decide_move", "decide_settle", "find_unsettled", "fits_sum", "left_by_sum", "moving", "unsettled_at_start"]
+__all__ = ["find_unsettled", "fits_sum", "left_by_sum", "unsettled_at_start"]
 
 Unsettled = tuple[str, str]
 """(account, symbol)"""
@@ -90,70 +85,3 @@ def fits_sum(state: State, order: OpenOrder, kept: Iterable[OpenOrder]) -> bool:
         ZERO,
     )
     return taken <= (held if one.side == "sell" else -held)
-
-
-# --- an operator's word ---------------------------------------------------------------------------------------------
-
-
-def moving(state: State, command: MovePositions) -> list[tuple[PositionKey, Decimal]]:
-    """The positions that the command moves."""
-    return [
-        (at, quantity)
-        for at, quantity in state.positions.items()
-        if at[1] == command.from_venue and command.account in (None, at[0]) and command.symbol in (None, at[3])
-    ]
-
-
-def decide_move(state: State, command: MovePositions) -> list[AnyEvent]:
-    """Raises `NotFound` where nothing is held."""
-    moved: dict[tuple[str, str, str], Decimal] = {}
-    for (account, _, _, symbol, leg), quantity in moving(state, command):
-        moved[account, symbol, leg] = moved.get((account, symbol, leg), ZERO) + quantity
-    if not moved:
-        raise NotFound(f"nothing is held at venue {command.from_venue} {_within(command)}")
-    places = tuple(
-        Place(account, symbol, quantity, command.from_venue, leg) for (account, symbol, leg), quantity in moved.items()
-    )
-    settled = tuple(
-        (account, symbol)
-        for account, symbol in sorted({(account, symbol) for account, symbol, _ in moved})
-        if symbol in state.unsettled.get(account, ()) and _stands_at_one(state, account, symbol, command, moved)
-    )
-    events: list[AnyEvent] = [PositionsMoved(places=places)]
-    return [*events, PositionsSettled(places=settled)] if settled else events
-
-
-def _stands_at_one(
-    state: State, account: str, symbol: str, command: MovePositions, moved: Mapping[tuple[str, str, str], Decimal]
-) -> bool:
-    """Whether, once that is done, what is held and open stands at one venue, or nothing is held any more."""
-    held: dict[tuple[str, str], Decimal] = {}
-    resting: set[str] = set()
-    for (name, venue, leg), book in state.markets[symbol].books.items():
-        if name == account:
-            held[venue, leg] = ZERO if venue == command.from_venue else book.quantity
-            if rests(book):
-                resting.add(venue)
-    for (name, where, leg), quantity in moved.items():
-        if (name, where) == (account, symbol):
-            held[command.to_venue, leg] = held.get((command.to_venue, leg), ZERO) + quantity
-    venues = {venue for (venue, _), quantity in held.items() if quantity}
-    return not venues or len(venues | resting) == 1
-
-
-def decide_settle(state: State, command: SettlePositions) -> list[AnyEvent]:
-    """Raises `NotFound` where nothing is unsettled."""
-    places = tuple(
-        (account, symbol)
-        for account, symbols in state.unsettled.items()
-        for symbol in symbols
-        if command.account in (None, account) and command.symbol in (None, symbol)
-    )
-    if not places:
-        raise NotFound(f"nothing is unsettled {_within(command)}")
-    return [PositionsSettled(places=places)]
-
-
-def _within(command: MovePositions | SettlePositions) -> str:
-    account = "any account" if command.account is None else f"account {command.account}"
-    return f"by {account} in {'any symbol' if command.symbol is None else command.symbol}"

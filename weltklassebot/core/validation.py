@@ -88,6 +88,9 @@ def validate(command: AnyCommand) -> None:
     if type(command) is CheckOrder:
         _check_order(command)
         return
+    if type(command) is ReportFill:
+        _check_fill(command)
+        return
     fresh, shared, numbers, texts, needed, times = _PLANS[type(command)]
     for name in fresh:
         value = getattr(command, name)
@@ -216,6 +219,42 @@ def _check_order(order: CheckOrder) -> None:
     _check_kind(order)
 
 
+def _check_fill(fill: ReportFill) -> None:
+    """And for fills: one or more come of every order."""
+    if not is_plain(fill.fill_id):
+        _check_id("fill_id", fill.fill_id)
+    if not is_plain(fill.client_order_id):
+        _check_id("client_order_id", fill.client_order_id)
+    if fill.symbol not in _known:
+        _learn("symbol", fill.symbol)
+    if fill.account not in _known:
+        _learn("account", fill.account)
+    if fill.strategy not in _known:
+        _learn("strategy", fill.strategy)
+    if fill.venue not in _known:
+        _learn("venue", fill.venue)
+    _check_number(fill, "quantity", fill.quantity)
+    _check_number(fill, "price", fill.price)
+    if fill.ts is not None:
+        _check_time("ts", fill.ts)
+    if fill.side not in _SIDES:
+        _check_choice("side", fill.side, _SIDES)
+    if fill.quantity <= 0:
+        raise Invalid("quantity", "must be positive")
+    if fill.fee is not None or fill.fee_currency is not None:
+        _check_fee(fill)
+    if fill.position_side is not None:
+        _check_choice("position_side", fill.position_side, _POSITION_SIDES)
+
+
+def _check_fee(fill: ReportFill) -> None:
+    if fill.fee is None:
+        raise Invalid("fee_currency", "must not be there without a fee")
+    _check_number(fill, "fee", fill.fee)
+    if fill.fee_currency is not None and fill.fee_currency not in _known:
+        _learn("fee_currency", fill.fee_currency)
+
+
 def _check_closing(order: CheckOrder) -> None:
     _check_choice("position_side", order.position_side, _POSITION_SIDES)
     if order.oco_group is not None:
@@ -254,16 +293,6 @@ def _check_status(status: str, filled: Decimal | None) -> None:
         raise Invalid("filled_quantity", f"must not be there: nothing is filled of an order that is {status}")
 
 
-def _check_fill(fill: ReportFill) -> None:
-    _check_choice("side", fill.side, _SIDES)
-    if fill.quantity <= 0:
-        raise Invalid("quantity", "must be positive")
-    if fill.position_side is not None:
-        _check_choice("position_side", fill.position_side, _POSITION_SIDES)
-    if fill.fee_currency is not None and fill.fee is None:
-        raise Invalid("fee_currency", "must not be there without a fee")
-
-
 def _check_adjustment(command: AdjustPosition) -> None:
     leg, quantity = command.position_side, command.quantity
     _check_choice("position_side", leg, _POSITION_SIDES)
@@ -291,8 +320,6 @@ def _check_split(split: SplitPositions) -> None:
 
 def _check_meaning(command: AnyCommand) -> None:
     match command:
-        case ReportFill():
-            _check_fill(command)
         case Mark(price=price) if not price:
             raise Invalid("price", "must not be zero: report nothing while there is no price")
         case ReportOrder(filled_quantity=filled, status=status) | ResolveOrder(filled_quantity=filled, status=status):

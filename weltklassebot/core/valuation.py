@@ -10,10 +10,12 @@ from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.quotes import rate_of, revalue
 from weltklassebot.core.reservations import classify, enter
+from weltklassebot.core.shares import make_room
 from weltklassebot.core.state import State
 from weltklassebot.core.worth import is_inverse, own_worth, worth
 
 __all__ = [
+    "add_market",
     "believed_unit",
     "close_book",
     "open_book",
@@ -73,19 +75,19 @@ def rebuild_books(state: State) -> None:
     for symbol, market in state.markets.items():
         market.unit = unit_of(state, symbol)
     for (account, venue, _, symbol, leg), quantity in state.positions.items():
-        market = state.markets.get(symbol) or open_market(state, symbol)
+        market = state.markets.get(symbol) or add_market(state, symbol)
         book = market.books.get((account, venue, leg)) or open_book(market, (account, venue, leg))
         book.quantity += quantity
     for known in state.orders.values():
         order = known.order
-        market = state.markets.get(order.symbol) or open_market(state, order.symbol)
+        market = state.markets.get(order.symbol) or add_market(state, order.symbol)
         book = market.books.get(book_of(order)) or open_book(market, book_of(order))
         known.own, known.idle = own_worth(order, inverse=market.inverse), False
         classify(state, known)
         enter(state, book, known)
     for key, doubtful in state.doubtful.items():
         fill = doubtful.fill
-        market = state.markets.get(fill.symbol) or open_market(state, fill.symbol)
+        market = state.markets.get(fill.symbol) or add_market(state, fill.symbol)
         book = market.books.get(doubtful.book) or open_book(market, doubtful.book)
         doubtful.own = worth(fill.price, inverse=market.inverse)
         if doubtful.valued:
@@ -107,6 +109,14 @@ def _revalue_quotes(state: State, symbol: str, market: Market) -> None:
 
 
 def open_market(state: State, symbol: str) -> Market:
+    """At the bound something that nobody needs makes room for it."""
+    if len(state.markets) >= state.parameters.max_symbols and state.fitting:
+        make_room(state)
+    return add_market(state, symbol)
+
+
+def add_market(state: State, symbol: str) -> Market:
+    """The same, where all that is there stays."""
     inverse = is_inverse(state.parameters, symbol)
     market = state.markets[symbol] = Market(unit=unit_of(state, symbol), fitting=state.fitting, inverse=inverse)
     return market

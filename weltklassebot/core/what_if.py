@@ -49,7 +49,7 @@ class WhatIf:
             self._real, self._other = real, with_limits(real, self._limits)
         state.parameters = self._other
         try:
-            return self._engine.decide(record.command, seq=record.seq, now=record.ts)
+            return self._engine.decide(record.command, seq=record.seq, now=record.ts, principal=record.principal)
         finally:
             state.parameters = real
 

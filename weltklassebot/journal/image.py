@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from decimal import Decimal
 from itertools import islice
 from sys import intern
@@ -117,6 +117,8 @@ class _Market(Struct, forbid_unknown_fields=True):
     believed: list[tuple[float, Decimal]] = []
     venues: dict[str, _Quote] = {}
     fresh_since: float = 0.0
+    pair: tuple[str, str] = ("", "")
+    principal: str = ""
 
 
 class Image(Struct, forbid_unknown_fields=True):
@@ -183,6 +185,10 @@ class Image(Struct, forbid_unknown_fields=True):
     """Before format 6 nobody kept it: nothing that was booked before is known."""
     adjusted: list[Raw] = []
     splits: dict[str, Adjustment] = {}
+    remembered_by: dict[str, int] = {}
+    remembered_by_before: dict[str, int] = {}
+    seen_pairs: list[tuple[str, str]] = []
+    seen_principals: list[str] = []
     cooldown_seq: int = 0
     """Before format 5 a cooldown overtook approvals."""
 
@@ -214,7 +220,7 @@ _REMEMBERED: Final[dict[str, tuple[Any, Any]]] = {
 def encode_state(state: State) -> Iterator[bytes]:
     """The JSON object, in parts of bounded size."""
     separator = b"{"
-    for field in fields(State):
+    for field in _fields():
         yield b'%b"%b":' % (separator, field.name.encode())
         value = getattr(state, field.name)
         if field.name in _REMEMBERED:
@@ -229,6 +235,11 @@ def encode_state(state: State) -> Iterator[bytes]:
             yield encode_plainly(value)
         separator = b","
     yield b"}"
+
+
+def _fields() -> Iterator[Field[Any]]:
+    """Of the state, what is written."""
+    return (field for field in fields(State) if field.compare)
 
 
 def _encode_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
@@ -251,7 +262,7 @@ def _encode_markets(markets: dict[str, Market]) -> Iterator[bytes]:
         venues = {venue: _Quote(**_quote(quote)) for venue, quote in market.venues.items()}
         image = _Market(
             **_quote(market), unit=market.unit, books=books, venues=venues, fresh_since=market.fresh_since,
-            paid=market.paid,
+            paid=market.paid, pair=market.pair, principal=market.principal,
         )  # fmt: skip
         yield separator + encode_plainly({symbol: image})[1:-1]
         separator = b","
@@ -291,7 +302,7 @@ def state_of(image: Image, *, as_bytes: bool, done: Callable[[int], None]) -> St
     maps = _maps_of(image, as_bytes=as_bytes, done=done)
     groups: dict[tuple[str, ...], Reserved] = {(name,): group for name, group in image.groups.items()}
     reserved: dict[tuple[str, ...], Reserved] = {**maps["orders"], **maps["doubtful"], **groups}
-    scalars = {field.name: getattr(image, field.name) for field in fields(State)}
+    scalars = {field.name: getattr(image, field.name) for field in _fields()}
     scalars["booked"] = deque(image.booked)
     for name in ("rolled_at", "rolled_before_at", "booked_since"):
         scalars[name] = image.now if scalars[name] is None else scalars[name]
@@ -393,7 +404,7 @@ def _restored_market(
     venues = {venue: Quote(**_quote(quote)) for venue, quote in image.venues.items()}
     return Market(
         **_quote(image), unit=unit, books=books, venues=venues, fresh_since=image.fresh_since, paid=paid,
-        legged=sum(leg != "both" for _, _, leg in books),
+        legged=sum(leg != "both" for _, _, leg in books), pair=image.pair, principal=image.principal,
     )  # fmt: skip
 
 

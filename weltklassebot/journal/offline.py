@@ -118,7 +118,7 @@ class _Run:
     def handle(self, command: AnyCommand) -> Recorded:
         action = str(command.__struct_config__.tag)
         seq, now = self._seq + 1, self.now
-        outcome = self._engine.handle(command, seq=seq, now=now)
+        outcome = self._engine.handle(command, seq=seq, now=now, principal=self._principal)
         if not isinstance(outcome, Recorded):
             raise AlreadyAnswered(action)
         self.records.append(

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from weltklassebot.core.commands import CheckOrder
-from weltklassebot.core.events import Denial, Reason
+from weltklassebot.core.events import Denial, Reason, Share
 from weltklassebot.core.numbers import plain
 from weltklassebot.core.reasons import REASONS
 
@@ -39,6 +39,9 @@ class DenialView(Struct, frozen=True, gc=False, omit_defaults=True):
     message: str
     missing: str | None = None
     """The symbol, or the pair of currencies, without whose price there is no yes; or the account, by its equity."""
+    share: Share | None = None
+    """The limit is not the desk's: it is the share that one strategy of an account, or one principal, has of it while
+    another is there."""
 
 
 class CheckAnswer(Struct, gc=False, omit_defaults=True):
@@ -98,6 +101,11 @@ Answer = CheckAnswer | Done | Problem
 UNDECIDED: Final[Answer] = Problem(type="internal", title="Internal error", status=500)
 """Until something better is known."""
 
+
+_SHARES: Final[dict[Share, str]] = {
+    "strategy": ", the share of this strategy and account while another is there",
+    "principal": ", the share of this token or user while another is there",
+}
 _FINAL: Final = "; ask again under a new id"
 _FOR_NOW: Final = frozenset({"overloaded", "journal_failed", "stopping", "max_reducing_quantity"})
 """Reasons without a record, and why a replayed approval is no yes until what is held has changed again."""
@@ -117,11 +125,13 @@ def denial_view(denial: Denial, *, final: bool) -> DenialView:
     limit, value = _text(denial.limit), _text(denial.value)
     words = REASONS[denial.reason].words
     message = words.format(limit=limit, value=value) if limit is not None else words
+    if denial.share is not None:
+        message += _SHARES[denial.share]
     if denial.missing is not None:
         message = f"{denial.missing}: {message}"
     if final:
         message += _FINAL
-    return DenialView(denial.reason, limit, value, message, denial.missing)
+    return DenialView(denial.reason, limit, value, message, denial.missing, denial.share)
 
 
 def unrecorded_denial(order: CheckOrder, reason: Reason, state: str) -> CheckAnswer:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from weltklassebot.core.adjustments import MOST_BOOKED
 from weltklassebot.core.flows import MOST_OPEN_FLOWS, MOST_SETTLED_FLOWS
 from weltklassebot.core.parameters import LIMITS
+from weltklassebot.core.shares import glance, most_open, most_remembered
 from weltklassebot.runtime.commit import MAX_BATCH_RECORDS
 from weltklassebot.runtime.sequencer import Sequencer
 
 __all__ = ["Bound", "families", "of_core", "of_sequencer"]
+
+
+T = TypeVar("T")
 
 
 class Bound(NamedTuple):
@@ -48,9 +52,20 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
 
     return [
         held("open_orders", most("max_open_orders"), "orders"),
+        Bound("open_orders_of_one_strategy", lambda: most_open(sequencer.state, 0), lambda: _open(sequencer, 0)),
+        Bound("open_orders_of_one_principal", lambda: most_open(sequencer.state, 1), lambda: _open(sequencer, 1)),
         held("cancels", most("max_open_orders"), "cancels"),
         Bound("remembered", most("max_remembered"), lambda: sequencer.state.remembered_count()),  # noqa: PLW0108 - see above
-        Bound("remembered_of_one_strategy", most("max_remembered_per_strategy"), lambda: _largest_share(sequencer)),
+        Bound(
+            "remembered_of_one_strategy",
+            lambda: most_remembered(sequencer.state, 0),
+            lambda: _largest(sequencer.state.remembered, sequencer.state.remembered_before),
+        ),
+        Bound(
+            "remembered_of_one_principal",
+            lambda: most_remembered(sequencer.state, 1),
+            lambda: _largest(sequencer.state.remembered_by, sequencer.state.remembered_by_before),
+        ),
         held("remembered_denials", most("max_remembered_denials"), "denied"),
         held("doubtful_fills", most("max_doubtful"), "doubtful"),
         held("symbols", most("max_symbols"), "markets"),
@@ -66,11 +81,19 @@ def of_core(sequencer: Sequencer) -> list[Bound]:
     ]
 
 
-def _largest_share(sequencer: Sequencer) -> int:
-    """Of the first thousand strategies: a scrape holds up nobody."""
-    state = sequencer.state
-    owners = islice(chain(state.remembered, state.remembered_before), 1000)
-    return max((state.remembered.get(owner, 0) + state.remembered_before.get(owner, 0) for owner in owners), default=0)
+def _open(sequencer: Sequencer, which: int) -> int:
+    """Of the pair (0), or the principal (1), that has most."""
+    there = glance(sequencer.state)
+    return max(islice((there.pairs, there.principals)[which].values(), _LOOKED_AT), default=0)
+
+
+def _largest(today: dict[T, int], before: dict[T, int]) -> int:
+    owners = islice(chain(today, before), _LOOKED_AT)
+    return max((today.get(owner, 0) + before.get(owner, 0) for owner in owners), default=0)
+
+
+_LOOKED_AT: Final = 1000
+"""Of so many the largest is told: a scrape holds up nobody."""
 
 
 def _most_flows(sequencer: Sequencer, what: str) -> int:

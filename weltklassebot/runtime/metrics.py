@@ -58,6 +58,7 @@ class Metrics:
         self.doubtful_fills = 0
         self.turned_legs = 0
         self.late_fills = 0
+        self.fills_without_room = 0
         self.unprotected_positions = 0
         self.oversized_stops = 0
         self.oversized_orders = 0
@@ -122,8 +123,10 @@ class Metrics:
             elif answer.body.get("doubtful"):
                 self.doubtful_fills += 1
                 self.contradicting_fills += answer.body["cause"] == "contradicts_fill"
-                self.turned_legs += answer.body["cause"] == "turns_leg"
+                self.turned_legs += answer.body["cause"] == "turns_leg" or "booked_quantity" in answer.body
+                self.fills_without_room += answer.body["cause"] == "no_room" or "unremembered" in answer.body
             else:
+                self.fills_without_room += "unremembered" in answer.body or "position" not in answer.body
                 self.late_fills += "late" in answer.body
                 self.shared_fill_ids += "fill_id_shared" in answer.body
         elif type(entry.command) is ReportOrder and "notices" in answer.body:
@@ -160,6 +163,11 @@ class Metrics:
             ("doubtful_fills", "Fills that fit no order.", self.doubtful_fills),
             ("turned_legs", "Fills that would have turned a leg; what goes beyond it is doubtful.", self.turned_legs),
             ("late_fills", "Fills behind their order's end, or beyond what it said; they count.", self.late_fills),
+            (
+                "fills_without_room",
+                "Fills that could not be remembered, or not held as doubtful one by one.",
+                self.fills_without_room,
+            ),
             (
                 "contradicting_fills",
                 "Executions reported again with another quantity or price.",

@@ -91,7 +91,8 @@ def answer(state: State, record: Record, before: str) -> Answer:
     }
     requests: list[str] = []
     for event in events:
-        body |= _said(event)
+        for key, value in _said(event).items():  # of several books or causes: all of it
+            body[key] = [*body[key], *value] if isinstance(value, list) and key in body else value
         if type(event) is CancelsRequested:
             requests += [request.id for request in event.requests]
     if requests:
@@ -166,8 +167,9 @@ def _said(event: AnyEvent) -> dict[str, Any]:
 
 
 def _more_of_fill(event: FillBooked) -> dict[str, Any]:
-    late = {"late": True} if event.late else {}
-    return late if event.quantity is None else late | {"booked_quantity": plain(event.quantity)}
+    said = {"late": event.late, "unremembered": event.unremembered}
+    more: dict[str, Any] = {word: True for word in said if said[word]}
+    return more if event.quantity is None else more | {"booked_quantity": plain(event.quantity)}
 
 
 def _places(places: tuple[Place, ...]) -> list[dict[str, Any]]:

@@ -231,7 +231,9 @@ class Sequencer:
         seq = self.seq + 1
         entry = Entry(seq, command, reply)
         try:
-            outcome = self.engine.handle(command, seq=seq, now=now, released_through_seq=self.released_seq)
+            outcome = self.engine.handle(
+                command, seq=seq, now=now, released_through_seq=self.released_seq, principal=principal.name
+            )
             if type(outcome) is Recorded:
                 self.seq = seq
                 self._record(entry, outcome, principal, now, before, waits)

@@ -79,7 +79,7 @@ class Witness:
         """Alarms among records that are durable."""
         for record in records:
             for event in record.events:
-                if type(event) in _ALARMING or (type(event) is FillBooked and event.late):
+                if type(event) in _ALARMING or (type(event) is FillBooked and (event.late or event.unremembered)):
                     self._alarm(record, event)
 
     def _alarm(self, record: Record, event: object) -> None:
@@ -123,8 +123,10 @@ class Witness:
                         "mark_doubtful", seq=record.seq, symbol=mark.symbol, venue=mark.venue, price=plain(mark.price),
                         help="runbooks/alerts/MarkDoubtful.md",
                     )  # fmt: skip
-            case AccountHalted(account=account, doubtful_fills=count), _:
-                self._log.error("account_halted", seq=record.seq, account=account, doubtful_fills=count)
+            case AccountHalted(account=account, doubtful_fills=count, no_room=no_room), _:
+                self._log.error(
+                    "account_halted", seq=record.seq, account=account, doubtful_fills=count, no_room=no_room
+                )
             case _, ReportEquity() as report:
                 self._alarm_of_equity(record.seq, report, event)
             case _:
@@ -141,6 +143,8 @@ class Witness:
             case FillDoubted(cause="turns_leg", quantity=quantity):
                 beyond = plain(fill.quantity if quantity is None else quantity)
                 self._log.error("leg_turned", **about, beyond=beyond, help="runbooks/alerts/LegTurned.md")
+            case FillDoubted(cause="no_room") | FillBooked(unremembered=True):
+                self._log.error("fill_without_room", **about, help="runbooks/alerts/FillsWithoutRoom.md")
             case FillDoubted(cause=cause):
                 self._log.warning("doubtful_fill", **about, cause=cause)
             case FillIdShared(venue=venue):

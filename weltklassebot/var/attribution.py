@@ -25,8 +25,9 @@ _ROUNDING: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Of the last `days` days, 250 if there were as many (`complete`). `spearman` is None where one of both P&Ls never
-    changes, which is red. `ks_p_value` is the limiting distribution's. `zone` is the worse of both zones."""
+    """Of the last `days` days with both numbers, 250 if there were as many (`complete`); `missing` days among them had
+    not both and are left out. `spearman` is None where one of both P&Ls never changes, which is red. `ks_p_value` is
+    the limiting distribution's. `zone` is the worse of both zones."""
 
     days: int
     complete: bool
@@ -36,6 +37,7 @@ class Attribution:
     ks_p_value: float
     ks_zone: Light
     zone: Light
+    missing: int
 
     def as_dict(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__}
@@ -60,9 +62,12 @@ def attribution(hypothetical: npt.ArrayLike, theoretical: npt.ArrayLike, *, miss
         for name, values in (("hypothetical", one), ("theoretical", other)):
             refuse_first(np.isnan(values), name, "is missing (say missing='drop')", values)
     known = ~(np.isnan(one) | np.isnan(other))
-    one, other = one[known][-ATTRIBUTION_WINDOW:], other[known][-ATTRIBUTION_WINDOW:]
-    if len(one) < _FEWEST:
-        raise InputError(f"hypothetical: {len(one)} days have both numbers, {_FEWEST} are needed")
+    rows = np.flatnonzero(known)[-ATTRIBUTION_WINDOW:]
+    if len(rows) < _FEWEST:
+        raise InputError(f"hypothetical: {len(rows)} days have both numbers, {_FEWEST} are needed")
+    first = int(rows[0]) if len(rows) == ATTRIBUTION_WINDOW else 0
+    missing_days = len(one) - first - len(rows)
+    one, other = one[rows], other[rows]
     correlation, (distance, p_value) = spearman(one, other), kolmogorov_smirnov(one, other)
     by_rank = _zone(math.inf if correlation is None else -correlation, *(-limit for limit in SPEARMAN_LIMITS))
     by_distance = _zone(distance, *KS_LIMITS)
@@ -75,6 +80,7 @@ def attribution(hypothetical: npt.ArrayLike, theoretical: npt.ArrayLike, *, miss
         ks_p_value=p_value,
         ks_zone=by_distance,
         zone=max(by_rank, by_distance, key=list(Light).index),
+        missing=missing_days,
     )
 
 

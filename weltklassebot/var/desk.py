@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from weltklassebot.var.results import InputError, Light
 from weltklassebot.var.traffic_light import traffic_light
-from weltklassebot.var.violations import Missing, VarAs, align, hits_of
+from weltklassebot.var.violations import Aligned, Missing, VarAs, align, hits_of
 
 __all__ = [
     "DESK_LIMITS", "DESK_WINDOW", "BankBacktest", "DeskBacktest", "DeskRules", "bank_backtest", "desk_backtest",
@@ -21,6 +21,9 @@ __all__ = [
 DESK_WINDOW: Final = 250
 DESK_LIMITS: Final = {0.99: 12, 0.975: 30}
 """The most exceptions in the window, by level: MAR32.18."""
+
+
+_Gaps = frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +46,28 @@ class DeskBacktest:
 
 @dataclass(frozen=True, slots=True)
 class DeskRules:
-    """All of a desk's backtests; `passed` if every one is, `complete` if a year of days was there for every one."""
+    """All of a desk's backtests; `passed` if every one is, `complete` if a year of days was there for every one.
+
+    `missing` days of the window, or between its days, had no P&L or no VaR: exceptions, or left out.
+    """
 
     backtests: tuple[DeskBacktest, ...]
     passed: bool
     complete: bool
+    missing: int
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "passed": self.passed, "complete": self.complete, "backtests": [each.as_dict() for each in self.backtests]
+            "passed": self.passed, "complete": self.complete, "missing": self.missing,
+            "backtests": [each.as_dict() for each in self.backtests],
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class BankBacktest:
     """Exceptions of the whole bank in the last `days` days, 250 if there were as many (`complete`), by actual and by
-    hypothetical P&L; `exceptions` is the larger number, and zone and multipliers are its."""
+    hypothetical P&L; `exceptions` is the larger number, and zone and multipliers are its. `missing` is as in
+    `DeskRules`."""
 
     days: int
     complete: bool
@@ -69,6 +78,7 @@ class BankBacktest:
     multiplier_mar32: float
     multiplier_1996: float
     multipliers_by: str
+    missing: int
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"zone": str(self.zone)}
@@ -80,9 +90,11 @@ def bank_backtest(
 ) -> BankBacktest:  # fmt: skip
     """The whole bank's P&L, gains positive, against its VaR at 99 %: as `desk_rules` takes them. Raises InputError.
     Source: MAR32.4 to 32.9 (Basel Committee, in force since 2023)."""
-    counts, days = [], []
+    counts, days, gaps = [], [], list[_Gaps]()
     for name, given in (("actual", actual), ("hypothetical", hypothetical)):
-        hits = align(given, var, var_as=var_as, missing=missing, name=name).hits[-DESK_WINDOW:]
+        rows = align(given, var, var_as=var_as, missing=missing, name=name)
+        hits = rows.hits[-DESK_WINDOW:]
+        gaps.append(_gaps(rows))
         if not len(hits):
             raise InputError(f"{name}: no day has a number")
         counts.append(int(hits.sum()))
@@ -100,6 +112,7 @@ def bank_backtest(
         multiplier_mar32=light.multiplier_mar32,
         multiplier_1996=light.multiplier_1996,
         multipliers_by=str(light.multipliers_by),
+        missing=len(frozenset().union(*gaps)),
     )
 
 
@@ -117,14 +130,27 @@ def desk_rules(
         raise InputError(
             f"var: must have the levels {', '.join(map(str, DESK_LIMITS))}, not {', '.join(map(str, var))}"
         )
-    found = []
+    found, gaps = list[DeskBacktest](), list[_Gaps]()
     for level in DESK_LIMITS:
-        hits = [
-            align(given, var[level], var_as=var_as, missing=missing, name=f"{kind} at {level:g}").hits
+        rows = [
+            align(given, var[level], var_as=var_as, missing=missing, name=f"{kind} at {level:g}")
             for kind, given in (("actual", actual), ("hypothetical", hypothetical))
         ]
-        found.append(desk_backtest(level, actual=hits[0], hypothetical=hits[1]))
-    return DeskRules(tuple(found), all(each.passed for each in found), all(each.days == DESK_WINDOW for each in found))
+        gaps += map(_gaps, rows)
+        found.append(desk_backtest(level, actual=rows[0].hits, hypothetical=rows[1].hits))
+    return DeskRules(
+        tuple(found), all(each.passed for each in found), all(each.days == DESK_WINDOW for each in found),
+        len(frozenset().union(*gaps)),
+    )  # fmt: skip
+
+
+def _gaps(rows: Aligned) -> _Gaps:
+    """Rows without a number, from the first day of the window on."""
+    if rows.filled.any():
+        return frozenset(rows.rows[-DESK_WINDOW:][rows.filled[-DESK_WINDOW:]].tolist())
+    there = rows.rows[-DESK_WINDOW:].tolist()
+    first = there[0] if len(there) == DESK_WINDOW else 0
+    return frozenset(range(first, len(rows.rows) + rows.missing)) - frozenset(there)
 
 
 def desk_backtest(

@@ -120,6 +120,10 @@ def _gaps(dates: Dates | None) -> Iterator[str]:
     else:
         return
     steps = np.diff(days).astype(np.int64)
+    if again := int(np.count_nonzero(steps == 0)):
+        row = 1 + int(np.argmin(steps))
+        have = "s have" if again > 1 else " has"
+        yield f"{again} row{have} the day of the row before, first {days[row]}: a VaR of a day is tested once a day"
     if float(np.median(steps)) >= 4:
         yield f"the dates are {np.median(steps):g} days apart: a VaR of a day is tested by days"
         return

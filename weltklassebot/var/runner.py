@@ -122,6 +122,7 @@ class VaRBacktestRunner:
             VaRBacktestRunner.overall(results),
             sum(len(result.not_counted) for result in results.values()),
             simulated=all(result.simulated for result in results.values()),
+            recent=max((result.regulator.zone for result in results.values()), key=list(Light).index),
         )
 
 

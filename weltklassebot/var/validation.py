@@ -63,7 +63,7 @@ class Validation:
     @property
     def verdict(self) -> str:
         """Like "GREEN, not counting 8 rejections: run with --simulate"."""
-        return words(self.light, len(self.not_counted), simulated=self.simulated)
+        return words(self.light, len(self.not_counted), simulated=self.simulated, recent=self.regulator.zone)
 
     @property
     def observed_level(self) -> float:

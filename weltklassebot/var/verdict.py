@@ -80,13 +80,16 @@ def judge(basel: TrafficLight, tests: Sequence[TestResult], size: float, *, too_
     )  # fmt: skip
 
 
-def words(light: Light, not_counted: int, *, simulated: bool) -> str:
-    """A light in one line, which says what it leaves out; red is as bad as it gets.
+def words(light: Light, not_counted: int, *, simulated: bool, recent: Light = Light.GREEN) -> str:
+    """A light in one line, which says what it leaves out; red is as bad as it gets. `recent` is the zone of the last
+    250 days, which many good days before them may hide.
 
     >>> words(Light.GREEN, 8, simulated=False)
     'GREEN, not counting 8 rejections: run with --simulate'
     """
-    said = str(light).upper()
+    said, order = str(light).upper(), list(Light).index
+    if order(recent) > order(light):
+        said += f", but {recent} in the last 250 days"
     if light is Light.RED or not not_counted:
         return said
     left_out = f"{said}, not counting {not_counted} rejection{'s' if not_counted > 1 else ''}"

@@ -3,6 +3,7 @@ is no day (a total, a blank line)."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ _TOTALS: Final = frozenset({
     "total", "totals", "grand total", "subtotal", "sub-total", "sum", "sums", "average", "mean", "summe", "gesamt",
     "gesamtsumme", "zwischensumme", "mittelwert", "somme", "totale", "suma", "total general", "\u03c3",
 })  # fmt: skip
+_BEGINNINGS: Final = tuple(_TOTALS)
+_PERIOD: Final = re.compile(r"(?:fy|ytd|q[1-4]|h[12])?[0-9-]*")
 _INITIALS: Final = np.isin(
     np.arange(256), np.frombuffer(b"tTgGsSaAmMzZ \xce", dtype=np.uint8)
 )  # of the words in `_TOTALS`, and a blank before them
@@ -53,6 +56,7 @@ class Numbers(_Column):
     def add(self, cells: Any, first: int) -> None:
         if isinstance(cells, Fields):
             values, rest = cells.numbers(self._numerals.decimal)
+            self._leave_out(values)
             known = np.ones(len(values), np.bool_)
             if len(rest):
                 known[rest] = False
@@ -62,6 +66,7 @@ class Numbers(_Column):
             if cells.dtype.kind not in "iuf":
                 raise self.refuse(first, f"is no number: {cells[0]!r}")
             values = cells.astype(np.float64)
+            self._leave_out(values)
             known = np.ones(len(values), np.bool_)
         else:
             values, known = self._cells(cells, first)
@@ -75,6 +80,11 @@ class Numbers(_Column):
                 raise self.refuse(first + row, "is infinite" if infinite else f"is too large: {values[row]:g}")
         self._parts.append(values)
 
+    def _leave_out(self, values: Any) -> None:
+        """Numbers that stand for no number, like -999."""
+        for number in self._numerals.no_numbers:
+            values[values == number] = np.nan
+
     def values(self, rows: int) -> Any:
         if self._percent is not None and self._bare is not None:
             other = self._source.place(self._bare)
@@ -85,7 +95,9 @@ class Numbers(_Column):
         try:
             joined = "".join(cells)
             if joined.isascii() and not joined.translate(_PLAIN) and self._numerals.decimal == ".":
-                return np.array(list(map(float, cells))), np.ones(len(cells), np.bool_)
+                values = np.array(list(map(float, cells)))
+                self._leave_out(values)
+                return values, np.ones(len(cells), np.bool_)
         except (TypeError, ValueError):
             pass
         found = np.array([self._cell(cell, first + row) for row, cell in enumerate(cells)])
@@ -97,7 +109,8 @@ class Numbers(_Column):
         if cell is None:
             return float("nan")
         if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
-            return float(cell)
+            value = float(cell)
+            return float("nan") if value in self._numerals.no_numbers else value
         raise self.refuse(row, f"is no number: {cell!r}")
 
     def _word(self, word: str, row: int) -> float:
@@ -176,7 +189,8 @@ class Labels(_Column):
         self._parts.append(np.array(found, dtype=np.int32))
 
     def _new(self, word: Any) -> int:
-        name = (word.decode() if isinstance(word, bytes) else "" if word is None else str(word)).strip()
+        nothing = word is None or word != word  # noqa: PLR0124 - NaN is not itself
+        name = (word.decode() if isinstance(word, bytes) else "" if nothing else str(word)).strip()
         code = self._names.setdefault(name, len(self._names)) if name else -1
         self._codes[word] = code
         return code
@@ -186,7 +200,7 @@ class Labels(_Column):
         if (found < 0).any():
             raise self.refuse(int(np.argmax(found < 0)), "names no portfolio")
         for name, code in self._names.items():
-            if name.casefold().rstrip(":") in _TOTALS and np.count_nonzero(found == code) == 1:
+            if _is_total(name) and np.count_nonzero(found == code) == 1:
                 raise self.refuse(int(np.argmax(found == code)), f"is a totals row ({name!r}): leave it out")
         return found, list(self._names)
 
@@ -232,7 +246,7 @@ class Others:
             words, able = cells, np.arange(len(cells))
         found = [
             (row, word) for row, word in zip(able.tolist(), words, strict=True)
-            if _is_text(word) and word.strip().casefold().rstrip(":") in _TOTALS
+            if _is_text(word) and _is_total(word)
         ]  # fmt: skip
         if found:
             row, count, word = self._totals.get(at, (first + found[0][0], 0, found[0][1]))
@@ -241,6 +255,17 @@ class Others:
 
 def _is_text(cell: Any) -> bool:
     return isinstance(cell, str)
+
+
+def _is_total(word: str) -> bool:
+    """Also of a period, like "Subtotal 2022" or "Total Q1:"."""
+    plain = word.strip().casefold()
+    if not plain.startswith(_BEGINNINGS):
+        return False
+    parts = re.sub("[:/.]", " ", plain).split()
+    while parts and _PERIOD.fullmatch(parts[-1]):
+        parts.pop()
+    return " ".join(parts) in _TOTALS
 
 
 def _filled(cells: Any, count: int) -> Any:

@@ -15,7 +15,7 @@ from weltklassebot.cli.exits import DONE, REFUSED, CommandError, Fault, Usage, e
 from weltklassebot.cli.invocation import Command, Group, Invocation, pass_invocation
 from weltklassebot.cli.var.desk import bank, desk
 from weltklassebot.cli.var.digest import Digest
-from weltklassebot.cli.var.options import refuse_level, said_of, table_options
+from weltklassebot.cli.var.options import refuse_level, refuse_stream, said_of, table_options
 
 if TYPE_CHECKING:
     from weltklassebot.cli.var.series import Asked
@@ -97,6 +97,8 @@ def validate(invocation: Invocation, /, file: Path, **options: Any) -> int:
     from weltklassebot.cli.var.text import verdict
 
     refuse_level(options["level"])
+    refuse_stream(file)
+    _refuse_overwriting(file, options["html"], options["json_file"])
     asked, digest = Asked(**{name: options[name] for name in Asked.__slots__}), Digest(file)
     with _uncollected():
         series, table = read_series(file, asked, said_of(options))
@@ -146,7 +148,9 @@ def _said(asked: Asked, options: dict[str, Any], table: Table) -> dict[str, Any]
         "model": list(asked.models), "window": asked.window if asked.models else None,
         "decay": asked.decay, "var": list(asked.risks),
         "var as": None if asked.models else options["var_as"], "es": list(asked.es),
-        "probabilities": list(asked.probabilities), "read as": table.read_as,
+        "probabilities": list(asked.probabilities), "no number": list(options["nothing"]),
+        "lines skipped": options["skip_rows"] or None, "head": "none" if options["no_head"] else None,
+        "read as": table.read_as,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value not in (None, [])}
 
@@ -167,6 +171,17 @@ def _json(head: dict[str, Any], validations: Iterator[dict[str, Any]], compariso
     for number, each in enumerate(validations):
         yield (b"," if number else b"") + b"\n" + plain(each)
     yield b'],\n  "comparisons": ' + plain(comparisons) + b"\n}\n"
+
+
+def _refuse_overwriting(file: Path, html: Path | None, json_file: Path | None) -> None:
+    taken = {"FILE": file}
+    for option, path in (("--html", html), ("--json-file", json_file)):
+        if path is None:
+            continue
+        for other, before in taken.items():
+            if path.resolve() == before.resolve() or (path.exists() and before.exists() and path.samefile(before)):
+                raise Usage(f"{option}: {path} is {other}, which it would overwrite")
+        taken[option] = path
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:

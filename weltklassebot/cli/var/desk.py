@@ -10,7 +10,7 @@ import click
 
 from weltklassebot.cli.exits import DONE, REFUSED, Usage
 from weltklassebot.cli.invocation import Command, Invocation, pass_invocation
-from weltklassebot.cli.var.options import said_of, table_options
+from weltklassebot.cli.var.options import refuse_stream, said_of, table_options
 
 if TYPE_CHECKING:
     from weltklassebot.cli.var.table import Table
@@ -79,7 +79,7 @@ def desk(invocation: Invocation, /, file: Path, **options: Any) -> int:
     passed = found.passed and (attributed is None or attributed.zone != "red")
     complete = found.complete and (attributed is None or attributed.complete)
     answer = found.as_dict() | {"passed": passed, "complete": complete}
-    lines = [*table([each.as_dict() for each in found.backtests]), ""]
+    lines = [*table([each.as_dict() for each in found.backtests]), *_without(found.missing, options["missing"]), ""]
     if attributed is not None:
         answer |= {"attribution": attributed.as_dict()}
         lines += [*_attribution(attributed), ""]
@@ -93,6 +93,7 @@ def _attribution(found: Attribution) -> list[str]:
         f"  Spearman's correlation  {rank}  {_amber(found.spearman_zone)} (green above 0.80, red below 0.70)",
         f"  Kolmogorov-Smirnov      {found.ks:.4f}  {_amber(found.ks_zone)} (green below 0.09, red above 0.12)",
         f"  its limiting p-value    {found.ks_p_value:.3g}",
+        *([f"  days without both       {found.missing}, left out"] if found.missing else []),
     ]
 
 
@@ -132,19 +133,24 @@ def bank(invocation: Invocation, /, file: Path, **options: Any) -> int:
     text = (
         f"{found.exceptions} exceptions in the last {found.days} days: {found.actual} by actual, {found.hypothetical} "
         f"by hypothetical P&L\nzone {found.zone}; multiplier MAR32 {found.multiplier_mar32:.2f}, 1996 "
-        f"{found.multiplier_1996:.2f}{by}\n\n{_words(found.zone != 'red', found.complete)}"
+        f"{found.multiplier_1996:.2f}{by}"
+    )
+    text = "\n".join(
+        [text, *_without(found.missing, options["missing"]), "", _words(found.zone != "red", found.complete)]
     )
     return invocation.verdict(found.as_dict(), REFUSED if found.zone == "red" else DONE, text)
 
 
 def _read(file: Path, names: list[str], options: dict[str, Any]) -> Table:
     """The columns of these names; dates, where they are asked for, ascend."""
-    from weltklassebot.cli.var.series import check_dates
+    refuse_stream(file)
+    from weltklassebot.cli.var.series import check_dates, refuse_sums
     from weltklassebot.cli.var.table import Wanted, read_table
 
     wanted = Wanted(tuple(dict.fromkeys(names)), options["dates"], options["date_format"])
     read = read_table(file, wanted, said_of(options))
     check_dates(read, options["dates"], "", range(read.rows), read.dates)
+    refuse_sums(read, read.numbers, range(read.rows))
     return read
 
 
@@ -153,6 +159,16 @@ def _located(error: Exception, read: Table) -> Usage:
     from weltklassebot.cli.var.run import in_file
 
     return Usage(f"{read.file}: {in_file(str(error), range(read.rows), read)}")
+
+
+def _without(days: int, missing: str) -> list[str]:
+    """What became of days without a number."""
+    if not days:
+        return []
+    count = "1 day" if days == 1 else f"{days} days"
+    if missing == "drop":
+        return [f"{count} without a number left out; a regulator counts that as an exception (MAR32.5)"]
+    return [f"{count} without a number counted as an exception (MAR32.5)"]
 
 
 def _words(passed: bool, complete: bool) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["NOTHING", "Numerals", "ambiguous", "decimal_sign"]
+__all__ = ["NOTHING", "Numerals", "ambiguous", "decimal_sign", "numerals"]
 
 NOTHING: Final = frozenset({
     "", "na", "n/a", "#n/a", "#na", "n.a.", "nan", "null", "none", "nil", "-", "--", ".", "#nv", "#n/a n/a", "<na>",
@@ -42,6 +42,8 @@ class Numerals:
 
     decimal: str = "."
     nothing: frozenset[str] = NOTHING
+    no_numbers: tuple[float, ...] = ()
+    """Values that stand for no number, like -999, however they are written."""
 
     def read(self, word: str) -> float:
         """NaN where nothing stands. Raises ValueError where it is neither that nor a number."""
@@ -58,7 +60,20 @@ class Numerals:
         if found["grouped"]:
             body = body.replace(found["by"], "")
         value = float(body.replace(",", ".")) / scale
-        return -value if negative else value
+        value = -value if negative else value
+        return float("nan") if value in self.no_numbers else value
+
+
+def numerals(decimal: str, said: Iterable[str]) -> Numerals:
+    """The grammar with more words for nothing; a word that is itself a number stands for its value."""
+    words = {word.strip().lower() for word in said}
+    plain, values = Numerals(decimal), list[float]()
+    for word in words - NOTHING:
+        try:
+            values.append(plain.read(word))
+        except ValueError:
+            continue
+    return Numerals(decimal, NOTHING | words, tuple(sorted(values)))
 
 
 def _unsigned(word: str) -> tuple[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -10,7 +11,7 @@ import click
 from weltklassebot.cli.exits import Usage
 from weltklassebot.cli.var.dialect import Said
 
-__all__ = ["refuse_level", "said_of", "table_options"]
+__all__ = ["refuse_level", "refuse_stream", "said_of", "table_options"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _OPTIONS: Final = (
@@ -46,6 +47,12 @@ def said_of(options: dict[str, Any]) -> Said:
         delimiter, options["decimal"], options["encoding"], options["skip_rows"], not options["no_head"],
         options["sheet"], options["nothing"],
     )  # fmt: skip
+
+
+def refuse_stream(file: Path) -> None:
+    """A table is read more than once, and its digest on the side."""
+    if not file.is_file():
+        raise Usage(f"{file}: is no regular file: what comes through a pipe must be saved first")
 
 
 def refuse_level(level: float) -> None:

@@ -51,7 +51,7 @@ _TABLE: Final = """
 <th class="n">observed level</th><th class="n">p</th>{% if found | length > 1 %}<th class="n">p over all</th>{% endif %}
 <th>last 250 days</th><th class="n">MAR32</th><th class="n">1996</th><th>every day</th></tr></thead>
 {% for result in found %}<tr><td>{{ result.name }}</td><td>{{ light(result.light) }}
- {%- if result.not_counted and result.light != "red" %} <small>{{ result.verdict.partition(", ")[2] }}</small>
+ {%- if "," in result.verdict %} <small>{{ result.verdict.partition(", ")[2] }}</small>
  {%- endif %}{% if result.warnings %} <small>{{ result.warnings | length }} warning
  {{- "s" if result.warnings | length > 1 }}</small>{% endif %}</td>
  <td class="n">{{ result.observations }}</td><td class="n">{{ result.hits }}</td>

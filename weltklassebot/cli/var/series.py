@@ -6,8 +6,10 @@ Everything is checked for each portfolio, with models as without: dates ascend s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +19,13 @@ from weltklassebot.cli.exits import Usage
 from weltklassebot.cli.var.dialect import Said
 from weltklassebot.cli.var.table import Table, Wanted, read_table
 
-__all__ = ["Asked", "Series", "check_dates", "read_series"]
+__all__ = ["Asked", "Series", "check_dates", "read_series", "refuse_sums"]
 
 _FEWEST_SUMMED: Final = 6
 """Of so few rows the last may be the sum of the others by accident."""
+_ACCIDENT: Final = 1e-4
+_ROUNDED: Final = 5e-3
+"""A sum that is printed to fewer digits than this is not recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,8 @@ def _of_portfolio(table: Table, asked: Asked, portfolio: str, rows: Any) -> Iter
     dates = None if table.dates is None else table.dates[rows]
     check_dates(table, asked.dates, portfolio, numbers, dates)
     columns = {name: values[rows] for name, values in table.numbers.items()}
-    _refuse_sums(table, asked, columns, numbers)
+    amounts = (*asked.sources, *asked.risks)
+    refuse_sums(table, {name: columns[name] for name in amounts}, numbers)
     for at, source in enumerate(asked.sources):
         name = " / ".join(filter(None, (portfolio, source if len(asked.sources) > 1 else "")))
         if asked.prices:
@@ -155,21 +161,32 @@ def check_dates(table: Table, column: str | None, portfolio: str, numbers: Any, 
     raise Usage(f"{table.file}: {column}: {table.place(int(numbers[row]))} {what}: {date}{of}")
 
 
-def _refuse_sums(table: Table, asked: Asked, columns: dict[str, Any], numbers: Any) -> None:
-    """A last row that is the sum of all others, in every column of amounts, is a total without a label."""
-    if asked.prices or len(numbers) < _FEWEST_SUMMED:
+def refuse_sums(table: Table, columns: dict[str, Any], numbers: Any) -> None:
+    """Raises Usage where the last row is the sum of all others in any of these columns: a total without a label,
+    whatever else stands in that row."""
+    if len(numbers) < _FEWEST_SUMMED:
         return
-    for name in (*asked.sources, *asked.risks):
-        values = columns[name]
-        known = np.nan_to_num(values[:-1])
-        size = float(np.abs(known).sum())
-        if not abs(float(values[-1]) - float(known.sum())) <= 1e-9 * size:
-            return
-        if not abs(float(values[-1])) > float(np.abs(known).max()):
-            return
-    raise Usage(
-        f"{table.file}: {table.place(int(numbers[-1]))} is the sum of all rows before it, a totals row: leave it out"
-    )
+    for name, values in columns.items():
+        last, known = float(values[-1]), np.nan_to_num(values[:-1])
+        rounded = min(_half_unit(last), _ROUNDED * abs(last))
+        near = abs(last - float(known.sum())) <= max(rounded, 1e-9 * float(np.abs(known).sum()))
+        if near and last and (abs(last) > float(np.abs(known).max()) or _by_accident(known) < _ACCIDENT):
+            where = f"{table.file}: {name}: {table.place(int(numbers[-1]))}"
+            raise Usage(f"{where} is the sum of all rows before it, a totals row: leave it out: {last:.15g}")
+
+
+def _by_accident(values: Any) -> float:
+    """About how likely a further value like these is to be their sum: one unit of what they are counted in, over how
+    far their sum may lie from 0."""
+    gaps = np.diff(np.unique(values))
+    reach = float(values.std()) * math.sqrt(len(values))
+    return float(gaps.min()) / reach if len(gaps) and reach > 0 else 1.0
+
+
+def _half_unit(value: float) -> float:
+    """Of the last decimal that is written: what a spreadsheet rounds a sum to."""
+    exponent = Decimal(repr(value)).normalize().as_tuple().exponent if math.isfinite(value) else 0
+    return 0.5 * 10.0 ** min(int(exponent), 0)
 
 
 def _picked(numbers: Any, kept: Any) -> Any:
@@ -184,7 +201,7 @@ def _of_prices(table: Table, asked: Asked, prices: Any, name: str, numbers: Any)
     if not good.all():
         row = int(np.argmin(good))
         raise Usage(f"{where}: {table.place(int(numbers[row]))} is no positive price: {prices[row]}")
-    if not known.all() and (asked.missing == "refuse" or not known[0]):
+    if not known.all() and (asked.missing == "refuse" or not (known[0] or asked.missing == "drop")):
         row = int(np.argmin(known))
         why = "say --missing drop or exception" if known[0] else "there is no return without a first price"
         raise Usage(f"{where}: {table.place(int(numbers[row]))} is missing ({why})")
@@ -194,12 +211,9 @@ def _of_prices(table: Table, asked: Asked, prices: Any, name: str, numbers: Any)
     gains = np.diff(there) / there[:-1]
     if known.all():
         return slice(1, None), gains
-    rows = np.arange(1, len(prices))
-    if asked.missing == "drop":
-        return rows[known[1:]], gains
-    filled = np.full(len(rows), np.nan)
-    filled[known[1:]] = gains
-    return slice(1, None), filled
+    filled = np.full(len(prices), np.nan)
+    filled[np.flatnonzero(known)[1:]] = gains
+    return slice(1, None), filled[1:]
 
 
 def _given(asked: Asked, at: int | None, own: _Portfolio, columns: dict[str, Any]) -> Iterator[Series]:
@@ -238,10 +252,7 @@ def _forecasts(table: Table, asked: Asked, own: _Portfolio) -> Iterator[Series]:
         except InputError as error:
             of = f" of {own.name}" if own.name else ""
             raise Usage(f"{table.file}: {own.source}{of}: {error}") from None
-        if known is None:
-            kept: Any = slice(window, None)
-        else:
-            kept = known[window:] if asked.missing == "drop" else slice(int(known[window]), None)
+        kept = slice(window if known is None else int(known[window]), None)
         var = _spread(made.var, known, len(own.gains))[kept]
         es = None if made.es is None else _spread(made.es, known, len(own.gains))[kept]
         yield Series(

@@ -13,7 +13,7 @@ from weltklassebot.cli.exits import Usage
 from weltklassebot.cli.var.columns import Labels, Moments, Numbers, Others
 from weltklassebot.cli.var.dialect import Said
 from weltklassebot.cli.var.fields import Fields
-from weltklassebot.cli.var.numerals import NOTHING, Numerals, ambiguous, decimal_sign
+from weltklassebot.cli.var.numerals import ambiguous, decimal_sign, numerals
 from weltklassebot.cli.var.text_file import Block, TextFile
 from weltklassebot.cli.var.typed_files import WORKBOOKS, ParquetFile, Workbook
 
@@ -75,11 +75,10 @@ def read_table(file: Path, wanted: Wanted, said: Said) -> Table:
     twice = [name for name in wanted.names if source.head.count(name) > 1]
     if twice:
         raise Usage(f"{file}: column {twice[0]!r} stands there twice: it cannot be asked for by name")
-    nothing = NOTHING | {word.strip().lower() for word in said.nothing}
     decimal = said.decimal or _decimal(source, wanted, file.name)
     read = f"{source}, decimal {decimal!r}"
-    numerals = Numerals(decimal, frozenset(nothing))
-    numbers = {name: Numbers(source, file.name, name, read, numerals) for name in wanted.numbers}
+    grammar = numerals(decimal, said.nothing)
+    numbers = {name: Numbers(source, file.name, name, read, grammar) for name in wanted.numbers}
     dates = None if wanted.dates is None else Moments(source, file.name, wanted.dates, read, wanted.date_format)
     labels = None if wanted.labels is None else Labels(source, file.name, wanted.labels)
     rows = _read(source, wanted, numbers, dates, labels, Others(source, file.name, wanted.names))

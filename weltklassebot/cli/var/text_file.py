@@ -74,8 +74,8 @@ class TextFile:
             if b'"' in chunk:
                 yield from self._quoted(chunk, chunks, row, line)
                 return
-            # Lines without anything at the end of a file are nothing.
-            block = self._plain(chunk.rstrip(b"\r\n") + b"\n")
+            # A line without anything is no row, but where there is one column it is a row without a number.
+            block = self._plain(chunk if len(self.head) == 1 else chunk.rstrip(b"\r\n") + b"\n")
             if block is None:
                 block = self._read(csv.reader(io.StringIO(chunk.decode(), newline=""), self._csv), row, line)
             else:
@@ -96,8 +96,6 @@ class TextFile:
         if (buffer[stops[:, -1]] != _NEW_LINE).any() or (buffer[stops[:, :-1]] != delimiter).any():
             return None
         starts = np.concatenate(([0], ends[:-1] + 1)).reshape(-1, columns)
-        if columns == 1 and (starts == stops).any():
-            return None  # a line without anything
 
         def column(number: int) -> Fields:
             start, stop = starts[:, number].copy(), stops[:, number].copy()
@@ -129,10 +127,11 @@ class TextFile:
         rows: list[list[str]] = []
         width = len(self.head)
         try:
-            for cells in islice(reader, most):
-                if not cells:
+            for found in islice(reader, most):
+                if not found and width > 1:
                     line += 1
                     continue
+                cells = found or [""]
                 self._turn(row + len(rows), line)
                 line += 1 + sum(cell.count("\n") for cell in cells) if reader.line_num - began != len(rows) + 1 else 1
                 if len(cells) != width:
@@ -200,7 +199,7 @@ class TextFile:
 
     def _pieces(self) -> Iterator[bytes]:
         """The file's bytes, in UTF-8 if it said another encoding; lines that end as on old Macs end as on others."""
-        opened: Any = gzip.open if self._file.suffix == ".gz" else open
+        opened: Any = gzip.open if self._file.suffix.lower() == ".gz" else open
         try:
             with opened(self._file, "rb") as data:
                 first = data.read(_CHUNK)

@@ -14,6 +14,7 @@ __all__ = ["WORKBOOKS", "ParquetFile", "Workbook"]
 
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _ROWS: Final = 1 << 16
+_LOOKED_AT: Final = 50
 
 
 class ParquetFile:
@@ -86,7 +87,7 @@ class Workbook:
         else:
             self.head = [str(number) for number in range(1, len(rows[0]) + 1)]
         self._rows = rows[self._above :]
-        _refuse_absent(self.head, wanted, file)
+        _refuse_absent(self.head, wanted, file, _head_elsewhere(rows, wanted))
 
     def __str__(self) -> str:
         return f"sheet {self._sheet!r}"
@@ -124,7 +125,15 @@ def _refuse_text_options(file: Path, said: Said, *, head: bool = False) -> None:
         raise Usage(f"--skip-rows, --no-head, --sheet: {file.name} has named columns and no sheets")
 
 
-def _refuse_absent(head: list[str], wanted: list[str], file: Path) -> None:
+def _head_elsewhere(rows: list[list[Any]], wanted: list[str]) -> str:
+    """What may help, where one of the first lines has what is asked for."""
+    for number, cells in enumerate(rows[:_LOOKED_AT]):
+        if set(wanted) <= {str(cell).strip() for cell in cells}:
+            return f"; line {number + 1} has them: say --skip-rows {number}"
+    return ""
+
+
+def _refuse_absent(head: list[str], wanted: list[str], file: Path, hint: str = "") -> None:
     for name in wanted:
         if name not in head:
-            raise Usage(f"{file.name}: has no column {name!r}, only {', '.join(map(repr, head[:40]))}")
+            raise Usage(f"{file.name}: has no column {name!r}, only {', '.join(map(repr, head[:40]))}{hint}")
