@@ -14,9 +14,11 @@ def place_of(desk: Desk, fill: ReportFill, known: Known | None) -> Place:
     return (fill.account, venue, fill.symbol, leg)
 
 
-def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Execution) -> str:  # noqa: C901
+def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Execution) -> str:  # noqa: C901, PLR0912
     """`same`, `booked`, `late`, or the cause of the doubt."""
     seen = desk.executions.get(execution.key, [])
+    if known is None and any(told_before(one, fill) for several in desk.executions.values() for one in several):
+        return "same"
     for earlier in seen:
         one = earlier.said
         if (one.quantity, one.price) == (fill.quantity, fill.price):
@@ -44,6 +46,14 @@ def judged(desk: Desk, fill: ReportFill, known: Known | None, execution: Executi
     if end is not None and after > (end.filled or ZERO):
         return "late"
     return "booked"
+
+
+def told_before(earlier: Execution, fill: ReportFill) -> bool:
+    """The same report, of an order that was remembered then: it was booked or doubted at that order's venue."""
+    one = earlier.said
+    return (one.fill_id, one.order_key, one.symbol, one.side, one.venue, one.quantity, one.price) == (
+        fill.fill_id, fill.order_key, fill.symbol, fill.side, fill.venue, fill.quantity, fill.price
+    )  # fmt: skip
 
 
 def before_adjustment(desk: Desk, fill: ReportFill, execution: Execution) -> bool:

@@ -257,14 +257,15 @@ class Days:
             return ReportOrder(client_order_id="nobody", status="accepted")
         account, strategy, number = known.key
         filled = self.random.choice((known.filled, known.size, known.filled + known.remaining, known.size / 2))
-        if known.order.oco_group is not None:
-            # Where a group ranks of which one has ended with fills that nobody saw yet is left open.
+        told = known.order.oco_group is not None or known.is_stop
+        if told:
+            # Where a group or a stop ranks that has ended with fills that nobody saw yet is left open.
             filled = known.filled
         filled = min(filled, known.size)
         some = self.money(filled) if r.random() < 0.85 else None
         if r.random() < 0.12:
             status = r.choice(("not_sent", "rejected", "canceled", "canceled", "filled"))
-            status = "canceled" if status == "filled" and known.order.oco_group is not None else status
+            status = "canceled" if status == "filled" and told else status
             some = some if status in ("canceled", "expired", "filled") else None
             return ResolveOrder(
                 client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some,
@@ -274,7 +275,7 @@ class Days:
             ("sent", "accepted", "accepted", "canceled", "canceled", "canceled", "expired", "filled", "unknown",
              "not_sent", "rejected", "pending_cancel", "cancel_rejected", "replaced")
         )  # fmt: skip
-        status = "canceled" if status == "filled" and known.order.oco_group is not None else status
+        status = "canceled" if status == "filled" and told else status
         some = some if status in ("canceled", "expired", "filled") else None
         return ReportOrder(
             client_order_id=number, account=account, strategy=strategy, status=status, filled_quantity=some

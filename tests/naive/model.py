@@ -205,7 +205,7 @@ class Model:
         if desk.has("oco") and known is not None:
             stops.group_done(desk, known, before)
         if desk.has("unfit"):
-            stops.unfit(desk, execution.place)
+            stops.unfit(desk, execution.place, before[1])
 
     def doubt(self, execution: Execution) -> None:
         desk, p = self.desk, self.desk.parameters
@@ -312,6 +312,8 @@ class Model:
         since = [one for one in desk.booked.get(key, ()) if one.booked_at > moment]
         if any(one.said.ts is None for one in since):
             return "refused"
+        place = (word.account, word.venue, word.symbol, word.position_side)
+        before = desk.held(place)
         later = [one.moves(desk.parameters.instrument(word.symbol)) for one in since if one.said.ts > moment]
         desk.moves.setdefault(key, []).append(("set", exact(word.quantity) + sum(later, ZERO)))
         by_then = {
@@ -323,7 +325,7 @@ class Model:
         if word.price is not None:
             desk.prices.booked[word.symbol, None] = exact(word.price)
         if desk.has("unfit"):
-            stops.unfit(desk, (word.account, word.venue, word.symbol, word.position_side))
+            stops.unfit(desk, place, before)
         return "done"
 
     def may_adjust(self, word: AdjustPosition, key: tuple[str, ...], moment: float) -> bool:

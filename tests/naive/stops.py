@@ -88,8 +88,9 @@ def halve(desk: Desk, place: Place) -> None:
             known.asked_back = True
 
 
-def unfit(desk: Desk, place: Place, fill: Known | None = None) -> None:
-    """What was approved as reducing and does not fit any more is asked back, in the halt's sequence."""
+def unfit(desk: Desk, place: Place, before: Fraction) -> None:
+    """What was approved as reducing and does not fit any more is asked back, in the halt's sequence. Groups are spared
+    while anything is left of what was held `before`."""
     held = desk.held(place)
     closing = None if held == 0 else "sell" if held > 0 else "buy"
     approved = [known for known in desk.at(place) if known.reducing]
@@ -99,7 +100,7 @@ def unfit(desk: Desk, place: Place, fill: Known | None = None) -> None:
             known.asked_back = True
     kept = closable.keep(
         [known for known in right if not lets_rest(desk, known)], abs(held), abs(held),
-        lambda known: known.order.oco_group is not None, guarded=guarded(desk, right),
+        lambda known: known.order.oco_group is not None and before * held > 0, guarded=guarded(desk, right),
     )  # fmt: skip
     for known in right:
         if known.seq not in kept and not lets_rest(desk, known) and not known.ended:
