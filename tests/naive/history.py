@@ -96,6 +96,8 @@ class Known:
     over_since: int | None = None
     """The trading day of its end."""
     took_slot: bool = False
+    fitted: bool = False
+    """When it was approved. A halt that keeps an order counts it as reducing all the same."""
     asked_back: bool = False
     overtaken: bool = False
     """A stop came after it."""

@@ -136,7 +136,7 @@ class Model:
             order, place, seq, desk.now, desk.day, self.reducing, False,
             desk.now + desk.parameters.approval_ttl_seconds, lot, size=exact(order.quantity),
         )  # fmt: skip
-        known.guards = stops.guards(desk, known)
+        known.guards, known.fitted = stops.guards(desk, known), self.reducing
         before = desk.gross() if desk.has("fits") and self.reducing else None
         desk.orders[order.key] = known
         if desk.has("fits") and self.reducing:

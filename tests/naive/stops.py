@@ -59,7 +59,7 @@ def lets_rest(desk: Desk, known: Known) -> bool:
 def spared_in_a_halt(desk: Desk, place: Place) -> Callable[[Known], bool]:
     """Members of a group that the venue enforces, which fitted when approved."""
     enforced = desk.has("oco") and desk.account(place[0]).venue_enforces_oco
-    return lambda known: enforced and known.order.oco_group is not None and known.reducing
+    return lambda known: enforced and known.order.oco_group is not None and known.fitted
 
 
 def guarded(desk: Desk, resting: Iterable[Known]) -> bool:
