@@ -319,6 +319,7 @@ class Days:
         # Where the memory of a desk begins that slept over several rolls is left open.
         settled = not model.desk.rolled or model.desk.now - model.desk.rolled[-1] > 1000
         moment = round(model.desk.now - r.choice((0.0, 0.5, 5.0, 70.0, -9.0)), 6)
+        settled = settled and moment > BASE  # nor is what was before the desk began
         return AdjustPosition(
             symbol=symbol, quantity=Decimal(r.choice(("0", "5", "-3", "8", "10"))), reason="as held", account=account,
             strategy=r.choice(STRATEGIES), price=r.choice(PRICES), venue=r.choice(self.venues),
