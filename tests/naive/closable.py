@@ -101,15 +101,13 @@ def keep(
             continue
         for known in unit:
             rest = held - taken(kept)
-            if fits([known]) or (spared(known) and left(known)):
+            if fits([known]):
                 kept.append(known)
-            elif (
-                known.is_stop
-                and known.guards
-                and known.remaining > rest > 0
-                and not guarded
-                and not any(one.is_stop for one in kept)
-            ):
-                oversized, guarding = known, rest
+                continue
+            lonely = known.guards and not guarded and not any(one.is_stop for one in kept)
+            larger = known.is_stop and known.remaining > rest > 0
+            if (larger and lonely) or (spared(known) and left(known)):
+                if larger and oversized is None:
+                    oversized, guarding = known, rest
                 kept.append(known)
     return {known.seq for known in kept}

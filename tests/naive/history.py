@@ -159,6 +159,11 @@ class Known:
         return self.end is not None
 
     @property
+    def resolved(self) -> bool:
+        """An operator said what became of it."""
+        return any(word.by_operator for word in self.words)
+
+    @property
     def over(self) -> bool:
         return not self.remaining
 

@@ -332,7 +332,7 @@ class Model:
         resting = {
             known.key[2]
             for known in desk.open()
-            if known.key[0] == word.account and known.order.symbol == word.symbol and not known.ended
+            if known.key[0] == word.account and known.order.symbol == word.symbol and not known.resolved
         }
         last = max((at for at, _ in desk.adjusted.get(key, ())), default=0.0)
         last = max(last, (desk.day - 1) * DAY)
