@@ -86,7 +86,8 @@ class Adjustments:
         ratio = Fraction(command.ratio) / Fraction(command.per)
         held = [rounded(held * ratio) for key, held in self.facts.positions.items() if key[3] == command.symbol]
         sayable = all(Fraction(1, 10**18) <= abs(quantity) < 10**18 for quantity in held)
-        return not waits and not self.unnamed(command) and sayable
+        inverse = self.facts.is_inverse(command.symbol)
+        return not inverse and not waits and not self.unnamed(command) and sayable
 
     def split(self, command: SplitPositions, now: float) -> None:
         ratio = Fraction(command.ratio) / Fraction(command.per)

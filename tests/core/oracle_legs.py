@@ -34,9 +34,14 @@ class Legs:
 
     def beyond(self, fill: ReportFill, place: Place) -> Fraction:
         """How much of the fill goes beyond what its leg holds; a fee in the traded asset closes too, or opens."""
-        if CLOSING.get(place[3]) != fill.side:
-            return ZERO
         fee = self.facts.fee_in_asset(fill)
+        if place[3] == "both":
+            return ZERO
+        if CLOSING[place[3]] != fill.side:
+            bought = Fraction(fill.quantity) * (1 if fill.side == "buy" else -1)
+            after = self.facts.held(place) + bought - fee
+            turned = after < 0 if place[3] == "long" else after > 0
+            return min(abs(after), Fraction(fill.quantity)) if turned else ZERO
         room = abs(self.facts.held(place)) - (fee if fill.side == "sell" else -fee)
         return max(Fraction(fill.quantity) - max(room, ZERO), ZERO)
 

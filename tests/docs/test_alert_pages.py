@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -216,8 +217,9 @@ def turned_a_leg(daemon: Daemon) -> None:
     daemon.post("/v1/fills", fill_id="f-1", client_order_id="o-1", side="buy", **fill, quantity="1")
     assert daemon.check("o-2", **leg | {"quantity": "1"}, side="sell")["allowed"]
     daemon.post("/v1/positions/adjust", symbol="BTC-EUR", quantity="0.4", account="main", strategy="test",
-                position_side="long", reason="drill")  # fmt: skip
-    answer = daemon.post("/v1/fills", fill_id="f-2", client_order_id="o-2", side="sell", **fill, quantity="1")
+                position_side="long", orders=["o-1", "o-2"], reason="drill")  # fmt: skip
+    filled = {"fill_id": "f-2", "client_order_id": "o-2", "side": "sell", "ts": time.time()}
+    answer = daemon.post("/v1/fills", **filled, **fill, quantity="1")
     assert (answer["cause"], answer["booked_quantity"]) == ("turns_leg", "0.4")
     assert daemon.log("leg_turned")["beyond"] == "0.6"
 

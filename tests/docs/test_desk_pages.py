@@ -27,6 +27,13 @@ def test_risk_states(desk: Daemon) -> None:
     assert desk.state()["state"] == "RUNNING"
 
 
+def test_denials(desk: Daemon) -> None:
+    desk.check("too-much", quantity="1000000")
+    said = Page("runbooks/denials.md").follow("Look", Shell(desk))
+    assert "max_order_notional" in said
+    assert "RUNNING" in said
+
+
 def test_kill_switch(desk: Daemon) -> None:
     page, shell = Page("runbooks/kill-switch.md"), Shell(desk)
     desk.post(

@@ -124,7 +124,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         {"account": "main", "symbol": "BTC-EUR", "reason": "compared with both venues"}),
     ("POST", "/v1/positions/split"): Operation(
         "Fills and positions", "A share was split: what is held of it, in every account and at every venue, times "
-        "`ratio` (/ `per`), and what its next price is held against divided by it. 409 while an order in it is open "
+        "`ratio` (/ `per`), and what its next price is held against divided by it. An inverse "
+        "contract is none: 422. 409 while an order in it is open "
         "that `orders` does not name, or a doubtful fill waits. What closes more than is left is asked back, or told "
         "in `reduce_to`", _DONE,
         {"symbol": "ACME", "ratio": "2", "reason": "2:1 as of today"}),

@@ -27,7 +27,7 @@ from weltklassebot.core.places import BookKey, PositionKey
 from weltklassebot.core.remembered import Ended
 from weltklassebot.core.state import Adjustment, BookedFill, OpenOrder, State
 from weltklassebot.core.venue_sums import held_of
-from weltklassebot.core.worth import check_prices
+from weltklassebot.core.worth import check_prices, is_inverse
 
 __all__ = [
     "MOST_BOOKED",
@@ -94,6 +94,8 @@ def decide_split(state: State, command: SplitPositions, seq: int, released_throu
         raise Refused("too many symbols were split: no more until the day's roll", code="overloaded")
     if command.symbol not in state.markets:
         raise NotFound(f"nothing is known of {command.symbol}")
+    if is_inverse(state.parameters, command.symbol):
+        raise Refused("is inverse: with more contracts at a lower price more is held", code="bad_input", field="symbol")
     waiting = [one.fill.fill_id for one in state.doubtful.values() if one.fill.symbol == command.symbol]
     if waiting:
         raise Refused(f"doubtful fills in {command.symbol} wait: accept or discard them first: {_listed(waiting)}")

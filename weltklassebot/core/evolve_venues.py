@@ -13,6 +13,7 @@ from weltklassebot.core.evolve_orders import hold
 from weltklassebot.core.places import PositionKey
 from weltklassebot.core.relocations import moving
 from weltklassebot.core.state import State
+from weltklassebot.core.takeover import judge_by_sum
 from weltklassebot.core.valuation import close_book
 
 __all__ = ["found", "moved", "settled"]
@@ -21,6 +22,7 @@ __all__ = ["found", "moved", "settled"]
 def found(state: State, event: VenuesUnsettled, command: AnyCommand, seq: int, now: float) -> None:
     for account, symbol in event.places:
         state.unsettled.setdefault(account, []).append(symbol)
+    judge_by_sum(state, event.places)
 
 
 def moved(state: State, event: PositionsMoved, command: MovePositions, seq: int, now: float) -> None:

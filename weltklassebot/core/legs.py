@@ -14,7 +14,7 @@ from typing import Final
 from weltklassebot.core.commands import AdjustPosition, CheckOrder, PositionSide, ReportFill
 from weltklassebot.core.events import Denial
 from weltklassebot.core.exposure import Market
-from weltklassebot.core.holdings import fee_in_asset, rests
+from weltklassebot.core.holdings import change_of, fee_in_asset, rests
 from weltklassebot.core.memory import Refused
 from weltklassebot.core.numbers import ZERO, plain
 from weltklassebot.core.places import PositionKey
@@ -55,12 +55,15 @@ def _is_of_other_kind(market: Market, order: CheckOrder) -> bool:
 def beyond(state: State, fill: ReportFill, at: PositionKey) -> Decimal:
     """What of the fill would turn the leg that it books in; the fee that is taken in what is traded counts along."""
     account, venue, _, symbol, leg = at
-    if _CLOSING.get(leg) != fill.side:
-        return ZERO
     market = state.markets.get(symbol)
     book = None if market is None else market.books.get((account, venue, leg))
+    held = ZERO if book is None else book.quantity
+    if _CLOSING.get(leg) != fill.side:
+        # Only a fee that is more than all that was bought takes something off.
+        after = held + change_of(state, fill)
+        return min(abs(after), fill.quantity) if (after < 0 if leg == "long" else after > 0) else ZERO
     fee = fee_in_asset(state, fill)
-    room = (ZERO if book is None else abs(book.quantity)) - (fee if fill.side == "sell" else -fee)
+    room = abs(held) - (fee if fill.side == "sell" else -fee)
     return max(fill.quantity - max(room, ZERO), ZERO)
 
 

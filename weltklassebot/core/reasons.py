@@ -108,8 +108,9 @@ REASONS: Final[dict[Reason, Meaning]] = {
     "venue_unsettled": Meaning(
         "symbol",
         _NO,
-        "the account's position in this symbol stands at several venues since the upgrade: it only closes",
-        "`positions move` or `positions settled`",
+        "the account's position in this symbol stands at several venues since the upgrade: it only "
+        "closes until `positions move` or `positions settled`",
+        "either of the two",
     ),
     "short_not_allowed": Meaning(
         "symbol", _NO, "quantity {value} would go short; at most {limit} can be sold", _NEW_ORDER

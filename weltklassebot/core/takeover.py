@@ -8,20 +8,30 @@ as reducing, is judged by what is held now.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from weltklassebot.core.aliases import aliases_of
 from weltklassebot.core.events import AccountHalted
 from weltklassebot.core.executions import DoubtfulKey
 from weltklassebot.core.groups import STOPS
 from weltklassebot.core.keeping import guards
+from weltklassebot.core.numbers import ZERO
 from weltklassebot.core.parameters import Parameters
 from weltklassebot.core.places import BookKey, book_of
 from weltklassebot.core.reservations import is_bound
 from weltklassebot.core.sequence import closing_side, rank
 from weltklassebot.core.state import DoubtfulFill, OpenOrder, State
-from weltklassebot.core.valuation import reprice, unit_of
+from weltklassebot.core.valuation import rebuild_books, reprice, unit_of
 from weltklassebot.core.venue_sums import whole
 
-__all__ = ["halts_of_unknown_worth", "judge_reducing", "judge_stops", "leave_unvalued", "take_cancels_over"]
+__all__ = [
+    "halts_of_unknown_worth",
+    "judge_by_sum",
+    "judge_reducing",
+    "judge_stops",
+    "leave_unvalued",
+    "take_cancels_over",
+]
 
 
 def halts_of_unknown_worth(state: State, parameters: Parameters) -> list[AccountHalted]:
@@ -80,6 +90,25 @@ def judge_reducing(state: State) -> None:
             known.reducing = known.fitted = fits
             if fits and not is_bound(state.parameters, known.order):
                 left -= known.remaining
+
+
+def judge_by_sum(state: State, places: Iterable[tuple[str, str]]) -> None:
+    """Where a position stands unsettled at several venues, what fits the sum over them is approved as reducing, too."""
+    for account, symbol in places:
+        held = whole(state, account, symbol).quantity
+        orders = [
+            known
+            for known in state.orders.values()
+            if (known.order.account, known.order.symbol, known.order.position_side) == (account, symbol, "both")
+            and held
+            and known.order.side == closing_side(held)
+        ]
+        left = abs(held) - sum((known.remaining for known in orders if known.reducing), ZERO)
+        for known in sorted((known for known in orders if not known.reducing), key=rank):
+            if known.remaining <= left:
+                known.reducing = known.fitted = True
+                left -= known.remaining
+    rebuild_books(state)
 
 
 def _of_unknown_worth(state: State, parameters: Parameters) -> dict[DoubtfulKey, DoubtfulFill]:
