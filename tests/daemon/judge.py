@@ -14,16 +14,23 @@ from weltklassebot.core.commands import CheckOrder
 from weltklassebot.core.events import OrderApproved, OrderDenied
 from weltklassebot.core.views import summary
 
-__all__ = ["check_answers", "check_state", "check_stops", "stops_hold"]
+__all__ = ["check_answers", "check_state", "check_stops", "errors_of", "stops_hold"]
 
 NO_LONGER: Final = {
     "already_sent", "approval_expired", "cancel_requested", "max_reducing_quantity", "order_ended", "withdrawn",
 }  # fmt: skip
 """Why what was approved is no yes when it is asked for again."""
-OVERTAKEN: Final = {"halted", "kill_switch", "cooldown"}
+OVERTAKEN: Final = {"halted", "kill_switch", "cooldown", "cancel_requested"}
+"""Why a yes was taken back while it waited: a stop, or a fill after which it does not fit any more."""
 STOPPING: Final = {"stopping"}
 DISK_FAILED: Final = {"stopping", "journal_failed", "overloaded"}
 """Reasons to turn something away that may leave nothing behind."""
+
+
+def errors_of(daemon: Daemon) -> list[dict]:
+    """What it logged as an error, but for what clients do that trade at random: they turn positions."""
+    told = {"flipped", "reduce_order"}
+    return [line for line in daemon.logs if line.get("level") == "error" and line.get("event") not in told]
 
 
 def check_answers(book: Book, load: Load, *, disk_failed: bool = False) -> None:

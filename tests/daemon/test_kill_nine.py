@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.daemon.book import Book
-from tests.daemon.judge import check_answers, check_state, check_stops, stops_hold
+from tests.daemon.judge import check_answers, check_state, check_stops, errors_of, stops_hold
 from tests.daemon.load import Load
 from weltklassebot.journal.segments import closed_segments
 
@@ -47,7 +47,7 @@ def test_fifty_times(make, journal):
         check_stops(load)
         stops_hold(load, book, daemon)
         heard += len(load.told) + len(load.ordered)
-        assert not [line for line in daemon.logs if line.get("level") == "error"], daemon.text
+        assert not errors_of(daemon), daemon.text
     daemon.start()
     check_state(daemon, book)
     print(f"{CYCLES} cycles, {book.last_seq} records, {heard} answers, {book.approvals} approvals, {book.stops} stops")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -67,8 +68,9 @@ def test_each_leg_is_a_position_of_its_own(daemon: Daemon) -> None:
 def test_what_turns_a_leg_is_told(daemon: Daemon) -> None:
     hedged(daemon)
     assert daemon.check("l-2", side="sell", quantity="2", **LONG)["allowed"]
-    daemon.post("/v1/positions/adjust", **HERE, **LONG, quantity="0.5", reason="compared")
+    daemon.post("/v1/positions/adjust", **HERE, **LONG, quantity="0.5", orders=["l-2"], reason="compared")
     fill = {**HERE, "fill_id": "f-2", "client_order_id": "l-2", "side": "sell", "quantity": "2", "price": "1000"}
+    fill["ts"] = time.time()
     answer = daemon.post("/v1/fills", **fill)
     assert (answer["position"], answer["booked_quantity"]) == ("0", "0.5")
     assert (answer["doubtful"], answer["cause"]) == (True, "turns_leg")
@@ -80,7 +82,7 @@ def test_what_turns_a_leg_is_told(daemon: Daemon) -> None:
     assert daemon.post("/v1/fills", **fill)["replayed"]
     accept = {"fill_id": "f-2", "symbol": "BTC-EUR", "account": "main", "venue": "kraken", "reason": "r"}
     assert daemon.http("POST", "/v1/fills/accept", accept).status == 409
-    daemon.post("/v1/positions/adjust", **HERE, **LONG, quantity="1.5", reason="the fill that opened it")
+    daemon.post("/v1/positions/adjust", **HERE, **LONG, quantity="1.5", orders=["l-2"], reason="opened before")
     assert daemon.post("/v1/fills/accept", **accept)["seq"]
     assert ("kraken", "long") not in held(daemon)
 
@@ -121,7 +123,10 @@ def test_a_bot_and_an_operator_say_them(daemon: Daemon) -> None:
     checked = ("orders", "check", "--id", "o-1", "--symbol", "BTC-EUR", "--side", "sell", "--quantity", "1")
     there = ("--account", "main", "--venue", "kraken", "--position-side", "long")
     assert say(*checked, *there, "--price", "1000")["allowed"]
-    adjusted = ("positions", "adjust", "--symbol", "BTC-EUR", "--quantity", "3", "--strategy", "test", "--reason", "r")
+    adjusted = (
+        "positions", "adjust", "--symbol", "BTC-EUR", "--quantity", "3", "--strategy", "test", "--order", "o-1",
+        "--reason", "r",
+    )  # fmt: skip
     assert (say(*adjusted, *there)["old"], held(daemon)["kraken", "long"]) == ("1", "3")
     moved = say("positions", "move", "--from", "kraken", "--to", "binance", "--all", "--reason", "r")
     assert moved["moved"][0]["venue"] == "binance"

@@ -86,7 +86,8 @@ def test_what_a_stop_and_a_late_fill_answer_is_described(make):
     said = [one.post("/v1/fills", fill_id="f-1", client_order_id="o-1", side="buy", quantity="1", **fill)]
     one.check("s-1", **stop)
     event("s-1", status="accepted")
-    one.post("/v1/positions/adjust", symbol="BTC-EUR", account="main", strategy="test", quantity="0.4", reason="part")
+    held = {"symbol": "BTC-EUR", "account": "main", "strategy": "test", "quantity": "0.4", "orders": ["s-1"]}
+    one.post("/v1/positions/adjust", **held, reason="part")
     said.append(one.post("/v1/admin/halt", reason="drill"))
     said.append(one.post("/v1/kill-switch/trigger", reason="drill"))
     assert [next(iter({"late", "oversized", "unprotected"} & set(body))) for body in said] == [

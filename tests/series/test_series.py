@@ -52,6 +52,7 @@ def test_positions_counts_drawdown_and_denials_equal_books_kept_apart(
     daemon = make(
         RISK__MAX_DRAWDOWN=limits.max_drawdown,
         RISK__EQUITY_MAX_STEP="0.2",
+        RISK__MARK_MAX_STEP="off",  # years of days go by within ten seconds
         RISK__MAX_ORDER_NOTIONAL=limits.max_order_notional,
         RISK__MAX_NOTIONAL=limits.max_notional,
         RISK__MAX_TRADES_PER_DAY=limits.max_trades_per_day,

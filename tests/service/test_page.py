@@ -73,13 +73,13 @@ def test_a_rollback_behind_a_newer_format_is_refused_with_one_line(service: Mach
     with other_store(service):
         service("""cd /root/next
             sed -i 's/^__version__ = .*/__version__ = "0.3.0"/' weltklassebot/__init__.py
-            sed -i 's/^FORMAT: Final = .*/FORMAT: Final = 5/' weltklassebot/core/records.py""")
+            sed -i 's/^FORMAT: Final = .*/FORMAT: Final = 6/' weltklassebot/core/records.py""")
         service(UPGRADE.replace("/mnt/checkout", "/root/next"))
         # Exit code 78 is not tried again: the restart itself fails, and says so.
         service(BACK, code=1)
         assert service.show("ExecMainStatus") == "78"
         said = service("journalctl -u weltklassebot -o cat --no-pager -n 20 | grep cannot_serve")
-        assert "written in format 5" in said
+        assert "written in format 6" in said
 
 
 def test_every_section_with_commands_is_followed():

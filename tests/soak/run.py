@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.daemon.book import Book
 from tests.daemon.daemon import Daemon
-from tests.daemon.judge import check_answers, check_state, check_stops, stops_hold
+from tests.daemon.judge import check_answers, check_state, check_stops, errors_of, stops_hold
 from tests.daemon.load import Load
 from tests.durability.disk import LoopDisk
 from tests.soak.endings import ENDINGS, Ending, Place
@@ -93,7 +93,7 @@ class Soak:
         load.join()
         if gone is not None:
             load.forget_after(gone)
-        errors = [line for line in self.daemon.logs if line.get("level") == "error"]
+        errors = errors_of(self.daemon)
         assert ending.disk_fails or not errors, errors
         self.figures.runs[name] += 1
         self._last = load, ending

@@ -139,12 +139,13 @@ class _Aftermath:
 
     def events(self, seq: int, released_through_seq: int | None, earlier: Sequence[AnyEvent]) -> list[AnyEvent]:
         events: list[AnyEvent] = []
+        filled = None if self.moved.filled is None else self.moved.filled.order.key
         for cause, find in (("oco", self._rest_of_group), ("unfit", self._unfit)):
             unwanted = find()
             self.asked |= {known.order.key for known in unwanted}
             events += take_back(
                 self.state, seq, released_through_seq, "cancel_requested", unwanted,
-                cause=cast(CancelCause, cause), earlier=[*earlier, *events],
+                cause=cast(CancelCause, cause), earlier=[*earlier, *events], filled=filled,
             )  # fmt: skip
         self._measure_groups()
         if self.guarding:

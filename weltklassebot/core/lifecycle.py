@@ -225,11 +225,13 @@ def _stop_as_booked(
     account, venue, _, symbol, leg = booking.at
     market = state.markets.get(symbol)
     book = None if market is None else market.books.get((account, venue, leg))
-    held, reserved = ZERO if book is None else book.quantity, ZERO if known is None else known.remaining
+    held = ZERO if book is None else book.quantity
+    reserved, filled = (ZERO, ZERO) if known is None else (known.remaining, known.filled)
     if book is not None:
         book.quantity = held + booking.change
     if known is not None:
         known.remaining = max(reserved - booking.quantity, ZERO)
+        known.filled += booking.quantity
     try:
         stop = halt_for_room(state, account, seq, released_through_seq) if unremembered else []
         if over:
@@ -240,7 +242,7 @@ def _stop_as_booked(
         if book is not None:
             book.quantity = held
         if known is not None:
-            known.remaining = reserved
+            known.remaining, known.filled = reserved, filled
 
 
 def _doubted(

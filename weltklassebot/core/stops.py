@@ -226,7 +226,7 @@ def _kill(
     return [*events, *unprotected(state, set(state.orders))] if corrected else events
 
 
-def take_back(
+def take_back(  # noqa: PLR0913 - all that one record may know of an order that it takes back
     state: State,
     seq: int,
     released_through_seq: int | None,
@@ -236,14 +236,16 @@ def take_back(
     *,
     cause: CancelCause | None = None,
     earlier: Sequence[AnyEvent] = (),
+    filled: OrderKey | None = None,
 ) -> list[AnyEvent]:
     """Withdraw those of which nobody was told yes, and ask for the cancellation of the others. What the record has
-    taken back already (`earlier`) is not taken back twice.
+    taken back already (`earlier`) is not taken back twice. `filled`: it was sent, for it is filled by this record.
 
     A bot that was asked to cancel an order and is told yes to it only then might send it.
     """
     taken = _taken_back(earlier) if earlier else set()
     unwanted = [known for known in unwanted if known.order.key not in taken]
+    taken |= set() if filled is None else {filled}
     untold = {key: None for key in _unreleased(state, released_through_seq, spare_reducing=False) if key not in taken}
     number = sum(len(event.requests) for event in earlier if isinstance(event, CancelsRequested))
     gone = {*withdrawn, *(known.order.key for known in unwanted if known.order.key in untold)}
