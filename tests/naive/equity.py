@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tests.naive.flows import Flow, Flows
 from tests.naive.history import ONE, ZERO, exact
-from weltklassebot.core.commands import ReportEquity
+from weltklassebot.core.commands import AcceptEquity, ReportEquity
 from weltklassebot.core.parameters import Parameters
 
 
@@ -29,15 +30,32 @@ class Owner:
     newest: Fraction | None = None
     """The last one that was doubted."""
     last: tuple | None = None
+    flows: Flows = field(default_factory=Flows)
 
     def doubt(self, equity: Fraction) -> None:
         self.run.append(equity)
-        self.agreed, self.newest = 0, equity
-        lower = equity < self.believed
+        self.agreed = 0
+        self.note(equity)
+
+    def hold(self, equity: Fraction) -> None:
+        """Within the step, and not believed for the flow that it brings or fits."""
+        self.run, self.agreed = [], self.agreed + 1
+        self.note(equity)
+
+    def note(self, equity: Fraction) -> None:
+        self.newest = equity
+        lower = equity <= self.believed
         if self.doubted is None or (self.doubted >= self.believed and not lower):
             self.doubted = equity
         elif lower:
             self.doubted = min(equity, self.doubted)
+
+    def shift(self, amount: Fraction) -> None:
+        """A flow was taken with a report: what was doubted before did not contain it."""
+        self.run = [one + amount for one in self.run]
+        if self.doubted is not None:
+            self.doubted += amount
+            self.newest += amount
 
     def certain(self) -> None:
         self.run, self.agreed, self.doubted = [], 0, None
@@ -76,7 +94,7 @@ class Purse:
             found = {name for name, owner in self.owners.items() if owner.doubted is not None}
         return found
 
-    def report(self, report: ReportEquity, parameters: Parameters) -> str:
+    def report(self, report: ReportEquity, parameters: Parameters, day: int) -> str:
         """What becomes of it: `taken`, `doubted`, `aside` or `same`."""
         owner = self.owners.get(report.account)
         if owner is None:
@@ -93,10 +111,65 @@ class Purse:
             owner.aside = equity
             return "aside"
         if owner.believed is None:
+            if equity <= 0:
+                raise ValueError("a desk that begins with nothing is left out")
             self.joins(owner, equity)
+            if report.flow_id is not None:
+                owner.flows.remember(report.flow_id, Flow(exact(report.flow), "taken"))
             return "taken"
         step = exact(parameters.equity_step) if parameters.equity_confirmations else None
-        return self.believe(owner, equity, step, parameters.equity_confirmations)
+        owner.flows.today(day, owner.believed)
+        brings = self.brings(owner, report, step)
+        if step is None:
+            owner.certain()
+            self.take(owner, equity)
+            return "taken"
+        answer = self.believe(owner, equity, step, parameters.equity_confirmations, brings=brings == "doubted")
+        return "taken" if brings == "taken" else answer
+
+    def brings(self, owner: Owner, report: ReportEquity, step: Fraction | None) -> str:
+        """What becomes of the flow in the report: `none`, `taken` or `doubted`."""
+        amount, name, flows = exact(report.flow), report.flow_id, owner.flows
+        if not amount:
+            return "none"
+        if name is None:
+            return "doubted"
+        known = flows.by_id.get(name)
+        if known is not None and known.state != "announced":
+            if known.amount is None:
+                known.amount = amount
+            return "none"
+        flow = Flow(amount, "doubted")
+        flows.remember(name, flow)
+        equity, believed = exact(report.equity), owner.believed
+        sure = known is not None or step is None
+        if not sure:
+            large = abs(amount) > step * believed or flows.too_much(amount, step)
+            sure = not large and not steps(believed + amount, equity, step)
+        if not sure:
+            return "doubted"
+        self.count_flow(owner, flow)
+        owner.believed += amount
+        owner.shift(amount)
+        return "taken"
+
+    def count_flow(self, owner: Owner, flow: Flow) -> None:
+        """It is taken now."""
+        flow.state = "taken"
+        self.flow(self.equity, flow.amount)
+        if flow.amount < 0:
+            owner.flows.withdrawn -= flow.amount
+
+    def overrule(self, owner: Owner) -> None:
+        """Equity was believed while flows are doubted: without the withdrawals and with the deposits."""
+        before = self.equity
+        for flow in owner.flows.doubted():
+            flow.before = before
+            if flow.amount < 0:
+                flow.state = "waits"
+            else:
+                self.count_flow(owner, flow)
+                flow.state = "assumed"
 
     def joins(self, owner: Owner, equity: Fraction) -> None:
         """The first report of any account enters as a flow."""
@@ -118,15 +191,34 @@ class Purse:
         owner.believed = equity
         self.peak = max(self.peak or ZERO, self.equity or ZERO)
 
-    def believe(self, owner: Owner, equity: Fraction, step: Fraction | None, confirmations: int) -> str:
-        if step is None:
-            owner.certain()
-            self.take(owner, equity)
-            return "taken"
+    def believe(
+        self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int, *, brings: bool
+    ) -> str:
+        """The rule on steps; `brings`: a flow that is doubted, or one without an id."""
+        held = False
+        for flow in owner.flows.doubted():
+            flow.count(owner.believed, equity, step)
+        for flow in owner.flows.doubted():
+            if flow.without >= confirmations:
+                flow.state = "dropped"
+            elif flow.with_it >= confirmations:
+                if owner.flows.too_much(flow.amount, step):
+                    self.overrule(owner)
+                else:
+                    self.count_flow(owner, flow)
+                owner.certain()
+                self.take(owner, equity)
+                return "taken"
+            held = held or flow.with_it > 0
         if not steps(owner.believed, equity, step):
+            if brings or held:
+                owner.hold(equity)
+                if held or owner.agreed < confirmations:
+                    return "doubted"
+                owner.agreed -= 1
             self.take(owner, equity)
             owner.run, owner.agreed = [], owner.agreed + 1
-            if owner.doubted is None or owner.agreed >= confirmations:
+            if owner.doubted is None or (owner.agreed >= confirmations and not owner.flows.doubted()):
                 owner.certain()
             return "taken"
         owner.doubt(equity)
@@ -134,6 +226,7 @@ class Purse:
         if found is None:
             return "doubted"
         value, behind = found
+        self.overrule(owner)
         self.take(owner, value)
         owner.run, owner.agreed = [], 0
         for one in behind:
@@ -148,14 +241,59 @@ class Purse:
             owner.certain()
         return "taken"
 
-    def accept_equity(self, name: str) -> bool:
-        """An operator takes the last doubted equity."""
-        owner = self.owners.get(name)
-        if owner is None or owner.doubted is None:
+    def accept_equity(self, word: AcceptEquity, parameters: Parameters) -> bool:
+        """An operator's word on the last doubted equity, or on flows."""
+        owner = self.owners.get(word.account)
+        if owner is None or owner.believed is None:
             return False
+        if word.flow_id is not None:
+            return self.accept_flow(owner, word.flow_id, exact(parameters.equity_step), drop=word.drop)
+        if word.drop:
+            several = [flow for flow in owner.flows.by_id.values() if flow.open or flow.state == "announced"]
+            for flow in several:
+                self.drop(owner, flow)
+            return bool(several)
+        if owner.doubted is None:
+            return False
+        self.overrule(owner)
         self.take(owner, owner.newest)
         owner.certain()
         return True
+
+    def accept_flow(self, owner: Owner, name: str, step: Fraction, *, drop: bool) -> bool:
+        flow = owner.flows.by_id.get(name)
+        if flow is None:
+            owner.flows.remember(name, Flow(None, "dropped" if drop else "announced"))
+            return True
+        if flow.state in ("taken", "dropped"):
+            return False
+        if drop:
+            self.drop(owner, flow)
+        elif flow.state == "waits":
+            flow.state = "taken"
+            self.flow(flow.before, flow.amount)
+            self.take(owner, owner.believed)
+        elif flow.state == "assumed":
+            flow.state = "taken"
+        elif flow.state == "doubted":
+            self.count_flow(owner, flow)
+            owner.believed += flow.amount
+            self.look_again(owner, step)
+        return True
+
+    def look_again(self, owner: Owner, step: Fraction) -> None:
+        """What was doubted last, against what is believed with the flow."""
+        if owner.doubted is None:
+            return
+        if not steps(owner.believed, owner.newest, step):
+            self.take(owner, owner.newest)
+            owner.certain()
+
+    def drop(self, owner: Owner, flow: Flow) -> None:
+        if flow.state == "assumed":
+            self.flow(flow.before + flow.amount, -flow.amount)
+            self.take(owner, owner.believed)
+        flow.state = "dropped"
 
     def accept_account(self, name: str) -> bool:
         owner = self.owners.get(name)

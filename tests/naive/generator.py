@@ -133,7 +133,7 @@ class Days:
         if dice < 0.82:
             return self.mark()
         if dice < 0.90:
-            return self.equity(model)
+            return self.equity(model) if "flows" not in self.features else self.equity_or_flow(model)
         if dice < 0.93:
             return self.limits()
         if dice < 0.95:
@@ -298,6 +298,33 @@ class Days:
         else:
             amount = self.money(owner.believed * r.choice((100, 101, 99, 97, 95, 88, 78, 125, 104)) / 100)
         return ReportEquity(account=account, equity=amount)
+
+    def equity_or_flow(self, model: Model) -> ReportEquity | AcceptEquity:
+        """A report with a flow that it contains or not, that is told again, contradicts itself or has no id, what
+        follows such a one; or an operator's word on it."""
+        r = self.random
+        report = self.equity(model)
+        owner = model.desk.purse.owners.get(report.account)
+        if owner is None or owner.believed is None or r.random() < 0.3:
+            return report
+        waiting = [name for name, flow in owner.flows.by_id.items() if flow.open]
+        dice = r.random()
+        if dice < 0.15:
+            name = r.choice((None, *waiting, *waiting, f"w-{r.randrange(40)}"))
+            return AcceptEquity(account=report.account, reason="looked", flow_id=name, drop=r.random() < 0.4)
+        believed, open_sum = owner.believed, sum((f.amount for f in owner.flows.doubted()), Fraction(0))
+        near = r.choice((100, 100, 101, 99, 97, 104, 91))
+        if waiting and dice < 0.6:
+            amount = r.choice((believed, believed + open_sum, owner.newest if owner.newest is not None else believed))
+            return replace(report, equity=max(self.money(amount * near / 100), Decimal(1)))
+        flow = believed * r.choice((5, 8, 12, 15, 30, 60, -4, -5, -8, -12, -15, -30, -60, -110)) / 100
+        amount = believed + (flow if r.random() < 0.7 else 0)
+        name = r.choice((f"w-{r.randrange(40)}", f"w-{r.randrange(200)}", None, *waiting[:1]))
+        amount = max(self.money(amount * near / 100), Decimal(1))
+        said = owner.flows.by_id.get(name) if name else None
+        if said is not None and said.amount is not None and r.random() < 0.6:
+            flow = said.amount
+        return replace(report, equity=amount, flow=self.money(flow), flow_id=name if self.money(flow) else None)
 
     def limits(self) -> AnyCommand:
         r = self.random

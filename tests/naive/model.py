@@ -76,12 +76,12 @@ class Model:
             case Mark():
                 desk.prices.mark(command, desk.now)
             case ReportEquity():
-                verdict = desk.purse.report(command, desk.parameters)
+                verdict = desk.purse.report(command, desk.parameters, desk.day)
                 if verdict == "taken":
                     stops.breach(desk)
                 return verdict
             case AcceptEquity():
-                if not desk.purse.accept_equity(command.account):
+                if not desk.purse.accept_equity(command, desk.parameters):
                     return "refused"
                 stops.breach(desk)
             case AcceptAccount():

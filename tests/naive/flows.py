@@ -1,0 +1,82 @@
+"""Deposits and withdrawals of an account: each counts once, some are doubted first.
+
+Where SEMANTICS leaves it open: E is what is believed when a report arrives, also for a flow that an earlier one brought;
+each flow is judged alone; a report that fits with the flow and without it counts as one that fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tests.naive.history import ONE, ZERO
+from weltklassebot.core.commands import AcceptEquity, ReportEquity
+
+MOST = 1_000
+"""So many ids an account remembers."""
+
+
+@dataclass(slots=True, eq=False)
+class Flow:
+    amount: Fraction | None
+    """None: an operator spoke of it before it was reported."""
+    state: str
+    """`announced`, `doubted`, `taken`, `dropped`, or left to an operator: a withdrawal `waits`, a deposit is
+    `assumed`."""
+    with_it: int = 0
+    without: int = 0
+    """Reports in a row that fit."""
+    before: Fraction = ZERO
+    """The desk's equity when reports were believed over it."""
+
+    @property
+    def open(self) -> bool:
+        return self.state in ("doubted", "waits", "assumed")
+
+    def count(self, believed: Fraction, equity: Fraction, step: Fraction) -> None:
+        if fits(believed + self.amount, equity, step):
+            self.with_it, self.without = self.with_it + 1, 0
+        elif fits(believed, equity, step):
+            self.with_it, self.without = 0, self.without + 1
+        else:
+            self.with_it = self.without = 0
+
+
+def fits(expected: Fraction, equity: Fraction, step: Fraction) -> bool:
+    return abs(equity - expected) <= step * abs(expected)
+
+
+@dataclass(slots=True)
+class Flows:
+    """Of one account."""
+
+    by_id: dict[str, Flow] = field(default_factory=dict)
+    day: int | None = None
+    first: Fraction = ZERO
+    """What was believed before the first withdrawal of the day."""
+    withdrawn: Fraction = ZERO
+    """On that day."""
+
+    def doubted(self) -> list[Flow]:
+        return [flow for flow in self.by_id.values() if flow.state == "doubted"]
+
+    def remember(self, name: str, flow: Flow) -> None:
+        self.by_id[name] = flow
+        while len(self.by_id) > MOST:
+            del self.by_id[next(iter(self.by_id))]
+
+    def today(self, day: int, believed: Fraction) -> None:
+        if self.day != day:
+            self.day, self.first, self.withdrawn = day, believed, ZERO
+
+    def too_much(self, amount: Fraction, step: Fraction) -> bool:
+        """With this one the withdrawals of the day pass the step."""
+        return amount < 0 and self.withdrawn - amount > step * self.first
+
+
+def rescaled(peak: Fraction, before: Fraction, amount: Fraction) -> Fraction:
+    """A flow F rescales the peak by (E + F) / E."""
+    return peak * (before + amount) / before if before > 0 else peak
+
+
+__all__ = ["MOST", "ONE", "AcceptEquity", "Flow", "Flows", "ReportEquity", "fits", "rescaled"]
