@@ -25,8 +25,10 @@ class Owner:
     """Reports in a row that are a step from what is believed, the newest last."""
     agreed: int = 0
     """Reports in a row that are none."""
-    doubted: Fraction | None = None
-    """The lowest (upwards: the last) since the doubt began. None: nothing is doubted."""
+    low: Fraction | None = None
+    """The lowest below what was believed since the doubt began;"""
+    high: Fraction | None = None
+    """the last above it."""
     newest: Fraction | None = None
     """The last one that was doubted."""
     last: tuple | None = None
@@ -42,23 +44,32 @@ class Owner:
         self.run, self.agreed = [], self.agreed + 1
         self.note(equity)
 
+    @property
+    def doubted(self) -> Fraction | None:
+        """The lowest (upwards: the last) since the doubt began. None: nothing is doubted."""
+        return min((one for one in (self.low, self.high) if one is not None), default=None)
+
     def note(self, equity: Fraction) -> None:
         self.newest = equity
-        lower = equity <= self.believed
-        if self.doubted is None or (self.doubted >= self.believed and not lower):
-            self.doubted = equity
-        elif lower:
-            self.doubted = min(equity, self.doubted)
+        if equity <= self.believed:
+            self.low = equity if self.low is None else min(self.low, equity)
+        else:
+            self.high = equity
+
+    def surround(self) -> None:
+        """What is believed by now is not above the highest that is doubted."""
+        self.high = None if self.high is None else max(self.high, self.believed)
 
     def shift(self, amount: Fraction) -> None:
         """A flow was taken with a report: what was doubted before did not contain it."""
         self.run = [one + amount for one in self.run]
-        if self.doubted is not None:
-            self.doubted += amount
-            self.newest += amount
+        if self.low is not None:
+            self.low += amount
+        if self.high is not None:
+            self.high += amount
 
     def certain(self) -> None:
-        self.run, self.agreed, self.doubted = [], 0, None
+        self.run, self.agreed, self.low, self.high = [], 0, None, None
 
 
 @dataclass(slots=True)
@@ -168,8 +179,9 @@ class Purse:
             if flow.amount < 0:
                 flow.state = "waits"
             else:
-                self.count_flow(owner, flow)
                 flow.state = "assumed"
+                self.flow(before, flow.amount)
+                before += flow.amount
 
     def joins(self, owner: Owner, equity: Fraction) -> None:
         """The first report of any account enters as a flow."""
@@ -184,6 +196,8 @@ class Purse:
         """A flow F rescales the peak by (E + F) / E."""
         if self.peak is None or before <= 0:
             self.peak = max(self.peak or ZERO, before + amount)
+        elif before + amount <= 0:
+            self.peak += amount
         else:
             self.peak = self.peak * (before + amount) / before
 
@@ -195,21 +209,13 @@ class Purse:
         self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int, *, brings: bool
     ) -> str:
         """The rule on steps; `brings`: a flow that is doubted, or one without an id."""
-        held = False
         for flow in owner.flows.doubted():
             flow.count(owner.believed, equity, step)
-        for flow in owner.flows.doubted():
-            if flow.without >= confirmations:
-                flow.state = "dropped"
-            elif flow.with_it >= confirmations:
-                if owner.flows.too_much(flow.amount, step):
-                    self.overrule(owner)
-                else:
-                    self.count_flow(owner, flow)
-                owner.certain()
-                self.take(owner, equity)
-                return "taken"
-            held = held or flow.with_it > 0
+        held = self.settle(owner, equity, step, confirmations)
+        if held is None:
+            self.take(owner, equity)
+            owner.certain()
+            return "taken"
         if not steps(owner.believed, equity, step):
             if brings or held:
                 owner.hold(equity)
@@ -218,8 +224,9 @@ class Purse:
                 owner.agreed -= 1
             self.take(owner, equity)
             owner.run, owner.agreed = [], owner.agreed + 1
-            if owner.doubted is None or (owner.agreed >= confirmations and not owner.flows.doubted()):
+            if owner.doubted is None or owner.agreed >= confirmations:
                 owner.certain()
+            owner.surround()
             return "taken"
         owner.doubt(equity)
         found = agreeing(owner, step, confirmations)
@@ -240,6 +247,27 @@ class Purse:
         if not owner.run:
             owner.certain()
         return "taken"
+
+    def settle(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int) -> bool | None:
+        """Flows of which N reports in a row are sure. Whether the report waits for another one, with which it fits;
+        None: it is believed with one."""
+        held, believed, sure = False, owner.believed, False
+        for flow in owner.flows.doubted():
+            if flow.without >= confirmations:
+                flow.state = "dropped"
+            elif flow.with_it < confirmations:
+                held = held or flow.with_it > 0
+            elif not owner.flows.too_much(flow.amount, step):
+                self.count_flow(owner, flow)
+                owner.believed += flow.amount
+                sure = True
+            elif not steps(believed, equity, step):
+                flow.state, flow.before = "waits", self.equity
+        if not sure:
+            return held
+        for flow in owner.flows.doubted():
+            flow.with_it = flow.without = 0
+        return None
 
     def accept_equity(self, word: AcceptEquity, parameters: Parameters) -> bool:
         """An operator's word on the last doubted equity, or on flows."""
@@ -265,17 +293,22 @@ class Purse:
         if flow is None:
             owner.flows.remember(name, Flow(None, "dropped" if drop else "announced"))
             return True
+        if flow.state == "dropped" and drop:
+            return True
         if flow.state in ("taken", "dropped"):
             return False
         if drop:
             self.drop(owner, flow)
         elif flow.state == "waits":
             flow.state = "taken"
+            owner.flows.withdrawn -= flow.amount
             self.flow(flow.before, flow.amount)
             self.take(owner, owner.believed)
         elif flow.state == "assumed":
             flow.state = "taken"
         elif flow.state == "doubted":
+            if owner.believed + flow.amount <= 0:
+                raise ValueError("what is less than nothing is left out")
             self.count_flow(owner, flow)
             owner.believed += flow.amount
             self.look_again(owner, step)
@@ -288,6 +321,8 @@ class Purse:
         if not steps(owner.believed, owner.newest, step):
             self.take(owner, owner.newest)
             owner.certain()
+        else:
+            owner.run, owner.agreed = [], 0
 
     def drop(self, owner: Owner, flow: Flow) -> None:
         if flow.state == "assumed":

@@ -310,7 +310,9 @@ class Days:
         waiting = [name for name, flow in owner.flows.by_id.items() if flow.open]
         dice = r.random()
         if dice < 0.15:
+            low = [name for name in waiting if owner.believed + owner.flows.by_id[name].amount <= 0]
             name = r.choice((None, *waiting, *waiting, f"w-{r.randrange(40)}"))
+            name = None if name in low else name  # what is less than nothing is left out
             return AcceptEquity(account=report.account, reason="looked", flow_id=name, drop=r.random() < 0.4)
         believed, open_sum = owner.believed, sum((f.amount for f in owner.flows.doubted()), Fraction(0))
         near = r.choice((100, 100, 101, 99, 97, 104, 91))
