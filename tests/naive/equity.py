@@ -235,17 +235,16 @@ class Purse:
         value, behind = found
         self.overrule(owner)
         self.take(owner, value)
-        owner.run, owner.agreed = [], 0
+        owner.certain()
         for one in behind:
             if steps(owner.believed, one, step):
-                owner.run.append(one)
-                owner.agreed = 0
-            else:
-                self.take(owner, one)
-                owner.run = []
-                owner.agreed += 1
-        if not owner.run:
-            owner.certain()
+                owner.doubt(one)
+                continue
+            self.take(owner, one)
+            owner.run, owner.agreed = [], owner.agreed + 1
+            if owner.doubted is None or owner.agreed >= confirmations:
+                owner.certain()
+            owner.surround()
         return "taken"
 
     def settle(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int) -> bool | None:
@@ -293,9 +292,10 @@ class Purse:
         if flow is None:
             owner.flows.remember(name, Flow(None, "dropped" if drop else "announced"))
             return True
-        if flow.state == "dropped" and drop:
+        if flow.state == "dropped" and (drop or flow.amount is None):
+            flow.state = "dropped" if drop else "announced"
             return True
-        if flow.state in ("taken", "dropped"):
+        if flow.state in ("taken", "dropped") or (flow.state == "announced" and not drop):
             return False
         if drop:
             self.drop(owner, flow)
