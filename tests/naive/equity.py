@@ -62,7 +62,6 @@ class Owner:
 
     def shift(self, amount: Fraction) -> None:
         """A flow was taken with a report: what was doubted before did not contain it."""
-        self.run = [one + amount for one in self.run]
         if self.low is not None:
             self.low += amount
         if self.high is not None:
@@ -105,7 +104,7 @@ class Purse:
             found = {name for name, owner in self.owners.items() if owner.doubted is not None}
         return found
 
-    def report(self, report: ReportEquity, parameters: Parameters, day: int) -> str:
+    def report(self, report: ReportEquity, parameters: Parameters) -> str:
         """What becomes of it: `taken`, `doubted`, `aside` or `same`."""
         owner = self.owners.get(report.account)
         if owner is None:
@@ -129,7 +128,6 @@ class Purse:
                 owner.flows.remember(report.flow_id, Flow(exact(report.flow), "taken"))
             return "taken"
         step = exact(parameters.equity_step) if parameters.equity_confirmations else None
-        owner.flows.today(day, owner.believed)
         brings = self.brings(owner, report, step)
         if step is None:
             owner.certain()
@@ -187,6 +185,7 @@ class Purse:
         """The first report of any account enters as a flow."""
         before = self.equity
         owner.believed = equity
+        owner.flows.today(equity)
         if before is None:
             self.peak = equity if self.peak is None else max(self.peak, equity)
         else:
@@ -250,23 +249,26 @@ class Purse:
     def settle(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int) -> bool | None:
         """Flows of which N reports in a row are sure. Whether the report waits for another one, with which it fits;
         None: it is believed with one."""
-        held, believed, sure = False, owner.believed, False
-        for flow in owner.flows.doubted():
-            if flow.without >= confirmations:
-                flow.state = "dropped"
-            elif flow.with_it < confirmations:
-                held = held or flow.with_it > 0
-            elif not owner.flows.too_much(flow.amount, step):
+        doubted, stepped = owner.flows.doubted(), steps(owner.believed, equity, step)
+        for flow in doubted:
+            if flow.with_it >= confirmations and not owner.flows.too_much(flow.amount, step):
                 self.count_flow(owner, flow)
                 owner.believed += flow.amount
-                sure = True
-            elif not steps(believed, equity, step):
+                for other in doubted:
+                    other.with_it = other.without = 0
+                return None
+        for flow in doubted:
+            if flow.without >= confirmations:
+                flow.state = "dropped"
+            elif flow.with_it >= confirmations and not stepped:
                 flow.state, flow.before = "waits", self.equity
-        if not sure:
-            return held
-        for flow in owner.flows.doubted():
-            flow.with_it = flow.without = 0
-        return None
+        return any(0 < flow.with_it < confirmations for flow in doubted)
+
+    def roll(self) -> None:
+        """A new trading day."""
+        for owner in self.owners.values():
+            if owner.believed is not None:
+                owner.flows.today(owner.believed)
 
     def accept_equity(self, word: AcceptEquity, parameters: Parameters) -> bool:
         """An operator's word on the last doubted equity, or on flows."""

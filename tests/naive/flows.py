@@ -51,11 +51,10 @@ class Flows:
     """Of one account."""
 
     by_id: dict[str, Flow] = field(default_factory=dict)
-    day: int | None = None
     first: Fraction = ZERO
-    """What was believed before the first withdrawal of the day."""
+    """What was believed when the trading day began, or first on it."""
     withdrawn: Fraction = ZERO
-    """On that day."""
+    """What was taken of the account on that day, also by an operator's word."""
 
     def doubted(self) -> list[Flow]:
         return [flow for flow in self.by_id.values() if flow.state == "doubted"]
@@ -65,9 +64,8 @@ class Flows:
         while len(self.by_id) > MOST:
             del self.by_id[next(iter(self.by_id))]
 
-    def today(self, day: int, believed: Fraction) -> None:
-        if self.day != day:
-            self.day, self.first, self.withdrawn = day, believed, ZERO
+    def today(self, believed: Fraction) -> None:
+        self.first, self.withdrawn = believed, ZERO
 
     def too_much(self, amount: Fraction, step: Fraction) -> bool:
         """With this one the withdrawals of the day pass the step."""

@@ -76,7 +76,7 @@ class Model:
             case Mark():
                 desk.prices.mark(command, desk.now)
             case ReportEquity():
-                verdict = desk.purse.report(command, desk.parameters, desk.day)
+                verdict = desk.purse.report(command, desk.parameters)
                 if verdict == "taken":
                     stops.breach(desk)
                 return verdict
