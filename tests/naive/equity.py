@@ -251,15 +251,14 @@ class Purse:
         None: it is believed with one."""
         doubted, stepped = owner.flows.doubted(), steps(owner.believed, equity, step)
         for flow in doubted:
-            if flow.with_it >= confirmations and not owner.flows.too_much(flow.amount, step):
+            if flow.without >= confirmations:
+                flow.state = "dropped"
+            elif flow.with_it >= confirmations and not owner.flows.too_much(flow.amount, step):
                 self.count_flow(owner, flow)
                 owner.believed += flow.amount
                 for other in doubted:
                     other.with_it = other.without = 0
                 return None
-        for flow in doubted:
-            if flow.without >= confirmations:
-                flow.state = "dropped"
             elif flow.with_it >= confirmations and not stepped:
                 flow.state, flow.before = "waits", self.equity
         return any(0 < flow.with_it < confirmations for flow in doubted)
