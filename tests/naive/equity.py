@@ -192,13 +192,11 @@ class Purse:
             self.flow(before, equity)
 
     def flow(self, before: Fraction, amount: Fraction) -> None:
-        """A flow F rescales the peak by (E + F) / E."""
-        if self.peak is None or before <= 0:
-            self.peak = max(self.peak or ZERO, before + amount)
-        elif before + amount <= 0:
-            self.peak += amount
-        else:
+        """A flow F rescales the peak by (E + F) / E; where one of these is not positive it moves it by F."""
+        if before > 0 and before + amount > 0:
             self.peak = self.peak * (before + amount) / before
+        else:
+            self.peak += amount
 
     def take(self, owner: Owner, equity: Fraction) -> None:
         owner.believed = equity

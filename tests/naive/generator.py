@@ -133,7 +133,7 @@ class Days:
         if dice < 0.82:
             return self.mark()
         if dice < 0.90:
-            return self.equity(model) if "flows" not in self.features else self.equity_or_flow(model)
+            return self.equity_or_flow(model) if "flows" in self.features else self.equity(model)
         if dice < 0.93:
             return self.limits()
         if dice < 0.95:
@@ -305,7 +305,10 @@ class Days:
         r = self.random
         report = self.equity(model)
         owner = model.desk.purse.owners.get(report.account)
-        if owner is None or owner.believed is None or r.random() < 0.3:
+        if owner is None or owner.believed is None:
+            first = r.random() < 0.5 and report.equity > 0
+            return replace(report, flow=report.equity / 10 * r.choice((1, -1)), flow_id="w-1") if first else report
+        if r.random() < 0.3:
             return report
         waiting = [name for name, flow in owner.flows.by_id.items() if flow.open]
         dice = r.random()

@@ -228,6 +228,8 @@ class Model:
             and word.strategy in (None, one.said.strategy)
             and word.side in (None, one.said.side)
         ]
+        if len(found) > 1:
+            found = [one for one in found if one.said.venue == word.venue]
         if len(found) != 1:
             return "refused"
         one = found[0]
