@@ -1,6 +1,11 @@
 """Equity, its peak and flows: what is believed of each account, report by report.
 
 A report is believed at once while nothing is doubted and it is within the step; the rest waits for N in a row.
+Where SEMANTICS leaves it open: while it is open which flow is in it, a report that fits with a doubted flow waits, and
+one that fits only without is believed. A report without a flow's id is doubted as one with a doubted flow. What an
+account reports before it is accepted has no flows. The operator's word on a flow moves what is believed by it, whatever
+was reported; the desk's worth at the time when reports were believed over a flow is its E. Where E or E + F is not
+positive the peak moves by F.
 """
 
 from __future__ import annotations
@@ -8,67 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tests.naive.flows import Flow, Flows
+from tests.naive.flows import Flow, fits
 from tests.naive.history import ONE, ZERO, exact
+from tests.naive.owner import Owner, agreeing, steps
 from weltklassebot.core.commands import AcceptEquity, ReportEquity
 from weltklassebot.core.parameters import Parameters
-
-
-@dataclass(slots=True)
-class Owner:
-    """An account that reported."""
-
-    believed: Fraction | None = None
-    aside: Fraction | None = None
-    """What it reported before anybody accepted it."""
-    run: list[Fraction] = field(default_factory=list)
-    """Reports in a row that are a step from what is believed, the newest last."""
-    agreed: int = 0
-    """Reports in a row that are none."""
-    low: Fraction | None = None
-    """The lowest below what was believed since the doubt began;"""
-    high: Fraction | None = None
-    """the last above it."""
-    newest: Fraction | None = None
-    """The last one that was doubted."""
-    last: tuple | None = None
-    flows: Flows = field(default_factory=Flows)
-
-    def doubt(self, equity: Fraction) -> None:
-        self.run.append(equity)
-        self.agreed = 0
-        self.note(equity)
-
-    def hold(self, equity: Fraction) -> None:
-        """Within the step, and not believed for the flow that it brings or fits."""
-        self.run, self.agreed = [], self.agreed + 1
-        self.note(equity)
-
-    @property
-    def doubted(self) -> Fraction | None:
-        """The lowest (upwards: the last) since the doubt began. None: nothing is doubted."""
-        return min((one for one in (self.low, self.high) if one is not None), default=None)
-
-    def note(self, equity: Fraction) -> None:
-        self.newest = equity
-        if equity <= self.believed:
-            self.low = equity if self.low is None else min(self.low, equity)
-        else:
-            self.high = equity
-
-    def surround(self) -> None:
-        """What is believed by now is not above the highest that is doubted."""
-        self.high = None if self.high is None else max(self.high, self.believed)
-
-    def shift(self, amount: Fraction) -> None:
-        """A flow was taken with a report: what was doubted before did not contain it."""
-        if self.low is not None:
-            self.low += amount
-        if self.high is not None:
-            self.high += amount
-
-    def certain(self) -> None:
-        self.run, self.agreed, self.low, self.high = [], 0, None, None
 
 
 @dataclass(slots=True)
@@ -154,7 +103,7 @@ class Purse:
         sure = known is not None or step is None
         if not sure:
             large = abs(amount) > step * believed or flows.too_much(amount, step)
-            sure = not large and not steps(believed + amount, equity, step)
+            sure = not large and fits(believed + amount, equity, step)
         if not sure:
             return "doubted"
         self.count_flow(owner, flow)
@@ -202,9 +151,7 @@ class Purse:
         owner.believed = equity
         self.peak = max(self.peak or ZERO, self.equity or ZERO)
 
-    def believe(
-        self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int, *, brings: bool
-    ) -> str:
+    def believe(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int, *, brings: bool) -> str:
         """The rule on steps; `brings`: a flow that is doubted, or one without an id."""
         for flow in owner.flows.doubted():
             flow.count(owner.believed, equity, step)
@@ -336,32 +283,3 @@ class Purse:
         equity, owner.aside = owner.aside, None
         self.joins(owner, equity)
         return True
-
-
-def steps(believed: Fraction, equity: Fraction, step: Fraction) -> bool:
-    """Whether it is doubted against what was believed. 0 after a believed 0 is no step."""
-    if equity <= 0:
-        return not (equity == 0 and believed == 0)
-    return abs(equity - believed) > step * abs(believed)
-
-
-def direction(believed: Fraction, equity: Fraction, step: Fraction) -> int:
-    if not steps(believed, equity, step):
-        return 0
-    return -1 if equity < believed else 1
-
-
-def agreeing(owner: Owner, step: Fraction, confirmations: int) -> tuple[Fraction, list[Fraction]] | None:
-    """What the last N reports agree on, and the reports behind it that count on against it."""
-    last = owner.run[-confirmations:]
-    if len(last) < confirmations:
-        return None
-    ways = {direction(owner.believed, one, step) for one in last}
-    if ways == {0}:
-        return last[-1], []
-    if ways == {-1}:
-        value = max(last)
-        return value, last[len(last) - last[::-1].index(value) :]
-    if ways == {1} and max(last) - min(last) <= step * abs(min(last)):
-        return last[-1], []
-    return None

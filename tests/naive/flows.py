@@ -1,7 +1,9 @@
 """Deposits and withdrawals of an account: each counts once, some are doubted first.
 
-Where SEMANTICS leaves it open: E is what is believed when a report arrives, also for a flow that an earlier one brought;
-each flow is judged alone; a report that fits with the flow and without it counts as one that fits.
+Where SEMANTICS leaves it open: E is what is believed when a report arrives, also for a flow that an earlier one
+brought; each flow is judged alone, the oldest first; a report that fits with the flow and without it counts as one that
+fits; a flow that is taken sets the counts of the others back to 0. Withdrawals over which
+reports were believed at the same time have the same E.
 """
 
 from __future__ import annotations
@@ -9,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tests.naive.history import ONE, ZERO
-from weltklassebot.core.commands import AcceptEquity, ReportEquity
+from tests.naive.history import ZERO
 
 MOST = 1_000
 """So many ids an account remembers."""
@@ -70,11 +71,3 @@ class Flows:
     def too_much(self, amount: Fraction, step: Fraction) -> bool:
         """With this one the withdrawals of the day pass the step."""
         return amount < 0 and self.withdrawn - amount > step * self.first
-
-
-def rescaled(peak: Fraction, before: Fraction, amount: Fraction) -> Fraction:
-    """A flow F rescales the peak by (E + F) / E."""
-    return peak * (before + amount) / before if before > 0 else peak
-
-
-__all__ = ["MOST", "ONE", "AcceptEquity", "Flow", "Flows", "ReportEquity", "fits", "rescaled"]
