@@ -316,6 +316,7 @@ class Days:
         if r.random() < 0.3:
             return report
         waiting = [name for name, flow in owner.flows.by_id.items() if flow.open]
+        spoken_of = [name for name, flow in owner.flows.by_id.items() if flow.amount is None]
         dice = r.random()
         if dice < 0.15:
             low = [name for name in waiting if owner.believed + owner.flows.by_id[name].amount <= 0]
@@ -329,7 +330,7 @@ class Days:
             return replace(report, equity=max(self.money(amount * near / 100), Decimal(1)))
         flow = believed * r.choice((5, 8, 12, 15, 30, 60, -4, -5, -8, -12, -15, -30, -60, -110)) / 100
         amount = believed + (flow if r.random() < 0.7 else 0)
-        name = r.choice((f"w-{r.randrange(40)}", f"w-{r.randrange(200)}", None, *waiting[:1]))
+        name = r.choice((f"w-{r.randrange(40)}", f"w-{r.randrange(200)}", None, *waiting[:1], *spoken_of[-2:]))
         amount = max(self.money(amount * near / 100), Decimal(1))
         said = owner.flows.by_id.get(name) if name else None
         if said is not None and said.amount is not None and r.random() < 0.6:
