@@ -122,7 +122,7 @@ def opening(desk: Desk, order: CheckOrder, place: Place, instrument: Instrument 
     owner = purse.owners.get(order.account)
     if owner is not None and owner.aside is not None:
         found.add("unconfirmed_account")
-    if (owner is not None and owner.doubted is not None) or (
+    if (owner is not None and (owner.doubted is not None or owner.flows.doubted())) or (
         purse.would_breach(parameters) and not purse.breached(parameters)
     ):
         found.add("equity_doubtful")

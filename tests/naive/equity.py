@@ -1,6 +1,11 @@
 """Equity, its peak and flows: what is believed of each account, report by report.
 
 A report is believed at once while nothing is doubted and it is within the step; the rest waits for N in a row.
+Where SEMANTICS leaves it open: while it is open which flow is in it, a report that fits with a doubted flow waits, and
+one that fits only without is believed. A report without a flow's id is doubted as one with a doubted flow. What an
+account reports before it is accepted has no flows. The operator's word on a flow moves what is believed by it, whatever
+was reported; the desk's worth at the time when reports were believed over a flow is its E. Where E or E + F is not
+positive the peak moves by F.
 """
 
 from __future__ import annotations
@@ -8,39 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tests.naive.flows import Flow, fits
 from tests.naive.history import ONE, ZERO, exact
-from weltklassebot.core.commands import ReportEquity
+from tests.naive.owner import Owner, agreeing, steps
+from weltklassebot.core.commands import AcceptEquity, ReportEquity
 from weltklassebot.core.parameters import Parameters
-
-
-@dataclass(slots=True)
-class Owner:
-    """An account that reported."""
-
-    believed: Fraction | None = None
-    aside: Fraction | None = None
-    """What it reported before anybody accepted it."""
-    run: list[Fraction] = field(default_factory=list)
-    """Reports in a row that are a step from what is believed, the newest last."""
-    agreed: int = 0
-    """Reports in a row that are none."""
-    doubted: Fraction | None = None
-    """The lowest (upwards: the last) since the doubt began. None: nothing is doubted."""
-    newest: Fraction | None = None
-    """The last one that was doubted."""
-    last: tuple | None = None
-
-    def doubt(self, equity: Fraction) -> None:
-        self.run.append(equity)
-        self.agreed, self.newest = 0, equity
-        lower = equity < self.believed
-        if self.doubted is None or (self.doubted >= self.believed and not lower):
-            self.doubted = equity
-        elif lower:
-            self.doubted = min(equity, self.doubted)
-
-    def certain(self) -> None:
-        self.run, self.agreed, self.doubted = [], 0, None
 
 
 @dataclass(slots=True)
@@ -93,69 +70,211 @@ class Purse:
             owner.aside = equity
             return "aside"
         if owner.believed is None:
+            if equity <= 0:
+                raise ValueError("a desk that begins with nothing is left out")
             self.joins(owner, equity)
+            if report.flow_id is not None:
+                owner.flows.remember(report.flow_id, Flow(exact(report.flow), "taken"))
             return "taken"
         step = exact(parameters.equity_step) if parameters.equity_confirmations else None
-        return self.believe(owner, equity, step, parameters.equity_confirmations)
+        brings = self.brings(owner, report, step)
+        if step is None:
+            owner.certain()
+            self.take(owner, equity)
+            return "taken"
+        answer = self.believe(owner, equity, step, parameters.equity_confirmations, brings=brings == "doubted")
+        return "taken" if brings == "taken" else answer
+
+    def brings(self, owner: Owner, report: ReportEquity, step: Fraction | None) -> str:
+        """What becomes of the flow in the report: `none`, `taken` or `doubted`."""
+        amount, name, flows = exact(report.flow), report.flow_id, owner.flows
+        if not amount:
+            return "none"
+        if name is None:
+            return "doubted"
+        known = flows.by_id.get(name)
+        if known is not None and known.state != "announced":
+            if known.amount is None:
+                known.amount = amount
+            return "none"
+        flow = Flow(amount, "doubted")
+        flows.remember(name, flow)
+        equity, believed = exact(report.equity), owner.believed
+        sure = known is not None or step is None
+        if not sure:
+            large = abs(amount) > step * believed or flows.too_much(amount, step)
+            sure = not large and fits(believed + amount, equity, step)
+        if not sure:
+            return "doubted"
+        self.count_flow(owner, flow)
+        owner.believed += amount
+        owner.shift(amount)
+        return "taken"
+
+    def count_flow(self, owner: Owner, flow: Flow) -> None:
+        """It is taken now."""
+        flow.state = "taken"
+        self.flow(self.equity, flow.amount)
+        if flow.amount < 0:
+            owner.flows.withdrawn -= flow.amount
+
+    def overrule(self, owner: Owner) -> None:
+        """Equity was believed while flows are doubted: without the withdrawals and with the deposits."""
+        before = self.equity
+        for flow in owner.flows.doubted():
+            flow.before = before
+            if flow.amount < 0:
+                flow.state = "waits"
+            else:
+                flow.state = "assumed"
+                self.flow(before, flow.amount)
+                before += flow.amount
 
     def joins(self, owner: Owner, equity: Fraction) -> None:
         """The first report of any account enters as a flow."""
         before = self.equity
         owner.believed = equity
+        owner.flows.today(equity)
         if before is None:
             self.peak = equity if self.peak is None else max(self.peak, equity)
         else:
             self.flow(before, equity)
 
     def flow(self, before: Fraction, amount: Fraction) -> None:
-        """A flow F rescales the peak by (E + F) / E."""
-        if self.peak is None or before <= 0:
-            self.peak = max(self.peak or ZERO, before + amount)
-        else:
+        """A flow F rescales the peak by (E + F) / E; where one of these is not positive it moves it by F."""
+        if before > 0 and before + amount > 0:
             self.peak = self.peak * (before + amount) / before
+        else:
+            self.peak += amount
 
     def take(self, owner: Owner, equity: Fraction) -> None:
         owner.believed = equity
         self.peak = max(self.peak or ZERO, self.equity or ZERO)
 
-    def believe(self, owner: Owner, equity: Fraction, step: Fraction | None, confirmations: int) -> str:
-        if step is None:
-            owner.certain()
+    def believe(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int, *, brings: bool) -> str:
+        """The rule on steps; `brings`: a flow that is doubted, or one without an id."""
+        for flow in owner.flows.doubted():
+            flow.count(owner.believed, equity, step)
+        held = self.settle(owner, equity, step, confirmations)
+        if held is None:
             self.take(owner, equity)
+            owner.certain()
             return "taken"
         if not steps(owner.believed, equity, step):
+            if brings or held:
+                owner.hold(equity)
+                if held or owner.agreed < confirmations:
+                    return "doubted"
+                owner.agreed -= 1
             self.take(owner, equity)
             owner.run, owner.agreed = [], owner.agreed + 1
             if owner.doubted is None or owner.agreed >= confirmations:
                 owner.certain()
+            owner.surround()
             return "taken"
         owner.doubt(equity)
         found = agreeing(owner, step, confirmations)
         if found is None:
             return "doubted"
         value, behind = found
+        self.overrule(owner)
         self.take(owner, value)
-        owner.run, owner.agreed = [], 0
+        owner.certain()
         for one in behind:
             if steps(owner.believed, one, step):
-                owner.run.append(one)
-                owner.agreed = 0
-            else:
-                self.take(owner, one)
-                owner.run = []
-                owner.agreed += 1
-        if not owner.run:
-            owner.certain()
+                owner.doubt(one)
+                continue
+            self.take(owner, one)
+            owner.run, owner.agreed = [], owner.agreed + 1
+            if owner.doubted is None or owner.agreed >= confirmations:
+                owner.certain()
+            owner.surround()
         return "taken"
 
-    def accept_equity(self, name: str) -> bool:
-        """An operator takes the last doubted equity."""
-        owner = self.owners.get(name)
-        if owner is None or owner.doubted is None:
+    def settle(self, owner: Owner, equity: Fraction, step: Fraction, confirmations: int) -> bool | None:
+        """Flows of which N reports in a row are sure. Whether the report waits for another one, with which it fits;
+        None: it is believed with one."""
+        doubted, stepped = owner.flows.doubted(), steps(owner.believed, equity, step)
+        for flow in doubted:
+            if flow.without >= confirmations:
+                flow.state = "dropped"
+            elif flow.with_it >= confirmations and not owner.flows.too_much(flow.amount, step):
+                self.count_flow(owner, flow)
+                owner.believed += flow.amount
+                for other in doubted:
+                    other.with_it = other.without = 0
+                return None
+            elif flow.with_it >= confirmations and not stepped:
+                flow.state, flow.before = "waits", self.equity
+        return any(0 < flow.with_it < confirmations for flow in doubted)
+
+    def roll(self) -> None:
+        """A new trading day."""
+        for owner in self.owners.values():
+            if owner.believed is not None:
+                owner.flows.today(owner.believed)
+
+    def accept_equity(self, word: AcceptEquity, parameters: Parameters) -> bool:
+        """An operator's word on the last doubted equity, or on flows."""
+        owner = self.owners.get(word.account)
+        if owner is None or owner.believed is None:
             return False
+        if word.flow_id is not None:
+            return self.accept_flow(owner, word.flow_id, exact(parameters.equity_step), drop=word.drop)
+        if word.drop:
+            several = [flow for flow in owner.flows.by_id.values() if flow.open or flow.state == "announced"]
+            for flow in several:
+                self.drop(owner, flow)
+            return bool(several)
+        if owner.doubted is None:
+            return False
+        self.overrule(owner)
         self.take(owner, owner.newest)
         owner.certain()
         return True
+
+    def accept_flow(self, owner: Owner, name: str, step: Fraction, *, drop: bool) -> bool:
+        flow = owner.flows.by_id.get(name)
+        if flow is None:
+            owner.flows.remember(name, Flow(None, "dropped" if drop else "announced"))
+            return True
+        if flow.state == "dropped" and (drop or flow.amount is None):
+            flow.state = "dropped" if drop else "announced"
+            return True
+        if flow.state in ("taken", "dropped") or (flow.state == "announced" and not drop):
+            return False
+        if drop:
+            self.drop(owner, flow)
+        elif flow.state == "waits":
+            flow.state = "taken"
+            owner.flows.withdrawn -= flow.amount
+            self.flow(flow.before, flow.amount)
+            self.take(owner, owner.believed)
+        elif flow.state == "assumed":
+            flow.state = "taken"
+        elif flow.state == "doubted":
+            if owner.believed + flow.amount <= 0:
+                raise ValueError("what is less than nothing is left out")
+            self.count_flow(owner, flow)
+            owner.believed += flow.amount
+            self.look_again(owner, step)
+        return True
+
+    def look_again(self, owner: Owner, step: Fraction) -> None:
+        """What was doubted last, against what is believed with the flow."""
+        if owner.doubted is None:
+            return
+        if not steps(owner.believed, owner.newest, step):
+            self.take(owner, owner.newest)
+            owner.certain()
+        else:
+            owner.run, owner.agreed = [], 0
+
+    def drop(self, owner: Owner, flow: Flow) -> None:
+        if flow.state == "assumed":
+            self.flow(flow.before + flow.amount, -flow.amount)
+            self.take(owner, owner.believed)
+        flow.state = "dropped"
 
     def accept_account(self, name: str) -> bool:
         owner = self.owners.get(name)
@@ -164,32 +283,3 @@ class Purse:
         equity, owner.aside = owner.aside, None
         self.joins(owner, equity)
         return True
-
-
-def steps(believed: Fraction, equity: Fraction, step: Fraction) -> bool:
-    """Whether it is doubted against what was believed. 0 after a believed 0 is no step."""
-    if equity <= 0:
-        return not (equity == 0 and believed == 0)
-    return abs(equity - believed) > step * abs(believed)
-
-
-def direction(believed: Fraction, equity: Fraction, step: Fraction) -> int:
-    if not steps(believed, equity, step):
-        return 0
-    return -1 if equity < believed else 1
-
-
-def agreeing(owner: Owner, step: Fraction, confirmations: int) -> tuple[Fraction, list[Fraction]] | None:
-    """What the last N reports agree on, and the reports behind it that count on against it."""
-    last = owner.run[-confirmations:]
-    if len(last) < confirmations:
-        return None
-    ways = {direction(owner.believed, one, step) for one in last}
-    if ways == {0}:
-        return last[-1], []
-    if ways == {-1}:
-        value = max(last)
-        return value, last[len(last) - last[::-1].index(value) :]
-    if ways == {1} and max(last) - min(last) <= step * abs(min(last)):
-        return last[-1], []
-    return None

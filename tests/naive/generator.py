@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
+from tests.naive.flows import fits
 from tests.naive.history import Known
 from tests.naive.model import Model
 from weltklassebot.core.commands import (
@@ -69,6 +70,7 @@ class Days:
         self.fills: list[ReportFill] = []
         self.venues = VENUES if self.random.random() < 0.5 else VENUES[:1]
         self.parameters = self.settings()
+        self.busy_with_money = "flows" in features and self.random.random() < 0.25
 
     def pick(self, *choices: object) -> object:
         return self.random.choice(choices)
@@ -123,6 +125,8 @@ class Days:
         desk, r = model.desk, self.random
         if r.random() < 0.3 and (cure := self.cure(model)) is not None:
             return cure
+        if self.busy_with_money and r.random() < 0.7:
+            return self.equity_or_flow(model)
         dice = r.random()
         if dice < 0.42:
             return self.check(model)
@@ -133,7 +137,7 @@ class Days:
         if dice < 0.82:
             return self.mark()
         if dice < 0.90:
-            return self.equity(model)
+            return self.equity_or_flow(model) if "flows" in self.features else self.equity(model)
         if dice < 0.93:
             return self.limits()
         if dice < 0.95:
@@ -298,6 +302,44 @@ class Days:
         else:
             amount = self.money(owner.believed * r.choice((100, 101, 99, 97, 95, 88, 78, 125, 104)) / 100)
         return ReportEquity(account=account, equity=amount)
+
+    def equity_or_flow(self, model: Model) -> ReportEquity | AcceptEquity:
+        """A report with a flow that it contains or not, that is told again, contradicts itself or has no id, what
+        follows such a one; or an operator's word on it."""
+        r = self.random
+        report = self.equity(model)
+        owner = model.desk.purse.owners.get(report.account)
+        if owner is None or owner.believed is None:
+            first = r.random() < 0.5 and report.equity > 0
+            flow = report.equity / 10 * r.choice((1, -1))
+            return replace(report, flow=flow, flow_id="w-1") if first else report
+        if r.random() < 0.3:
+            return report
+        waiting = [name for name, flow in owner.flows.by_id.items() if flow.open]
+        spoken_of = [name for name, flow in owner.flows.by_id.items() if flow.amount is None]
+        dice = r.random()
+        if dice < 0.15:
+            low = [name for name in waiting if owner.believed + owner.flows.by_id[name].amount <= 0]
+            name = r.choice((None, *waiting, *waiting, f"w-{r.randrange(40)}"))
+            name = None if name in low else name  # what is less than nothing is left out
+            return AcceptEquity(account=report.account, reason="looked", flow_id=name, drop=r.random() < 0.4)
+        believed, open_sum = owner.believed, sum((f.amount for f in owner.flows.doubted()), Fraction(0))
+        near = r.choice((100, 100, 101, 99, 97, 104, 91))
+        if waiting and dice < 0.6:
+            amount = r.choice((believed, believed + open_sum, owner.newest if owner.newest is not None else believed))
+            return replace(report, equity=max(self.money(amount * near / 100), Decimal(1)))
+        flow = believed * r.choice((5, 8, 12, 15, 30, 60, -4, -5, -8, -12, -15, -30, -60, -110)) / 100
+        amount = believed + (flow if r.random() < 0.7 else 0)
+        name = r.choice((f"w-{r.randrange(40)}", f"w-{r.randrange(200)}", None, *waiting[:1], *spoken_of[-2:]))
+        amount = max(self.money(amount * near / 100), Decimal(1))
+        said = owner.flows.by_id.get(name) if name else None
+        if said is not None and said.amount is not None and r.random() < 0.6:
+            flow = said.amount
+        announced = said is not None and said.state == "announced"
+        if announced and owner.run and not fits(owner.believed + flow, Fraction(amount), Fraction(1, 20)):
+            # Whether reports of before a flow agree with those that contain it is left out: the core says yes.
+            return replace(report, equity=amount)
+        return replace(report, equity=amount, flow=self.money(flow), flow_id=name if self.money(flow) else None)
 
     def limits(self) -> AnyCommand:
         r = self.random

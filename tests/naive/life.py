@@ -16,7 +16,7 @@ from weltklassebot.core.commands import AnyCommand, CheckOrder, CompleteRecovery
 from weltklassebot.core.engine import Engine
 from weltklassebot.core.events import DoubtCause
 
-FEATURES: frozenset[str] = frozenset({"exposure", "fits", "oco", "unfit", "venue_marks"})
+FEATURES: frozenset[str] = frozenset({"exposure", "fits", "flows", "oco", "unfit", "venue_marks"})
 """The rules that the core has by now."""
 
 

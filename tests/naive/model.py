@@ -81,7 +81,7 @@ class Model:
                     stops.breach(desk)
                 return verdict
             case AcceptEquity():
-                if not desk.purse.accept_equity(command.account):
+                if not desk.purse.accept_equity(command, desk.parameters):
                     return "refused"
                 stops.breach(desk)
             case AcceptAccount():
@@ -228,6 +228,8 @@ class Model:
             and word.strategy in (None, one.said.strategy)
             and word.side in (None, one.said.side)
         ]
+        if len(found) > 1:
+            found = [one for one in found if one.said.venue == word.venue]
         if len(found) != 1:
             return "refused"
         one = found[0]

@@ -174,6 +174,7 @@ def roll(desk: Desk) -> None:
     """A new trading day: what ended before the day before is forgotten."""
     desk.day += 1
     desk.rolled.append(desk.now)
+    desk.purse.roll()
     desk.next_roll += 86400.0
     desk.slots.clear()
     desk.cooled_today = False
