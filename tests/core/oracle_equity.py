@@ -89,6 +89,7 @@ class Account:
         """What was doubted before a flow, the account would be worth with it."""
         self.lows[:] = [low + flow for low in self.lows]
         self.highs[:] = [high + flow for high in self.highs]
+        self.against.clear()
 
     def note_doubt(self, said: Fraction) -> None:
         self.doubted, self.last_doubted = True, said

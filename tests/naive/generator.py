@@ -335,10 +335,8 @@ class Days:
         said = owner.flows.by_id.get(name) if name else None
         if said is not None and said.amount is not None and r.random() < 0.6:
             flow = said.amount
-        announced = said is not None and said.state == "announced"
-        if announced and owner.run and not fits(owner.believed + flow, Fraction(amount), Fraction(1, 20)):
-            # Whether reports of before a flow agree with those that contain it is left out: the core says yes.
-            return replace(report, equity=amount)
+        if said is not None and said.state == "announced" and believed + flow <= 0:
+            return replace(report, equity=amount)  # what is less than nothing is left out
         return replace(report, equity=amount, flow=self.money(flow), flow_id=name if self.money(flow) else None)
 
     def limits(self) -> AnyCommand:

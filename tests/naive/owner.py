@@ -55,8 +55,8 @@ class Owner:
         self.high = None if self.high is None else max(self.high, self.believed)
 
     def shift(self, amount: Fraction) -> None:
-        """A flow was taken with a report: what was doubted before did not contain it."""
-        self.run = [one + amount for one in self.run]
+        """A flow was taken with a report: what was doubted before did not contain it, and speaks for no report after."""
+        self.run = []
         if self.low is not None:
             self.low += amount
         if self.high is not None:
@@ -76,7 +76,7 @@ def steps(believed: Fraction, equity: Fraction, step: Fraction) -> bool:
 def direction(believed: Fraction, equity: Fraction, step: Fraction) -> int:
     if not steps(believed, equity, step):
         return 0
-    return -1 if equity < believed else 1
+    return -1 if equity <= believed else 1  # the same loss, said again
 
 
 def agreeing(owner: Owner, step: Fraction, confirmations: int) -> tuple[Fraction, list[Fraction]] | None:

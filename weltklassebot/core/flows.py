@@ -51,6 +51,7 @@ class Ledger:
     def __init__(self, state: State, account: AccountEquity) -> None:
         self._account: Final = account
         self._step: Final = state.parameters.equity_step
+        self._fitting: Final = state.fitting
         self._confirmations: Final = state.parameters.equity_confirmations
         self.desk: Decimal = state.equity or ZERO
         self.peak: Decimal | None = state.peak
@@ -127,7 +128,8 @@ class Ledger:
         amount = flow.amount or ZERO
         self._flow(amount)
         if self.doubt is not None:
-            self.doubt = moved(self.doubt, amount)
+            along = moved(self.doubt, amount)
+            self.doubt = along if self._fitting else replace(along, run=self.doubt.run)  # as before format 5
         self._change(replace(flow, status="taken"))
 
     def note(self, flow: Flow) -> None:

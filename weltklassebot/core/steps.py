@@ -56,9 +56,10 @@ def held(believed: Decimal, doubt: EquityDoubt | None, said: Decimal) -> EquityD
 
 
 def moved(doubt: EquityDoubt, amount: Decimal) -> EquityDoubt:
-    """What was doubted before a flow, the account would be worth with it."""
+    """What was doubted before a flow, the account would be worth with it. Reports of before it and of after it are not
+    in a row: nobody knows which of them contain it."""
     low, high = (None if one is None else one + amount for one in (doubt.low, doubt.high))
-    return replace(doubt, low=low, high=high)
+    return replace(doubt, low=low, high=high, run=())
 
 
 def side_of(believed: Decimal, said: Decimal, step: Decimal) -> _Way:
