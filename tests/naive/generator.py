@@ -9,7 +9,6 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from tests.naive.flows import fits
 from tests.naive.history import Known
 from tests.naive.model import Model
 from weltklassebot.core.commands import (

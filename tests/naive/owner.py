@@ -55,7 +55,7 @@ class Owner:
         self.high = None if self.high is None else max(self.high, self.believed)
 
     def shift(self, amount: Fraction) -> None:
-        """A flow was taken with a report: what was doubted before did not contain it, and speaks for no report after."""
+        """A flow was taken with a report: what was doubted before did not contain it, and speaks for no later one."""
         self.run = []
         if self.low is not None:
             self.low += amount
